@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The messages between user agent and push service, independent of their bytes, and the interface that turns them into
+ * bytes (DESIGN section 5). Nothing outside `wire/` knows which dialect is spoken. Pure.
+ */
+
+/** RFC 8030 §5.3, ascending. On the wire of `godwit.v1` the index is sent. */
+export const URGENCIES = ["very-low", "low", "normal", "high"] as const;
+export type Urgency = (typeof URGENCIES)[number];
+
+/** Outcome of a message as told to the push service. On the wire of `godwit.v1` the index is sent. */
+export const ACK_CODES = ["ok", "undecryptable", "rejected"] as const;
+export type AckCode = (typeof ACK_CODES)[number];
+
+/** Status of a reply. On the wire of `godwit.v1` the number is sent (SPEC.md lists them). */
+export const STATUS = {
+  ok: 200,
+  badRequest: 400,
+  badToken: 401,
+  notFound: 404,
+  conflict: 409,
+  gone: 410,
+  tooLong: 413,
+  tooMany: 429,
+  unknownType: 501,
+  unavailable: 503,
+} as const;
+export type Status = (typeof STATUS)[keyof typeof STATUS];
+
+/** Why the service says goodbye. On the wire of `godwit.v1` the index is sent. */
+export const BYE_REASONS = ["shutdown", "replaced", "idle", "unregistered", "protocol", "overload"] as const;
+export type ByeReason = (typeof BYE_REASONS)[number];
+
+/** Why a channel ended. On the wire of `godwit.v1` the index is sent. */
+export const REVOKE_REASONS = ["application-server", "expired", "administrator"] as const;
+export type RevokeReason = (typeof REVOKE_REASONS)[number];
+
+/** What the device promises and wants while it is connected. */
+export interface Conditions {
+  /** The device sends something at least this often; 0 when it does not say. */
+  readonly heartbeatS: number;
+  /** Low-urgency messages may wait for other traffic this long. */
+  readonly windowS: number;
+  /** Messages below this stay at the service. */
+  readonly leastUrgency: Urgency;
+}
+
+/** Inclusive range of message ids. */
+export type IdRange = readonly [first: number, last: number];
+
+/** Device to service. `ref` is chosen by the device and comes back in the reply. */
+export type Upstream =
+  | {
+      readonly type: "registerUa";
+      readonly uaToken: string;
+      readonly conditions: Conditions /** 8 bytes, see {@link channelsDigest}. */;
+      readonly channelsDigest: Uint8Array;
+    }
+  | {
+      readonly type: "registerWa";
+      readonly ref: number;
+      /** 16 bytes: HMAC of owner and WAToken under a device secret. */
+      readonly registrationId: Uint8Array;
+      /** 65 bytes, uncompressed P-256 point, or null. */
+      readonly applicationServerKey: Uint8Array | null;
+    }
+  | { readonly type: "unregisterWa"; readonly ref: number; readonly channel: number }
+  | { readonly type: "unregisterUa"; readonly ref: number }
+  | { readonly type: "getAllMessages"; readonly ref: number }
+  | { readonly type: "ack"; readonly code: AckCode; readonly ranges: readonly IdRange[] }
+  | { readonly type: "hold"; readonly channel: number }
+  | { readonly type: "resume"; readonly channel: number }
+  | { readonly type: "conditions"; readonly conditions: Conditions }
+  | { readonly type: "probe"; readonly nonce: number };
+
+/** One push message as the service hands it to the device. */
+export interface Notification {
+  readonly type: "notification";
+  /** Rises per device within a store epoch; names the message in acknowledgements. */
+  readonly id: number;
+  /** 1 for the first time it is sent; more when it may have been seen before. */
+  readonly attempt: number;
+  readonly channel: number;
+  readonly ttlLeftS: number;
+  readonly urgency: Urgency;
+  /** True when the sender said `Content-Type: application/notification+json`. Unauthenticated. */
+  readonly saysNotification: boolean;
+  readonly topic: string | null;
+  /** Encrypted body as POSTed, or null for none. Views the frame. */
+  readonly body: Uint8Array | null;
+}
+
+/** Service to device. */
+export type Downstream =
+  | {
+      readonly type: "registered";
+      readonly status: Status;
+      /** 16 bytes. */
+      readonly uaid: Uint8Array;
+      /** Use this from the next connection on; null when the present one stays. */
+      readonly freshUaToken: string | null;
+      /** The service lets a silent link live this long; null when it has no limit below the declared heartbeat. */
+      readonly idleLimitS: number | null;
+      /** After a lost service the device spreads its reconnect over this long. */
+      readonly reconnectSpreadS: number;
+      /** Path of the canary responder on the same host, or null. */
+      readonly canary: string | null;
+      /** Wall clock of the service, ms since 1970. */
+      readonly epochMs: number;
+      /** Message ids are comparable only within one store epoch. */
+      readonly storeEpoch: number;
+      /** All channels of this device; null when the device's digest was right. */
+      readonly channels: readonly number[] | null;
+    }
+  | {
+      readonly type: "waRegistered";
+      readonly ref: number;
+      readonly status: Status;
+      readonly channel: number;
+      readonly endpoint: string;
+      /** ms since 1970, or null for none. */
+      readonly expirationTime: number | null;
+    }
+  | {
+      readonly type: "waUnregistered";
+      readonly ref: number;
+      readonly status: Status;
+      readonly channel: number;
+    }
+  | Notification
+  | { readonly type: "drained"; readonly ref: number }
+  | { readonly type: "revoked"; readonly channel: number; readonly reason: RevokeReason }
+  | { readonly type: "bye"; readonly reason: ByeReason; readonly retryAfterS: number }
+  | { readonly type: "probeReply"; readonly nonce: number }
+  | { readonly type: "error"; readonly ref: number | null; readonly status: Status; readonly text: string };
+
+/**
+ * Turns messages into frames and back.
+ *
+ * `parse*` throws {@link GodwitError}: ERR_FRAME_TOO_LONG, ERR_CBOR_* , ERR_FRAME_UNKNOWN_TYPE, ERR_FRAME_FIELD; and
+ * nothing else, whatever the bytes. Byte fields of a parsed message view the frame.
+ */
+export interface Dialect {
+  readonly name: string;
+  encodeUpstream(message: Upstream): Uint8Array;
+  parseUpstream(frame: Uint8Array): Upstream;
+  encodeDownstream(message: Downstream): Uint8Array;
+  parseDownstream(frame: Uint8Array): Downstream;
+}
