@@ -38,14 +38,17 @@ export const ERROR_CODES = {
   ERR_CBOR_MALFORMED: "remote",
   ERR_CBOR_TOO_DEEP: "remote",
   ERR_CBOR_TOO_MANY_ITEMS: "remote",
+  ERR_CBOR_VALUE: "local",
   ERR_FRAME_TOO_LONG: "remote",
   ERR_FRAME_UNKNOWN_TYPE: "remote",
   ERR_FRAME_FIELD: "remote",
   // Journal
   ERR_JOURNAL_RECORD: "environment",
+  ERR_JOURNAL_SEAL: "environment",
   ERR_JOURNAL_FULL: "environment",
   ERR_JOURNAL_IO: "environment",
   ERR_JOURNAL_LOCKED: "environment",
+  ERR_JOURNAL_IN_USE: "environment",
   // User agent, app side: names of the W3C API are in DOM_NAMES
   ERR_SUBSCRIBE_PERMISSION: "local",
   ERR_SUBSCRIBE_KEY_REQUIRED: "local",
@@ -54,14 +57,25 @@ export const ERROR_CODES = {
   ERR_SUBSCRIBE_CONFLICT: "local",
   ERR_SUBSCRIBE_LIMIT: "local",
   ERR_SUBSCRIBE_ABORTED: "environment",
+  ERR_NOTIFICATION: "local",
+  ERR_APP_HANDLER: "local",
+  ERR_NAVIGATION_REFUSED: "remote",
   ERR_OWNER: "local",
   ERR_OPTION: "local",
   ERR_BUSY: "environment",
   ERR_SHUTDOWN: "environment",
   // Push service as seen by the user agent
   ERR_TOKEN_REFUSED: "remote",
+  ERR_SERVICE_REPORT: "remote",
   ERR_SERVICE_UNREACHABLE: "environment",
   ERR_CONFIG: "local",
+  // Push service: what it sealed (uaToken, endpoint, Location) and its store
+  ERR_SEAL_MALFORMED: "remote",
+  ERR_SEAL_FOREIGN: "remote",
+  ERR_SEAL_FORGED: "remote",
+  ERR_KEYRING: "local",
+  ERR_STORE: "environment",
+  ERR_STORE_CLOSED: "local",
 } as const satisfies Record<string, Fault>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

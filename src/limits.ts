@@ -8,14 +8,31 @@
 export const MESSAGE_BODY_BYTES_MAX = 4096;
 /** Largest plaintext that fits {@link MESSAGE_BODY_BYTES_MAX}. */
 export const MESSAGE_PLAINTEXT_BYTES_MAX = 3993;
-/** Nesting a declarative message may have before it counts as opaque. */
-export const JSON_DEPTH_MAX = 64;
+/** An `Encryption` or `Crypto-Key` header of the legacy coding: a salt, two 65-byte keys, and room. */
+export const ENCRYPTION_HEADER_CHARS_MAX = 1024;
+/** Objects and arrays inside each other a declarative message may have before it counts as opaque (Gecko stops here too). */
+export const JSON_DEPTH_MAX = 128;
 /** Actions a notification keeps (Notification.maxActions). */
 export const NOTIFICATION_ACTIONS_MAX = 2;
+/** Entries of a vibration pattern, and the longest of them (Vibration API). */
+export const VIBRATE_ENTRIES_MAX = 10;
+export const VIBRATE_ENTRY_MS_MAX = 10_000;
+/** Largest number a badge shows as such. */
+export const BADGE_NUMBER_SHOWN_MAX = 99;
 /** Code points of a title shown to a person. */
 export const TITLE_CODE_POINTS_MAX = 128;
 /** Code points of a body shown to a person. */
 export const BODY_CODE_POINTS_MAX = 1024;
+
+// --- VAPID (RFC 8292) ---
+/** A whole `Authorization` header; a revoke token carries an endpoint of {@link ENDPOINT_CHARS_MAX}. */
+export const VAPID_HEADER_CHARS_MAX = 4096;
+/** Objects and arrays inside each other in a token's header or claims. */
+export const VAPID_JSON_DEPTH_MAX = 8;
+/** How far ahead `exp` may lie (RFC 8292 §2). */
+export const VAPID_EXPIRY_AHEAD_S_MAX = 86_400;
+/** How long past `exp` a token still counts, for clocks that differ. */
+export const VAPID_EXPIRY_LEEWAY_S = 60;
 
 // --- Frames ---
 /** One frame: a message body, its metadata, and room for an endpoint. */
@@ -62,6 +79,30 @@ export const BACKOFF_BASE_MS = 1_000;
 export const BACKOFF_CAP_MS = 600_000;
 export const HEARTBEAT_DEFAULT_MS = 240_000;
 export const PONG_TIMEOUT_MS = 10_000;
+/** Answer to a token request. */
+export const HTTP_RESPONSE_BYTES_MAX = 16_384;
+/** Bytes queued on one link before it counts as stuck. */
+export const LINK_QUEUED_BYTES_MAX = 1_048_576;
+/** Longest Retry-After obeyed: a day; more would be a service that never wants us back. */
+export const RETRY_AFTER_S_MAX = 86_400;
+/** Acknowledgements gather this long, and at most {@link ACK_GATHER_MESSAGES_MAX} of them, before they are sent. */
+export const ACK_GATHER_MS = 100;
+export const ACK_GATHER_WINDOW_MS = 400;
+export const ACK_GATHER_MESSAGES_MAX = 16;
+/** A message not handled after this goes to the journal, in time for its ack ({@link ACK_DELAY_MS_MAX}). */
+export const JOURNAL_UNHANDLED_AFTER_MS = 4_000;
+/** After a failed write the journal is tried again this much later. */
+export const JOURNAL_RETRY_MS = 30_000;
+/** An app's subscribe() is answered within this, connection or not. */
+export const SUBSCRIBE_TIMEOUT_MS = 30_000;
+/** Records whose loss costs only a marked repeat wait for company: this many at most. */
+export const JOURNAL_DEFERRED_RECORDS_MAX = 16;
+/** A failed delivery of an opaque message is tried again after this, times the failures so far. */
+export const DELIVERY_RETRY_MS = 5_000;
+/** After the service forgot the device, registrations come back spread over this long. */
+export const REREGISTER_SPREAD_MS = 60_000;
+/** Subscriptions being made at one time; each waits for the service in memory. */
+export const REGISTRATIONS_PENDING_MAX = 256;
 /** Largest time span an alarm may be set ahead. */
 export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 
@@ -69,16 +110,99 @@ export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 /** Handled message ids remembered; more than a service may have in flight. */
 export const DEDUPE_IDS_MAX = 256;
 /** Messages of one owner waiting in the journal before its channels are held. */
-export const INBOX_MESSAGES_PER_OWNER_MAX = 32;
+export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
 /** Held channels flow again when this many or fewer wait. */
-export const INBOX_MESSAGES_PER_OWNER_RESUME = 8;
+export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
 /** Notifications kept until closed, per owner; the oldest goes first. */
 export const NOTIFICATIONS_PER_OWNER_MAX = 32;
 /** One journal record, framed. */
 export const JOURNAL_RECORD_BYTES_MAX = 32_768;
+/** Arrays inside each other in one journal record: the record and one list. */
+export const JOURNAL_RECORD_DEPTH_MAX = 2;
+/** Data items in one journal record; a list of {@link DEDUPE_IDS_MAX} ids fits, with room for later fields. */
+export const JOURNAL_RECORD_ITEMS_MAX = 1024;
 /** A segment is compacted when it has grown to this many bytes and to twice its last checkpoint. */
 export const JOURNAL_COMPACT_BYTES_MIN = 65_536;
 /** Room kept on flash so that opt-out and unregister work when it is full. */
 export const JOURNAL_RESERVE_BYTES = 65_536;
 /** A segment larger than this is not read: it is not ours. */
 export const JOURNAL_SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
+
+// --- Push service: messages ---
+/** A longer TTL is cut to this, 30 days (RFC 8030 §5.2 allows it; the TTL header of the answer says so). */
+export const TTL_S_MAX = 2_592_000;
+/** RFC 8030 §5.4. */
+export const TOPIC_CHARS_MAX = 32;
+/** Messages stored for one device; one more is refused with 429. */
+export const DEVICE_MESSAGES_MAX = 1_000;
+/** Bytes stored for one device: bodies, and {@link STORED_MESSAGE_OVERHEAD_BYTES} each. */
+export const DEVICE_MESSAGE_BYTES_MAX = 4_194_304;
+/** What a stored message counts beside its body. */
+export const STORED_MESSAGE_OVERHEAD_BYTES = 128;
+/** POSTs to one endpoint: the burst, and what it refills by. */
+export const ENDPOINT_POSTS_BURST_MAX = 300;
+export const ENDPOINT_POSTS_PER_MINUTE_MAX = 600;
+/** How far ahead the `exp` of a revoke token may lie. */
+export const REVOKE_EXPIRY_AHEAD_S_MAX = 300;
+/** Revoke tokens remembered until they expire, so that each works once; at this many further ones get 503. */
+export const REVOKE_TOKENS_REMEMBERED_MAX = 100_000;
+/** A 503 asks the sender to come back after this. */
+export const STORE_RETRY_AFTER_S = 120;
+
+// --- Push service: store ---
+/** A device that never registered anything is forgotten after this. */
+export const DEVICE_UNUSED_MS_MAX = 30 * 24 * 3600 * 1000;
+/** Expired messages removed in one transaction. */
+export const EXPIRE_BATCH_MAX = 1_000;
+/** Operations of one group commit. */
+export const GROUP_COMMIT_OPERATIONS_MAX = 1_024;
+/** Below this much free disk nothing is written any more: a failed write inside LMDB can take the process with it. */
+export const STORE_FREE_BYTES_MIN = 67_108_864;
+export const STORE_FREE_CHECK_MS = 1_000;
+
+// --- Push service: device sessions ---
+/** Malformed frames on one link before the service closes it. */
+export const ERRORS_PER_LINK_MAX = 8;
+/** Requests of one device the store has not answered yet. */
+export const SESSION_OPERATIONS_MAX = 64;
+/** GetAllMessages waiting for their Drained. */
+export const DRAINS_PENDING_MAX = 16;
+/** A low-urgency message goes at the latest this long before its TTL ends. */
+export const LOW_URGENCY_MARGIN_MS = 30_000;
+/** A Revoked not acknowledged goes again with the next traffic after this. */
+export const REVOKED_REPEAT_MS = 600_000;
+/** A silent link lives heartbeat × 1.5 + this. */
+export const IDLE_GRACE_MS = 30_000;
+/** Longest heartbeat and low-urgency window a device can declare; more counts as this. */
+export const HEARTBEAT_S_MAX = 86_400;
+export const LOW_URGENCY_WINDOW_S_MAX = 86_400;
+/** Bytes waiting on one device link before it gets no more messages. */
+export const LINK_CONGESTED_BYTES = 131_072;
+/** Frames of one device: the burst, and what it refills by. */
+export const LINK_FRAMES_BURST_MAX = 1_000;
+export const LINK_FRAMES_PER_SECOND_MAX = 100;
+/** Canary links of one device at a time. */
+export const CANARIES_PER_DEVICE_MAX = 8;
+
+// --- Push service: tokens and HTTP ---
+/** An older uaToken gets a fresh one with Registered. */
+export const UA_TOKEN_REFRESH_MS = 30 * 24 * 3600 * 1000;
+/** Tokens issued to one address: the burst, and what it refills by. */
+export const TOKENS_PER_ADDRESS_BURST_MAX = 60;
+export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
+/** Addresses and endpoints whose rate is remembered; the one longest silent goes first. */
+export const RATES_REMEMBERED_MAX = 100_000;
+/** Open TCP connections of one address, unless a proxy is in front. */
+export const CONNECTIONS_PER_ADDRESS_MAX = 512;
+export const DEVICE_LINKS_MAX = 100_000;
+export const HTTP_HEADER_BYTES_MAX = 16_384;
+export const HTTP_HEADERS_TIMEOUT_MS = 15_000;
+export const HTTP_REQUEST_TIMEOUT_MS = 30_000;
+export const HTTP_KEEP_ALIVE_MS = 30_000;
+export const TLS_HANDSHAKE_TIMEOUT_MS = 15_000;
+/** After this a graceful stop cuts what is still open. */
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
+/** Devices come back spread over this long after the service went away. */
+export const RECONNECT_SPREAD_S = 60;
+/** Expired messages are swept this often. */
+export const EXPIRE_INTERVAL_MS = 60_000;

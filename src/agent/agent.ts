@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The user agent: `handle` an event, then `poll` its effects (DESIGN section 4). Composes the parts and passes events to
+ * them; holds no logic of its own. Pure: reads no clock, opens nothing, awaits nothing.
+ */
+
+import { hexEncode } from "../bytes.ts";
+import { type ActivationPolicy, createAppNotification } from "../declarative/index.ts";
+import { type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
+import { NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
+import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
+import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
+import { STATUS } from "../wire/dialect.ts";
+import { Acks } from "./acks.ts";
+import { Backoff, type Jitter } from "./backoff.ts";
+import { Clock } from "./clock.ts";
+import { Credentials } from "./credentials.ts";
+import { foldDeadlines } from "./deadlines.ts";
+import { Deliveries } from "./deliveries.ts";
+import type { AgentEvent, Alarm, AppRequest, Effect, Instant } from "./events.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import { Inbox } from "./inbox.ts";
+import { Link } from "./link.ts";
+import { Meter } from "./meter.ts";
+import { Notifications } from "./notifications.ts";
+import { baseUrlOf } from "./owner.ts";
+import { Persistence } from "./persistence.ts";
+import { Registry } from "./registry.ts";
+import { Requests } from "./requests.ts";
+import { type AgentStatus, statusOf } from "./status.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+export interface AgentOptions {
+  /** https URL of the push service, without path. */
+  readonly serviceUrl: string;
+  readonly dialect: Dialect;
+  /** What the host's journal held; must not be locked. The agent owns its state from here on. */
+  readonly recovery: JournalRecovery;
+  readonly sealer: Sealer;
+  /** 16 bytes: a hash of the host's device id. */
+  readonly deviceBinding: Uint8Array;
+  readonly provider: CryptoProvider;
+  /** CSPRNG, for keys and tokens. */
+  readonly randomFill: RandomFill;
+  /** Seedable, for delays. */
+  readonly jitter: Jitter;
+  readonly heartbeat: Heartbeat;
+  /** Low-urgency messages may wait this long at the service, s. */
+  readonly windowS: number;
+  readonly leastUrgency: Urgency;
+  /** Keep a connection even without a subscription. */
+  readonly keepConnected: boolean;
+  readonly navigation: Omit<ActivationPolicy, "baseUrl">;
+}
+
+type EventOf<Type extends AgentEvent["type"]> = Extract<AgentEvent, { type: Type }>;
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #effects: Effect[] = [];
+  readonly #clock = new Clock();
+  readonly #meter = new Meter();
+  readonly #registry: Registry;
+  readonly #persistence: Persistence;
+  readonly #credentials: Credentials;
+  readonly #link: Link;
+  readonly #requests: Requests;
+  readonly #acks: Acks;
+  readonly #subscriptions: Subscriptions;
+  readonly #notifications: Notifications;
+  readonly #inbox: Inbox;
+  readonly #deliveries: Deliveries;
+  #alarm: Alarm | null = null;
+  #isRunning = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    const { recovery, provider, randomFill, jitter, dialect, serviceUrl, heartbeat } = options;
+    const { state, cleanStop } = recovery;
+    const emit = (effect: Effect): void => {
+      this.#effects.push(effect);
+    };
+    const meter = this.#meter;
+    const clock = this.#clock;
+    const registry = new Registry(state);
+    const writer = new JournalWriter(recovery, options);
+    const riders = () => this.#inbox.takeRiders();
+    const persistence = new Persistence({ state, writer, emit, riders });
+    const link = new Link({
+      serviceUrl,
+      dialect,
+      heartbeat,
+      backoff: new Backoff(jitter),
+      meter,
+      emit,
+      listener: { fetchToken: () => this.#fetchToken(), linkLost: () => this.#handleLinkLost() },
+      conditions: { windowS: options.windowS, leastUrgency: options.leastUrgency },
+      uaToken: () => state.userAgent?.uaToken ?? null,
+      channelsDigest: () => registry.channelsDigest(),
+    });
+    const requests = new Requests(link);
+    const acks = new Acks(link, emit);
+    const shared = {
+      state,
+      registry,
+      persistence,
+      provider,
+      emit,
+      meter,
+      clock,
+      acks,
+      link,
+      requests,
+      cleanStop,
+    };
+    this.#registry = registry;
+    this.#persistence = persistence;
+    this.#credentials = new Credentials(serviceUrl, emit);
+    this.#link = link;
+    this.#requests = requests;
+    this.#acks = acks;
+    this.#subscriptions = new Subscriptions({ ...shared, randomFill, jitter });
+    const notifications = new Notifications({ ...shared, policy: options.navigation });
+    this.#notifications = notifications;
+    const handleOrphan = (channel: number, now: Instant) => this.#subscriptions.handleOrphan(channel, now);
+    this.#inbox = new Inbox({ ...shared, notifications, handleOrphan });
+    this.#deliveries = new Deliveries({ ...shared, notifications, inbox: this.#inbox });
+    this.#inbox.connect(this.#deliveries);
+  }
+
+  /** Takes one event. Afterwards drain {@link poll}. */
+  handle(event: AgentEvent, now: Instant): void {
+    this.#clock.handleNow(now);
+    this.#route(event, now);
+    if (!this.#isRunning) return;
+    this.#tick(now);
+    this.#link.setWanted(this.#wantsConnection(), now);
+    this.#acks.flush(now);
+    this.#persistence.flush(now);
+    this.#setAlarm();
+  }
+
+  /** The next effect, in order, or undefined when there is none. */
+  poll(): Effect | undefined {
+    return this.#effects.shift();
+  }
+
+  /** True after `shutdown`, once everything asked for is on disk or known to be impossible. */
+  get isStopped(): boolean {
+    return this.#link.state === "stopped" && (this.#persistence.isIdle || this.#persistence.isFailing);
+  }
+
+  /** A picture of the agent for people and programs; holds no secret. */
+  status(now: Instant): AgentStatus {
+    const { recovery, serviceUrl } = this.#options;
+    return statusOf({
+      now,
+      serviceUrl,
+      state: recovery.state,
+      link: this.#link,
+      registry: this.#registry,
+      deliveries: this.#deliveries,
+      persistence: this.#persistence,
+      meter: this.#meter,
+    });
+  }
+
+  #route(event: AgentEvent, now: Instant): void {
+    switch (event.type) {
+      case "start":
+        return this.#start(now);
+      case "shutdown":
+        return this.#shutdown(now);
+      case "alarm":
+        // The host keeps one alarm and it has gone off: whatever comes next has to be set anew.
+        this.#alarm = null;
+        return;
+      case "linkOpened":
+        return this.#link.handleOpened(event.linkId, now);
+      case "linkMessage":
+        return this.#handleFrame(event, now);
+      case "linkPong":
+        return this.#link.handlePong(event.linkId, now);
+      case "linkClosed":
+        return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
+      case "networkChanged":
+        return this.#link.handleNetwork(event.network !== null, now);
+      case "journalAppended":
+        return this.#persistence.handleAppended(event.appendId);
+      case "journalFailed":
+        return this.#persistence.handleFailed(event.appendId, event.reason, now);
+      case "httpResponse":
+        return this.#handleToken(event, now);
+      case "appRequest":
+        return this.#handleApp(event.requestId, event.owner, event.request, now);
+      case "appAttached":
+        return this.#deliveries.handleAttached(event.owner, event.handlesPush, now);
+      case "appDetached":
+        return this.#deliveries.handleDetached(event.owner, now);
+      case "appHandled":
+        return this.#deliveries.handleHandled(event.deliveryId, now);
+      case "appFailed":
+        return this.#deliveries.handleFailed(event.deliveryId, now);
+      case "displayed":
+        return this.#notifications.handleDisplayed(event.notificationId);
+      case "displayFailed":
+        return this.#notifications.handleDisplayFailed(event.notificationId);
+      case "permissionAnswered":
+        return this.#subscriptions.handlePermission(event.owner, event.permission, now);
+      case "notificationActivated":
+        return this.#notifications.handleActivated(event.notificationId, event.action);
+      case "notificationClosed":
+        return this.#notifications.handleClosed(event.notificationId);
+    }
+  }
+
+  #start(now: Instant): void {
+    const { recovery, randomFill } = this.#options;
+    const { state, report } = recovery;
+    this.#isRunning = true;
+    if (report.damaged) {
+      const text = "part of the journal was damaged; what was intact is used, the rest is fetched again";
+      this.#effects.push({ type: "report", report: { type: "fault", code: "ERR_JOURNAL_RECORD", text } });
+    }
+    if (state.device === null) {
+      const deviceSecret = new Uint8Array(32);
+      randomFill(deviceSecret);
+      this.#persistence.note({ type: "device", deviceSecret });
+    }
+    // Written before anything is handed out: a stop without `clean` behind it was a crash.
+    this.#persistence.store([{ type: "run", runId: (state.runId ?? 0) + 1 }], () => {});
+    this.#notifications.restore();
+    this.#deliveries.restore(now);
+  }
+
+  #shutdown(now: Instant): void {
+    this.#acks.flush(now, true);
+    this.#subscriptions.handleShutdown();
+    this.#deliveries.handleShutdown();
+    for (const record of this.#inbox.takeRiders()) this.#persistence.note(record);
+    this.#link.handleShutdown(now);
+    this.#persistence.store([{ type: "clean" }], () => {});
+  }
+
+  /** Every event is an occasion to do what is due: nothing waits for the alarm when the device is awake anyway. */
+  #tick(now: Instant): void {
+    this.#link.handleAlarm(now);
+    this.#requests.handleAlarm(now);
+    this.#subscriptions.handleAlarm(now);
+    this.#deliveries.handleAlarm(now);
+  }
+
+  #handleFrame(event: EventOf<"linkMessage">, now: Instant): void {
+    const message = this.#link.handleFrame(event.linkId, event.frame, now);
+    if (message !== null) this.#handleMessage(message, now);
+  }
+
+  #handleMessage(message: Downstream, now: Instant): void {
+    switch (message.type) {
+      case "registered":
+        return this.#handleRegistered(message, now);
+      case "notification":
+        return this.#inbox.handleNotification(message, now);
+      case "waRegistered":
+      case "waUnregistered":
+      case "drained":
+        this.#requests.handleAnswer(message, now);
+        return;
+      case "error": {
+        if (this.#requests.handleAnswer(message, now)) return;
+        const text = `the push service reports ${message.status}`;
+        this.#effects.push({ type: "report", report: { type: "fault", code: "ERR_SERVICE_REPORT", text } });
+        return;
+      }
+      case "revoked":
+        return this.#subscriptions.handleRevoked(message.channel, now);
+      case "bye":
+        return this.#link.handleBye(message.retryAfterS);
+      case "probeReply":
+        // Any frame proves the link; link.ts took note.
+        return;
+    }
+  }
+
+  #handleRegistered(message: Extract<Downstream, { type: "registered" }>, now: Instant): void {
+    if (message.status === STATUS.badToken) return this.#link.handleTokenRefused(now);
+    if (message.status !== STATUS.ok || this.#link.state !== "greeting") return;
+    this.#clock.handleServiceTime(message.epochMs);
+    this.#link.handleRegistered(message.idleLimitS, now);
+    this.#noteIdentity(message);
+    this.#inbox.handleStoreEpoch(message.storeEpoch);
+    this.#effects.push({
+      type: "report",
+      report: { type: "registered", uaid: hexEncode(message.uaid).slice(0, 8) },
+    });
+    this.#subscriptions.handleOnline(message.channels, now);
+    this.#deliveries.handleOnline(now);
+    this.#acks.flush(now, true);
+  }
+
+  /** A fresh token, or another store epoch: written down, without waiting for it. The old token stays good meanwhile. */
+  #noteIdentity(message: Extract<Downstream, { type: "registered" }>): void {
+    const known = this.#options.recovery.state.userAgent;
+    if (known === null) return;
+    const { freshUaToken, storeEpoch } = message;
+    if (freshUaToken === null && storeEpoch === known.storeEpoch) return;
+    const previousUaToken = freshUaToken === null ? known.previousUaToken : known.uaToken;
+    const record = { ...known, storeEpoch, uaToken: freshUaToken ?? known.uaToken, previousUaToken };
+    this.#persistence.store([record], () => {});
+  }
+
+  #fetchToken(): void {
+    this.#credentials.fetch(this.#options.recovery.state.userAgent?.uaToken ?? null);
+  }
+
+  #handleToken(response: EventOf<"httpResponse">, now: Instant): void {
+    const outcome = this.#credentials.handleResponse(response);
+    if (outcome === null) return;
+    if (outcome.type === "failed") {
+      const text =
+        response.status === 0
+          ? "no UA token: the push service does not answer"
+          : `no UA token: ${response.status}`;
+      const code = response.status === 0 ? "ERR_SERVICE_UNREACHABLE" : "ERR_TOKEN_REFUSED";
+      this.#effects.push({ type: "report", report: { type: "fault", code, text } });
+      return this.#link.handleTokenFailed(outcome.retryAfterS, now);
+    }
+    const before = this.#options.recovery.state.userAgent;
+    const { uaToken, uaid } = outcome.identity;
+    const isSame = before !== null && hexEncode(before.uaid) === hexEncode(uaid);
+    const storeEpoch = isSame ? before.storeEpoch : 0;
+    this.#persistence.store(
+      [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
+      (failure) => {
+        if (failure !== null) return this.#link.handleTokenFailed(null, now);
+        this.#effects.push({ type: "report", report: { type: "token", renewed: before !== null } });
+        if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
+        this.#link.handleTokenReady(now);
+      },
+    );
+  }
+
+  #handleLinkLost(): void {
+    this.#credentials.abandon();
+    this.#requests.handleLinkLost();
+    this.#subscriptions.handleLinkLost();
+  }
+
+  #handleApp(requestId: number, owner: string, request: AppRequest, now: Instant): void {
+    switch (request.type) {
+      case "subscribe":
+        return this.#subscriptions.subscribe(requestId, owner, request, now);
+      case "getSubscription":
+        return this.#subscriptions.getSubscription(requestId, owner, request.waToken);
+      case "unsubscribe":
+        return this.#subscriptions.unsubscribe(requestId, owner, request.subscriptionId);
+      case "permissionState": {
+        const { permission } = this.#registry.owner(owner);
+        this.#effects.push({ type: "appReply", requestId, reply: { type: "permission", permission } });
+        return;
+      }
+      case "showNotification":
+        return this.#showNotification(requestId, owner, request, now);
+      case "setAppBadge":
+        this.#notifications.applyBadge(owner, null, request.badge);
+        if (request.deliveryId !== null && this.#deliveries.isInHand(owner, request.deliveryId)) {
+          this.#deliveries.noteBadge(request.deliveryId, request.badge);
+        }
+        this.#effects.push({ type: "appReply", requestId, reply: { type: "done" } });
+        return;
+    }
+  }
+
+  #showNotification(
+    requestId: number,
+    owner: string,
+    request: Extract<AppRequest, { type: "showNotification" }>,
+    now: Instant,
+  ): void {
+    const { deliveryId } = request;
+    const refuse = (message: string): void => {
+      this.#effects.push({
+        type: "appReply",
+        requestId,
+        reply: { type: "error", code: "ERR_NOTIFICATION", message },
+      });
+    };
+    if (deliveryId !== null && !this.#deliveries.isInHand(owner, deliveryId))
+      return refuse("the time for this message is over");
+    if (this.#registry.owner(owner).permission !== "granted") return refuse("permission was not granted");
+    const declared = this.#deliveries.declaredFor(owner, deliveryId)?.notification ?? null;
+    const result = createAppNotification(request.title, request.options, declared, {
+      baseUrl: baseUrlOf(owner),
+      maxActions: NOTIFICATION_ACTIONS_MAX,
+      epochMs: this.#clock.epochMs,
+    });
+    if (!result.ok) return refuse(`not a notification: ${result.reason}`);
+    if (deliveryId !== null) this.#deliveries.noteShown(deliveryId);
+    const done = (): void => {
+      this.#effects.push({ type: "appReply", requestId, reply: { type: "done" } });
+    };
+    const { notification } = result;
+    this.#notifications.show(
+      { owner, subscriptionId: null, messageId: null, notification, by: "app", done },
+      now,
+    );
+  }
+
+  /** A connection exists while there is a subscription or a pending request, or the admin says so; otherwise none. */
+  #wantsConnection(): boolean {
+    return this.#options.keepConnected || this.#registry.size > 0 || this.#subscriptions.needsService;
+  }
+
+  #setAlarm(): void {
+    const alarm = foldDeadlines([
+      this.#link.nextDeadline(),
+      this.#requests.nextDeadline(),
+      this.#acks.nextDeadline(),
+      this.#subscriptions.nextDeadline(),
+      this.#deliveries.nextDeadline(),
+      this.#persistence.nextDeadline(),
+    ]);
+    if (alarm?.atMs === this.#alarm?.atMs && alarm?.windowMs === this.#alarm?.windowMs) return;
+    this.#alarm = alarm;
+    this.#effects.push({ type: "setAlarm", alarm });
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The best wall clock there is: the device's when it is trusted, else the service's, else a guess that expires nothing
+ * (DESIGN section 4, "A wrong clock loses nothing"). Pure.
+ */
+
+import type { Instant } from "./events.ts";
+
+export class Clock {
+  #now: Instant = { monotonicMs: 0, epochMs: 0, epochTrusted: false };
+  /** Service time minus monotonic time, once it was told. */
+  #serviceOffsetMs: number | null = null;
+
+  /** Call at the beginning of every event. */
+  handleNow(now: Instant): void {
+    this.#now = now;
+  }
+
+  handleServiceTime(epochMs: number): void {
+    this.#serviceOffsetMs = epochMs - this.#now.monotonicMs;
+  }
+
+  /** True when expiry may be judged. */
+  get isTrusted(): boolean {
+    return this.#now.epochTrusted || this.#serviceOffsetMs !== null;
+  }
+
+  /** Whole ms since 1970, as well as it is known. */
+  get epochMs(): number {
+    if (this.#now.epochTrusted || this.#serviceOffsetMs === null)
+      return Math.max(0, Math.floor(this.#now.epochMs));
+    return Math.max(0, Math.floor(this.#now.monotonicMs + this.#serviceOffsetMs));
+  }
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Hands messages to their apps, one at a time per owner, within a budget; what takes too long waits in the journal, what
+ * is too much waits at the service (DESIGN section 4, "Handling never blocks the link"). Pure.
+ */
+
+import type { AppBadge } from "../declarative/index.ts";
+import { type JournalState, messageKey } from "../journal/index.ts";
+import {
+  DELIVERY_ATTEMPTS_MAX,
+  DELIVERY_RETRY_MS,
+  HANDLER_BUDGET_MS,
+  INBOX_MESSAGES_PER_OWNER_MAX,
+  INBOX_MESSAGES_PER_OWNER_RESUME,
+  JOURNAL_RETRY_MS,
+  JOURNAL_UNHANDLED_AFTER_MS,
+  TRANSFORM_BUDGET_MS,
+  TRANSFORM_BUDGET_MS_MAX,
+} from "../limits.ts";
+import type { AckCode } from "../wire/dialect.ts";
+import type { Acks } from "./acks.ts";
+import type { Clock } from "./clock.ts";
+import { earlier } from "./deadlines.ts";
+import type { Alarm, Emit, Instant } from "./events.ts";
+import { type Inbox, messageName } from "./inbox.ts";
+import { type Entry, Lane } from "./lane.ts";
+import type { Link } from "./link.ts";
+import type { Meter } from "./meter.ts";
+import type { Notifications } from "./notifications.ts";
+import type { Persistence } from "./persistence.ts";
+import type { Registry } from "./registry.ts";
+
+export interface DeliveriesOptions {
+  readonly state: JournalState;
+  readonly registry: Registry;
+  readonly persistence: Persistence;
+  readonly inbox: Inbox;
+  readonly acks: Acks;
+  readonly link: Link;
+  readonly notifications: Notifications;
+  readonly meter: Meter;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly cleanStop: boolean;
+}
+
+type NewEntry = Pick<Entry, "record" | "messageId" | "owner" | "plaintext" | "declared" | "redelivered">;
+
+export class Deliveries {
+  readonly #options: DeliveriesOptions;
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes with messages: the only ones an event has to look at, however many apps are attached. */
+  readonly #busy = new Set<Lane>();
+  readonly #laneOfDelivery = new Map<number, Lane>();
+  /** Every entry in every lane, by {@link messageKey}. */
+  readonly #entries = new Map<string, Entry>();
+  #lastDeliveryId = 0;
+
+  constructor(options: DeliveriesOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up what waited in the journal. */
+  restore(now: Instant): void {
+    const { state, registry, inbox, cleanStop } = this.#options;
+    for (const record of state.messages.values()) {
+      const subscription = registry.byId(record.subscriptionId);
+      if (subscription === null) continue;
+      const opened = inbox.open(record, subscription);
+      const disposition = opened.ok && opened.disposition.kind === "declarative" ? opened.disposition : null;
+      const declared =
+        disposition === null
+          ? null
+          : { notification: disposition.notification, appBadge: disposition.appBadge };
+      const messageId = messageName(record.storeEpoch, record.id);
+      const redelivered = record.handed || !cleanStop;
+      const entry = {
+        record,
+        messageId,
+        owner: subscription.owner,
+        plaintext: undefined,
+        declared,
+        redelivered,
+      };
+      this.#enqueue({
+        ...entry,
+        receivedMs: now.monotonicMs,
+        journal: "written",
+        journalAtMs: 0,
+        failures: 0,
+      });
+    }
+    for (const lane of [...this.#busy]) this.#pump(lane, now);
+  }
+
+  /** An app of this owner takes messages, now or whenever it is started. */
+  hasHandler(owner: string): boolean {
+    return this.#lanes.get(owner)?.canDeliver === true || this.#options.registry.owner(owner).hasHandler;
+  }
+
+  /** Messages waiting over all owners. */
+  get waiting(): number {
+    return this.#entries.size;
+  }
+
+  /** The service sent a message again. True when it waits here already; what is in the journal is acknowledged again. */
+  handleRepeat(storeEpoch: number, id: number, now: Instant): boolean {
+    const entry = this.#entries.get(messageKey(storeEpoch, id));
+    if (entry === undefined) return false;
+    if (entry.journal === "written") this.#options.acks.add(id, "ok", now);
+    return true;
+  }
+
+  add(message: NewEntry, now: Instant): void {
+    const lane = this.#lane(message.owner);
+    // Over the bound it is forgotten, unacknowledged: the held channel brings it again when there is room.
+    if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#hold(lane, now);
+    const journalAtMs = now.monotonicMs + JOURNAL_UNHANDLED_AFTER_MS;
+    this.#enqueue({ ...message, receivedMs: now.monotonicMs, journal: "no", journalAtMs, failures: 0 });
+    if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) this.#hold(lane, now);
+    this.#pump(lane, now);
+  }
+
+  handleAttached(owner: string, handlesPush: boolean, now: Instant): void {
+    const { registry, persistence } = this.#options;
+    const lane = this.#lane(owner);
+    lane.isAttached = true;
+    lane.handlesPush = handlesPush;
+    lane.isStartAsked = false;
+    lane.retryAtMs = 0;
+    const known = registry.owner(owner);
+    if (known.hasHandler !== handlesPush) persistence.note({ ...known, hasHandler: handlesPush });
+    this.#pump(lane, now);
+  }
+
+  handleDetached(owner: string, now: Instant): void {
+    const lane = this.#lanes.get(owner);
+    if (lane === undefined) return;
+    lane.isAttached = false;
+    if (lane.current !== null) this.handleFailed(lane.current.deliveryId, now);
+  }
+
+  /** The app is done with it. */
+  handleHandled(deliveryId: number, now: Instant): void {
+    const lane = this.#laneOfDelivery.get(deliveryId);
+    const current = lane?.current;
+    if (!lane || !current) return;
+    const { entry, isShown, badge } = current;
+    this.#takeBack(lane, deliveryId);
+    this.#options.emit({
+      type: "report",
+      report: { type: "handled", messageId: entry.messageId, owner: entry.owner },
+    });
+    this.#settle(entry, isShown, badge, now);
+    this.#pump(lane, now);
+  }
+
+  /** The app threw, died, or let its budget pass. */
+  handleFailed(deliveryId: number, now: Instant): void {
+    const lane = this.#laneOfDelivery.get(deliveryId);
+    const current = lane?.current;
+    if (!lane || !current) return;
+    const { entry, isShown, badge } = current;
+    this.#takeBack(lane, deliveryId);
+    entry.failures++;
+    entry.redelivered = true;
+    if (entry.declared !== null) this.#settle(entry, isShown, badge, now);
+    else if (entry.failures >= DELIVERY_ATTEMPTS_MAX)
+      this.#drop(entry, "rejected", "the app failed to handle it", now);
+    else {
+      lane.retryAtMs = now.monotonicMs + DELIVERY_RETRY_MS * entry.failures;
+      lane.queue.unshift(entry);
+    }
+    this.#pump(lane, now);
+  }
+
+  /** The notification being replaced by an app's showNotification, or null outside of a mutable delivery. */
+  declaredFor(owner: string, deliveryId: number | null): Entry["declared"] {
+    const current = deliveryId === null ? null : this.#laneOfDelivery.get(deliveryId)?.current;
+    return current?.entry.owner === owner ? current.entry.declared : null;
+  }
+
+  /** False when the delivery is over or another owner's: what the app does in its name is ignored. */
+  isInHand(owner: string, deliveryId: number): boolean {
+    return this.#laneOfDelivery.get(deliveryId)?.owner === owner;
+  }
+
+  noteShown(deliveryId: number): void {
+    const current = this.#laneOfDelivery.get(deliveryId)?.current;
+    if (current) current.isShown = true;
+  }
+
+  noteBadge(deliveryId: number, badge: AppBadge): void {
+    const current = this.#laneOfDelivery.get(deliveryId)?.current;
+    if (current) current.badge = badge;
+  }
+
+  /** A new link knows of no holds. */
+  handleOnline(now: Instant): void {
+    for (const lane of this.#lanes.values()) {
+      if (!lane.isHeld) continue;
+      lane.isHeld = false;
+      if (lane.size > INBOX_MESSAGES_PER_OWNER_RESUME) this.#hold(lane, now);
+    }
+  }
+
+  /** The subscription is gone, and with it the keys: its messages are nobody's. */
+  handleRemoved(subscriptionId: number, now: Instant): void {
+    for (const lane of [...this.#busy]) {
+      for (const entry of lane.queue.filter((waiting) => waiting.record.subscriptionId === subscriptionId)) {
+        lane.queue.splice(lane.queue.indexOf(entry), 1);
+        this.#drop(entry, "rejected", "unsubscribed", now);
+      }
+    }
+  }
+
+  handleAlarm(now: Instant): void {
+    for (const lane of [...this.#busy]) {
+      const { current } = lane;
+      if (current !== null && now.monotonicMs >= current.budgetEndMs) {
+        this.#options.emit({ type: "cancelDelivery", deliveryId: current.deliveryId, owner: lane.owner });
+        this.handleFailed(current.deliveryId, now);
+      }
+      this.#showOverdue(lane, now);
+      for (const entry of lane.entries()) {
+        if (entry.journal === "no" && now.monotonicMs >= entry.journalAtMs) this.#journal(entry, now);
+      }
+      this.#pump(lane, now);
+    }
+  }
+
+  nextDeadline(): Alarm | null {
+    let next: Alarm | null = null;
+    const at = (atMs: number): void => {
+      next = earlier(next, { atMs, windowMs: 0 });
+    };
+    for (const lane of this.#busy) {
+      if (lane.current !== null) at(lane.current.budgetEndMs);
+      else if (lane.canDeliver && lane.queue.length > 0) at(lane.retryAtMs);
+      for (const entry of lane.entries()) if (entry.journal === "no") at(entry.journalAtMs);
+      for (const entry of lane.queue) if (entry.declared !== null) at(this.#overdueAtMs(lane, entry));
+    }
+    return next;
+  }
+
+  /** Makes repeats after a clean stop exact: what was handed out is written down as such. */
+  handleShutdown(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.journal !== "written" || !entry.redelivered || entry.record.handed) continue;
+      const { storeEpoch, id, attempt } = entry.record;
+      this.#options.persistence.note({ type: "messageAttempt", storeEpoch, id, attempt, handed: true });
+    }
+  }
+
+  #enqueue(entry: Entry): void {
+    this.#entries.set(messageKey(entry.record.storeEpoch, entry.record.id), entry);
+    const lane = this.#lane(entry.owner);
+    lane.queue.push(entry);
+    this.#busy.add(lane);
+  }
+
+  /** Moves the lane on: hand out the next message, ask for the app, let the channel flow again. */
+  #pump(lane: Lane, now: Instant): void {
+    while (lane.current === null && lane.canDeliver && now.monotonicMs >= lane.retryAtMs) {
+      const entry = lane.queue.shift();
+      if (entry === undefined) break;
+      this.#deliver(lane, entry, now);
+    }
+    if (lane.queue.length > 0 && !lane.isAttached && !lane.isStartAsked) {
+      lane.isStartAsked = true;
+      this.#options.emit({ type: "startApp", owner: lane.owner });
+    }
+    if (lane.isHeld && lane.size <= INBOX_MESSAGES_PER_OWNER_RESUME) this.#resume(lane, now);
+    if (lane.size > 0) return;
+    this.#busy.delete(lane);
+    if (!lane.isAttached && !lane.isHeld) this.#lanes.delete(lane.owner);
+  }
+
+  #deliver(lane: Lane, entry: Entry, now: Instant): void {
+    const { clock, registry, inbox, emit, meter } = this.#options;
+    if (entry.journal === "written" && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
+      return this.#drop(entry, "ok", "expired", now);
+    }
+    if (entry.plaintext === undefined) {
+      const subscription = registry.byId(entry.record.subscriptionId);
+      const opened = subscription === null ? null : inbox.open(entry.record, subscription);
+      if (opened === null) return this.#drop(entry, "rejected", "unsubscribed", now);
+      if (!opened.ok) return this.#drop(entry, "undecryptable", opened.code, now);
+      entry.plaintext = opened.plaintext;
+    }
+    const deliveryId = ++this.#lastDeliveryId;
+    const budgetEndMs = now.monotonicMs + (entry.declared === null ? HANDLER_BUDGET_MS : TRANSFORM_BUDGET_MS);
+    lane.current = { entry, deliveryId, budgetEndMs, isShown: false, badge: null };
+    this.#laneOfDelivery.set(deliveryId, lane);
+    const { messageId, owner, redelivered } = entry;
+    emit({ type: "stayAwake", untilMs: budgetEndMs });
+    emit({
+      type: "deliver",
+      delivery: {
+        deliveryId,
+        owner,
+        subscriptionId: entry.record.subscriptionId,
+        messageId,
+        redelivered,
+        data: entry.declared === null ? entry.plaintext : null,
+        notification: entry.declared?.notification ?? null,
+        appBadge: entry.declared?.appBadge ?? null,
+      },
+    });
+    emit({ type: "report", report: { type: "delivered", messageId, owner, redelivered } });
+    meter.countMessage("delivered");
+  }
+
+  /** The app had its chance: a declared notification is shown unless it showed its own. */
+  #settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
+    const { declared, owner, messageId, record } = entry;
+    if (declared === null) return this.#finish(entry, "ok", now);
+    const { notifications } = this.#options;
+    if (badge === null) notifications.applyBadge(owner, declared.appBadge, null);
+    if (isShown) return this.#finish(entry, "ok", now);
+    const done = (): void => this.#finish(entry, "ok", now);
+    const { subscriptionId } = record;
+    notifications.show(
+      { owner, subscriptionId, messageId, notification: declared.notification, by: "declared", done },
+      now,
+    );
+  }
+
+  /** Mutable messages whose app did not come, or is busy for too long, are shown as declared. */
+  #showOverdue(lane: Lane, now: Instant): void {
+    for (const entry of [...lane.queue]) {
+      if (entry.declared === null || now.monotonicMs < this.#overdueAtMs(lane, entry)) continue;
+      lane.queue.splice(lane.queue.indexOf(entry), 1);
+      this.#settle(entry, false, null, now);
+    }
+  }
+
+  #overdueAtMs(lane: Lane, entry: Entry): number {
+    return entry.receivedMs + (lane.canDeliver ? TRANSFORM_BUDGET_MS_MAX : TRANSFORM_BUDGET_MS);
+  }
+
+  #journal(entry: Entry, now: Instant): void {
+    entry.journal = "writing";
+    const handed = this.#lanes.get(entry.owner)?.current?.entry === entry || entry.redelivered;
+    this.#options.persistence.store([{ ...entry.record, handed }], (failure) => {
+      if (!this.#entries.has(messageKey(entry.record.storeEpoch, entry.record.id)))
+        return this.#noteDone(entry);
+      if (failure !== null) {
+        entry.journal = "no";
+        entry.journalAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
+        return;
+      }
+      entry.journal = "written";
+      if (this.#lanes.get(entry.owner)?.current?.entry !== entry) entry.plaintext = undefined;
+      const { emit, acks } = this.#options;
+      emit({ type: "report", report: { type: "journaled", messageId: entry.messageId, owner: entry.owner } });
+      acks.add(entry.record.id, "ok", now);
+    });
+  }
+
+  #drop(entry: Entry, code: AckCode, reason: string, now: Instant): void {
+    this.#options.meter.countMessage("dropped");
+    this.#options.emit({
+      type: "report",
+      report: { type: "dropped", messageId: entry.messageId, code: reason },
+    });
+    this.#finish(entry, code, now);
+  }
+
+  #finish(entry: Entry, code: AckCode, now: Instant): void {
+    const { storeEpoch, id } = entry.record;
+    this.#entries.delete(messageKey(storeEpoch, id));
+    if (entry.journal !== "written") return this.#options.inbox.finish(storeEpoch, id, code, now);
+    // Acknowledged from the journal before; should that ack have been lost, the repeat is acknowledged as handled.
+    this.#noteDone(entry);
+    this.#options.inbox.markHandled(storeEpoch, id, code);
+  }
+
+  #noteDone(entry: Entry): void {
+    const { storeEpoch, id } = entry.record;
+    this.#options.persistence.note({ type: "messageDone", storeEpoch, id });
+  }
+
+  #hold(lane: Lane, now: Instant): void {
+    if (lane.isHeld) return;
+    lane.isHeld = true;
+    this.#tellChannels(lane, "hold", now);
+  }
+
+  #resume(lane: Lane, now: Instant): void {
+    lane.isHeld = false;
+    this.#tellChannels(lane, "resume", now);
+  }
+
+  #tellChannels(lane: Lane, type: "hold" | "resume", now: Instant): void {
+    for (const { channel } of this.#options.registry.ofOwner(lane.owner)) {
+      if (channel !== null) this.#options.link.send({ type, channel }, now);
+    }
+  }
+
+  #takeBack(lane: Lane, deliveryId: number): void {
+    lane.current = null;
+    this.#laneOfDelivery.delete(deliveryId);
+  }
+
+  #lane(owner: string): Lane {
+    let lane = this.#lanes.get(owner);
+    if (lane === undefined) {
+      lane = new Lane(owner);
+      this.#lanes.set(owner, lane);
+    }
+    return lane;
+  }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Every event and effect of the user agent: the whole vocabulary between core and host (DESIGN section 4). Pure types;
+ * messages, bytes, times and numbers only, so that a C host can speak it.
+ */
+
+import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
+import type { ErrorCode } from "../errors.ts";
+
+/** A point in time, read by the host. */
+export interface Instant {
+  /** Rises always and counts suspend; only differences mean something. */
+  readonly monotonicMs: number;
+  /** Wall clock, ms since 1970. */
+  readonly epochMs: number;
+  /** False while the wall clock may be wrong (no RTC, not synchronised). */
+  readonly epochTrusted: boolean;
+}
+
+/** When the host is to wake the agent: anywhere in [atMs, atMs + windowMs] of the monotonic clock. */
+export interface Alarm {
+  readonly atMs: number;
+  readonly windowMs: number;
+}
+
+/** The network the device is on; `label` is stable for one network (SSID, MCC-MNC). */
+export interface Network {
+  readonly label: string;
+  readonly kind: "wifi" | "cellular" | "ethernet" | "unknown";
+  readonly metered: boolean;
+}
+
+export type Permission = "granted" | "denied" | "prompt";
+
+/** How a subscription treats declarative messages (declarative.md §8.2). */
+export type DeclarativeMode = "auto" | "auto+explainer" | "only" | "never";
+
+/** Why a link ended, as the host saw it. */
+export const LINK_CAUSES = [
+  "refused",
+  "unreachable",
+  "tls",
+  "reset",
+  "closed",
+  "protocol",
+  "overflow",
+  "local",
+] as const;
+export type LinkCause = (typeof LINK_CAUSES)[number];
+
+/** What an app gets of its subscription. Byte arrays are copies the app may keep. */
+export interface SubscriptionView {
+  readonly subscriptionId: number;
+  readonly endpoint: string;
+  readonly expirationTime: number | null;
+  /** 65 bytes. */
+  readonly p256dh: Uint8Array;
+  /** 16 bytes. */
+  readonly auth: Uint8Array;
+  /** 65 bytes or null. */
+  readonly applicationServerKey: Uint8Array | null;
+  readonly userVisibleOnly: boolean;
+}
+
+export interface SubscribeRequest {
+  readonly type: "subscribe";
+  /** 65 bytes, uncompressed P-256 point, or null. */
+  readonly applicationServerKey: Uint8Array | null;
+  readonly userVisibleOnly: boolean;
+  /** Names the registration; null means the owner's default one, named by the agent. */
+  readonly waToken: string | null;
+  readonly declarative: DeclarativeMode;
+  readonly allowAesgcm: boolean;
+}
+
+/** What an app may ask for. Every request is answered by one {@link Effect} `appReply`. */
+export type AppRequest =
+  | SubscribeRequest
+  | { readonly type: "getSubscription"; readonly waToken: string | null }
+  | { readonly type: "unsubscribe"; readonly subscriptionId: number }
+  | { readonly type: "permissionState" }
+  | {
+      readonly type: "showNotification";
+      /** The delivery being handled, or null outside of one. */
+      readonly deliveryId: number | null;
+      readonly title: string;
+      /** Members as in the Notifications API; unknown ones are ignored, wrong types refused. */
+      readonly options: Readonly<Record<string, unknown>>;
+    }
+  | { readonly type: "setAppBadge"; readonly deliveryId: number | null; readonly badge: AppBadge };
+
+export type AppReply =
+  | { readonly type: "subscription"; readonly subscription: SubscriptionView | null }
+  | { readonly type: "unsubscribed"; readonly existed: boolean }
+  | { readonly type: "permission"; readonly permission: Permission }
+  | { readonly type: "done" }
+  | { readonly type: "error"; readonly code: ErrorCode; readonly message: string };
+
+/** A message on its way to its app. */
+export interface Delivery {
+  readonly deliveryId: number;
+  readonly owner: string;
+  readonly subscriptionId: number;
+  /** Stays the same when the message is delivered again. */
+  readonly messageId: string;
+  /** True when an earlier run may have handed out the same message. */
+  readonly redelivered: boolean;
+  /** Plaintext the app may keep; null for a message without body, and for a declarative one. */
+  readonly data: Uint8Array | null;
+  /** The declared notification of a mutable message, else null. */
+  readonly notification: GodwitNotification | null;
+  readonly appBadge: AppBadge | null;
+}
+
+export type AgentEvent =
+  /** First event; nothing happens before it. */
+  | { readonly type: "start" }
+  | { readonly type: "linkOpened"; readonly linkId: number }
+  /** `frame` is borrowed until `handle` returns, unless the host gives it away with the event (Node does). */
+  | { readonly type: "linkMessage"; readonly linkId: number; readonly frame: Uint8Array }
+  | { readonly type: "linkPong"; readonly linkId: number }
+  | {
+      readonly type: "linkClosed";
+      readonly linkId: number;
+      readonly cause: LinkCause;
+      /** Status of a refused upgrade, else null. */
+      readonly httpStatus: number | null;
+      readonly retryAfterS: number | null;
+    }
+  | { readonly type: "alarm" }
+  /** null: no network. */
+  | { readonly type: "networkChanged"; readonly network: Network | null }
+  | { readonly type: "journalAppended"; readonly appendId: number }
+  | { readonly type: "journalFailed"; readonly appendId: number; readonly reason: "full" | "io" }
+  | {
+      readonly type: "httpResponse";
+      readonly requestId: number;
+      /** 0 when there was no answer. */
+      readonly status: number;
+      readonly retryAfterS: number | null;
+      readonly body: string | null;
+    }
+  | {
+      readonly type: "appRequest";
+      readonly requestId: number;
+      readonly owner: string;
+      readonly request: AppRequest;
+    }
+  | { readonly type: "appAttached"; readonly owner: string; readonly handlesPush: boolean }
+  | { readonly type: "appDetached"; readonly owner: string }
+  | { readonly type: "appHandled"; readonly deliveryId: number }
+  | { readonly type: "appFailed"; readonly deliveryId: number }
+  | { readonly type: "displayed"; readonly notificationId: number }
+  | { readonly type: "displayFailed"; readonly notificationId: number }
+  | { readonly type: "permissionAnswered"; readonly owner: string; readonly permission: Permission }
+  /** `action` is "" for the body. */
+  | { readonly type: "notificationActivated"; readonly notificationId: number; readonly action: string }
+  | { readonly type: "notificationClosed"; readonly notificationId: number }
+  | { readonly type: "shutdown" };
+
+/** What happened, for logs and people. Never holds a key, token, endpoint, owner secret or payload. */
+export type Report =
+  | { readonly type: "token"; readonly renewed: boolean }
+  | { readonly type: "state"; readonly state: string }
+  | { readonly type: "registered"; readonly uaid: string }
+  | {
+      readonly type: "subscribed";
+      readonly owner: string;
+      readonly channel: number;
+      readonly ownToken: boolean;
+    }
+  | { readonly type: "unsubscribed"; readonly owner: string; readonly channel: number | null }
+  | { readonly type: "subscriptionLost"; readonly owner: string }
+  | {
+      readonly type: "received";
+      readonly messageId: string;
+      readonly channel: number;
+      readonly bytes: number;
+      readonly attempt: number;
+    }
+  | {
+      readonly type: "delivered";
+      readonly messageId: string;
+      readonly owner: string;
+      readonly redelivered: boolean;
+    }
+  | { readonly type: "handled"; readonly messageId: string; readonly owner: string }
+  | {
+      readonly type: "shown";
+      readonly messageId: string | null;
+      readonly owner: string;
+      readonly by: "declared" | "app";
+    }
+  | { readonly type: "acknowledged"; readonly messages: number; readonly code: string }
+  | { readonly type: "dropped"; readonly messageId: string; readonly code: string }
+  | { readonly type: "journaled"; readonly messageId: string; readonly owner: string }
+  | {
+      readonly type: "linkClosed";
+      readonly cause: string;
+      readonly httpStatus: number | null;
+      readonly retryInMs: number | null;
+    }
+  | { readonly type: "fault"; readonly code: ErrorCode; readonly text: string };
+
+export type Effect =
+  | {
+      readonly type: "openLink";
+      readonly linkId: number;
+      /** wss or ws URL. */
+      readonly url: string;
+      readonly subprotocol: string;
+      /** Secret: goes into `Authorization: Bearer`, never into a log. */
+      readonly bearer: string;
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly type: "send"; readonly linkId: number; readonly frame: Uint8Array }
+  | { readonly type: "ping"; readonly linkId: number }
+  | { readonly type: "closeLink"; readonly linkId: number }
+  /** Replaces the one alarm; null cancels it. */
+  | { readonly type: "setAlarm"; readonly alarm: Alarm | null }
+  /** The device should not suspend before this time of the monotonic clock. */
+  | { readonly type: "stayAwake"; readonly untilMs: number }
+  /** Framed records for the end of the active segment. */
+  | { readonly type: "append"; readonly appendId: number; readonly bytes: Uint8Array }
+  /** A whole new segment; `urgent` may use the flash reserve. */
+  | {
+      readonly type: "checkpoint";
+      readonly appendId: number;
+      readonly bytes: Uint8Array;
+      readonly urgent: boolean;
+    }
+  | {
+      readonly type: "httpRequest";
+      readonly requestId: number;
+      readonly method: "GET" | "POST";
+      readonly url: string;
+      /** Secret or null. */
+      readonly bearer: string | null;
+      readonly timeoutMs: number;
+    }
+  | { readonly type: "startApp"; readonly owner: string }
+  | { readonly type: "deliver"; readonly delivery: Delivery }
+  /** The budget of a delivery is over; whatever its app still does is ignored. */
+  | { readonly type: "cancelDelivery"; readonly deliveryId: number; readonly owner: string }
+  | { readonly type: "appReply"; readonly requestId: number; readonly reply: AppReply }
+  | {
+      readonly type: "subscriptionChange";
+      readonly owner: string;
+      readonly oldSubscription: SubscriptionView | null;
+      readonly newSubscription: SubscriptionView | null;
+    }
+  /** `replaces`: the notification with the same tag this one takes the place of, or null. */
+  | {
+      readonly type: "show";
+      readonly notificationId: number;
+      readonly owner: string;
+      readonly notification: GodwitNotification;
+      readonly replaces: number | null;
+      /** False when it replaces one without `renotify`, or is restored after a restart. */
+      readonly alert: boolean;
+    }
+  | { readonly type: "closeNotification"; readonly notificationId: number }
+  | {
+      readonly type: "notificationClick";
+      readonly owner: string;
+      readonly notification: GodwitNotification;
+      readonly action: string;
+    }
+  | { readonly type: "setBadge"; readonly owner: string; readonly badge: AppBadge }
+  | { readonly type: "openUrl"; readonly owner: string; readonly url: string }
+  | { readonly type: "askPermission"; readonly owner: string }
+  | { readonly type: "report"; readonly report: Report };
+
+/** Where the parts of the agent put their effects; drained in order by `poll`. */
+export type Emit = (effect: Effect) => void;

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A message's way in: seen before? whose? decrypt, decide, show or hand on, acknowledge (DESIGN section 4, "Ack means
+ * safe"). What waits for an app is with {@link Deliveries}. Pure.
+ */
+
+import { type Disposition, decide } from "../declarative/index.ts";
+import { GodwitError } from "../errors.ts";
+import type {
+  HandledRecord,
+  JournalRecord,
+  JournalState,
+  MessageRecord,
+  SubscriptionRecord,
+} from "../journal/index.ts";
+import { DEDUPE_IDS_MAX, NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
+import type { CryptoProvider } from "../webpush/crypto.ts";
+import { decrypt } from "../webpush/decrypt.ts";
+import type { AckCode, Notification } from "../wire/dialect.ts";
+import type { Acks } from "./acks.ts";
+import type { Clock } from "./clock.ts";
+import type { Deliveries } from "./deliveries.ts";
+import type { Emit, Instant } from "./events.ts";
+import type { Meter } from "./meter.ts";
+import type { Notifications } from "./notifications.ts";
+import { baseUrlOf } from "./owner.ts";
+import type { Registry } from "./registry.ts";
+
+export interface InboxOptions {
+  readonly state: JournalState;
+  readonly registry: Registry;
+  readonly provider: CryptoProvider;
+  readonly acks: Acks;
+  readonly notifications: Notifications;
+  readonly meter: Meter;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** A message came on a channel nobody has. */
+  readonly handleOrphan: (channel: number, now: Instant) => void;
+  /** False after a crash: what comes a second time may have been handed out before. */
+  readonly cleanStop: boolean;
+}
+
+/** What a message turned out to be. */
+export type Opened =
+  | { readonly ok: true; readonly plaintext: Uint8Array | null; readonly disposition: Disposition }
+  | { readonly ok: false; readonly code: string };
+
+export class Inbox {
+  readonly #options: InboxOptions;
+  #deliveries: Deliveries | null = null;
+  #storeEpoch = 0;
+  /** Ids dealt with in this store epoch, oldest first, with the code they were acknowledged with. */
+  readonly #handled = new Map<number, AckCode>();
+  /** Of those, the ones the journal does not know yet. */
+  #unwritten: number[] = [];
+  /** Being shown at this moment; neither handled nor waiting. */
+  readonly #showing = new Set<number>();
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+    const { handledEpoch, handledIds, userAgent } = options.state;
+    this.#storeEpoch = handledEpoch ?? userAgent?.storeEpoch ?? 0;
+    for (const id of handledIds) this.#handled.set(id, "ok");
+  }
+
+  /** The two know each other; set once, right after both exist. */
+  connect(deliveries: Deliveries): void {
+    this.#deliveries = deliveries;
+  }
+
+  /** Ids are comparable only within one store epoch. */
+  handleStoreEpoch(storeEpoch: number): void {
+    if (storeEpoch === this.#storeEpoch) return;
+    this.#storeEpoch = storeEpoch;
+    this.#handled.clear();
+    this.#unwritten = [];
+    this.#options.acks.clear();
+  }
+
+  handleNotification(message: Notification, now: Instant): void {
+    const { registry, meter, emit, acks } = this.#options;
+    meter.countMessage("received");
+    meter.countWakeUp("message", now.monotonicMs);
+    const messageId = this.#messageId(message.id);
+    const { channel, attempt } = message;
+    emit({
+      type: "report",
+      report: { type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt },
+    });
+    const known = this.#handled.get(message.id);
+    if (known !== undefined) return acks.add(message.id, known, now);
+    if (this.#showing.has(message.id) || this.#deliveries?.handleRepeat(this.#storeEpoch, message.id, now))
+      return;
+    const subscription = registry.byChannel(channel);
+    if (subscription === null) {
+      this.#options.handleOrphan(channel, now);
+      return this.#drop(message.id, messageId, "rejected", "no such subscription", now);
+    }
+    if (registry.owner(subscription.owner).permission === "denied") {
+      return this.#drop(message.id, messageId, "rejected", "permission denied", now);
+    }
+    this.#process(this.#toRecord(message, subscription), subscription, now);
+  }
+
+  /** Decrypts and decides; used again for messages that come back from the journal. */
+  open(record: MessageRecord, subscription: SubscriptionRecord): Opened {
+    const { provider, clock } = this.#options;
+    let plaintext: Uint8Array | null = null;
+    try {
+      if (record.body !== null) plaintext = decrypt(record.body, subscription, { provider });
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      return { ok: false, code: error.code };
+    }
+    const disposition = decide(plaintext, {
+      mode: subscription.mode,
+      contentType: record.saysNotification ? "application/notification+json" : null,
+      baseUrl: baseUrlOf(subscription.owner),
+      maxActions: NOTIFICATION_ACTIONS_MAX,
+      epochMs: clock.epochMs,
+    });
+    return { ok: true, plaintext, disposition };
+  }
+
+  /** The message is dealt with for good: acknowledged, and not taken again. */
+  finish(storeEpoch: number, id: number, code: AckCode, now: Instant): void {
+    if (!this.markHandled(storeEpoch, id, code)) return;
+    this.#options.acks.add(id, code, now);
+  }
+
+  /** The message is not taken again. False when it is of a store that is gone. */
+  markHandled(storeEpoch: number, id: number, code: AckCode): boolean {
+    if (storeEpoch !== this.#storeEpoch) return false;
+    this.#handled.set(id, code);
+    this.#unwritten.push(id);
+    if (this.#handled.size > DEDUPE_IDS_MAX) {
+      for (const oldest of this.#handled.keys()) {
+        this.#handled.delete(oldest);
+        break;
+      }
+    }
+    return true;
+  }
+
+  /** The window of handled ids rides with writes that happen anyway; no write is made just to show a message. */
+  takeRiders(): JournalRecord[] {
+    if (this.#unwritten.length === 0) return [];
+    const ids = this.#unwritten.slice(-DEDUPE_IDS_MAX);
+    this.#unwritten = [];
+    const record: HandledRecord = { type: "handled", storeEpoch: this.#storeEpoch, ids };
+    return [record];
+  }
+
+  #process(record: MessageRecord, subscription: SubscriptionRecord, now: Instant): void {
+    const messageId = this.#messageId(record.id);
+    const opened = this.open(record, subscription);
+    if (!opened.ok) return this.#drop(record.id, messageId, "undecryptable", opened.code, now);
+    const { disposition, plaintext } = opened;
+    if (disposition.kind === "error")
+      return this.#drop(record.id, messageId, "rejected", disposition.reason, now);
+    const hasHandler = this.#deliveries?.hasHandler(subscription.owner) === true;
+    if (disposition.kind === "declarative" && !(disposition.mutable && hasHandler)) {
+      return this.#show(record, subscription, disposition, now);
+    }
+    if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push", now);
+    const declared =
+      disposition.kind === "declarative"
+        ? { notification: disposition.notification, appBadge: disposition.appBadge }
+        : null;
+    const redelivered = record.attempt > 1 && !this.#options.cleanStop;
+    this.#deliveries?.add(
+      { record, messageId, owner: subscription.owner, plaintext, declared, redelivered },
+      now,
+    );
+  }
+
+  #show(
+    record: MessageRecord,
+    subscription: SubscriptionRecord,
+    disposition: Extract<Disposition, { kind: "declarative" }>,
+    now: Instant,
+  ): void {
+    const { notifications, meter } = this.#options;
+    const { owner, id: subscriptionId } = subscription;
+    const { storeEpoch, id } = record;
+    this.#showing.add(id);
+    const done = (): void => {
+      this.#showing.delete(id);
+      meter.countMessage("shown");
+      this.finish(storeEpoch, id, "ok", now);
+    };
+    const messageId = this.#messageId(id);
+    notifications.show(
+      { owner, subscriptionId, messageId, notification: disposition.notification, by: "declared", done },
+      now,
+    );
+    notifications.applyBadge(owner, disposition.appBadge, null);
+  }
+
+  #drop(id: number, messageId: string, code: AckCode, reason: string, now: Instant): void {
+    this.#options.meter.countMessage("dropped");
+    this.#options.emit({ type: "report", report: { type: "dropped", messageId, code: reason } });
+    this.finish(this.#storeEpoch, id, code, now);
+  }
+
+  #toRecord(message: Notification, subscription: SubscriptionRecord): MessageRecord {
+    const receivedEpochMs = this.#options.clock.epochMs;
+    return {
+      type: "message",
+      storeEpoch: this.#storeEpoch,
+      id: message.id,
+      channel: message.channel,
+      subscriptionId: subscription.id,
+      saysNotification: message.saysNotification,
+      urgency: message.urgency,
+      topic: message.topic,
+      body: message.body,
+      receivedEpochMs,
+      expiresEpochMs: receivedEpochMs + message.ttlLeftS * 1000,
+      attempt: message.attempt,
+      handed: false,
+    };
+  }
+
+  #messageId(id: number): string {
+    return messageName(this.#storeEpoch, id);
+  }
+}
+
+/** The id an app sees: unique over store epochs, the same in every delivery. */
+export function messageName(storeEpoch: number, id: number): string {
+  return `${storeEpoch.toString(36)}-${id}`;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+/** `godwit/agent`: the sans-IO user agent and the contract of a host, for runtimes of one's own. */
+
+export { type ErrorCode, type Fault, GodwitError } from "../errors.ts";
+export { Driver } from "../host/driver.ts";
+export type { Host } from "../host/host.ts";
+export {
+  type JournalRecovery,
+  type JournalReport,
+  keySealer,
+  plainSealer,
+  recoverJournal,
+  type Sealer,
+} from "../journal/index.ts";
+export { type CryptoProvider, nobleProvider, type RandomFill } from "../webpush/index.ts";
+export type { Dialect } from "../wire/dialect.ts";
+export { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
+export { Agent, type AgentOptions } from "./agent.ts";
+export type * from "./events.ts";
+export { type Heartbeat, type HeartbeatVerdict, PlainHeartbeat } from "./heartbeat.ts";
+export { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link.ts";
+export type { MeterReading } from "./meter.ts";
+export type { AgentStatus, SubscriptionStatus } from "./status.ts";

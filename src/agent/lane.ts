@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/** One owner's messages on their way to its app: one at a time, in order. Pure data; deliveries.ts moves it. */
+
+import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
+import type { MessageRecord } from "../journal/index.ts";
+
+/** A message the app has not dealt with yet. */
+export interface Entry {
+  readonly record: MessageRecord;
+  /** Names the message to the app, the same in every delivery. */
+  readonly messageId: string;
+  readonly owner: string;
+  readonly receivedMs: number;
+  /** Undefined once it would have to be decrypted again: a journaled message keeps no plaintext in memory. */
+  plaintext: Uint8Array | null | undefined;
+  /** Opaque: null. Mutable: what is shown when the app does not answer. */
+  readonly declared: { readonly notification: GodwitNotification; readonly appBadge: AppBadge | null } | null;
+  /** Whether an earlier run, or an earlier delivery of this one, may have handed it out. */
+  redelivered: boolean;
+  journal: "no" | "writing" | "written";
+  /** When an unhandled message goes to the journal. */
+  journalAtMs: number;
+  failures: number;
+}
+
+/** An {@link Entry} in its app's hands. */
+export interface Current {
+  readonly entry: Entry;
+  readonly deliveryId: number;
+  readonly budgetEndMs: number;
+  /** The app showed a notification since the delivery. */
+  isShown: boolean;
+  /** The badge the app set since, or null. */
+  badge: AppBadge | null;
+}
+
+export class Lane {
+  readonly owner: string;
+  readonly queue: Entry[] = [];
+  current: Current | null = null;
+  isAttached = false;
+  handlesPush = false;
+  /** The service was told to keep this owner's channels. */
+  isHeld = false;
+  isStartAsked = false;
+  /** After a failed delivery: not before this. */
+  retryAtMs = 0;
+
+  constructor(owner: string) {
+    this.owner = owner;
+  }
+
+  get size(): number {
+    return this.queue.length + (this.current === null ? 0 : 1);
+  }
+
+  /** An app is there that takes messages. */
+  get canDeliver(): boolean {
+    return this.isAttached && this.handlesPush;
+  }
+
+  /** Every entry, the one in hand first. */
+  entries(): Entry[] {
+    return this.current === null ? this.queue : [this.current.entry, ...this.queue];
+  }
+}

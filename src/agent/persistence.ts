@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The agent's way to its journal: one write at a time, everything asked for meanwhile goes together into the next. Pure.
+ *
+ * Three kinds of write: `store` (memory follows once it is durable), `note` (memory at once, disk with the next write;
+ * for records whose loss costs only a marked repeat), `erase` (memory at once, and a checkpoint so that the bytes go).
+ */
+
+import type { JournalRecord, JournalState, JournalWriter } from "../journal/index.ts";
+import { JOURNAL_DEFERRED_RECORDS_MAX, JOURNAL_RETRY_MS } from "../limits.ts";
+import type { Alarm, Emit, Instant } from "./events.ts";
+
+/** null: durable. Else why not. */
+export type StoreOutcome = null | "ERR_JOURNAL_FULL" | "ERR_JOURNAL_IO";
+
+interface Batch {
+  readonly records: JournalRecord[];
+  readonly done: ((failure: StoreOutcome) => void)[];
+}
+
+type Write =
+  | { readonly type: "append"; readonly batch: Batch }
+  | { readonly type: "checkpoint"; readonly erased: (() => void)[] };
+
+export interface PersistenceOptions {
+  readonly state: JournalState;
+  readonly writer: JournalWriter;
+  readonly emit: Emit;
+  /** Records that ride with any write, already in the state. */
+  readonly riders: () => readonly JournalRecord[];
+}
+
+export class Persistence {
+  readonly #options: PersistenceOptions;
+  #lastAppendId = 0;
+  #inFlight: Write | null = null;
+  #next: Batch = { records: [], done: [] };
+  /** Already in the state, not yet on disk. */
+  #noted: JournalRecord[] = [];
+  #erased: (() => void)[] = [];
+  #isErasing = false;
+  #retryAtMs: number | null = null;
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+  }
+
+  /** True from a failed write to the next good one: the device cannot remember anything new. */
+  get isFailing(): boolean {
+    return this.#retryAtMs !== null;
+  }
+
+  /** True when everything asked for is on disk. */
+  get isIdle(): boolean {
+    return (
+      this.#inFlight === null &&
+      this.#next.records.length === 0 &&
+      this.#noted.length === 0 &&
+      !this.#isErasing
+    );
+  }
+
+  /**
+   * Writes `records`; they join the state when they are durable, just before `done(null)`. With a failure nothing was
+   * changed and nothing will be.
+   */
+  store(records: readonly JournalRecord[], done: (failure: StoreOutcome) => void): void {
+    this.#next.records.push(...records);
+    this.#next.done.push(done);
+  }
+
+  /** Takes `record` into the state now and to the disk with the next write. */
+  note(record: JournalRecord): void {
+    this.#options.state.apply(record);
+    this.#noted.push(record);
+  }
+
+  /**
+   * Takes `records` into the state now and rewrites the journal so that what they removed is gone from the disk, if need
+   * be on the flash reserve. `done` follows when it is; a failed write is tried again until then.
+   */
+  erase(records: readonly JournalRecord[], done: () => void): void {
+    for (const record of records) this.#options.state.apply(record);
+    this.#isErasing = true;
+    this.#erased.push(done);
+  }
+
+  handleAppended(appendId: number): void {
+    const write = this.#take(appendId);
+    if (write === null) return;
+    this.#retryAtMs = null;
+    if (write.type === "checkpoint") {
+      for (const erased of write.erased) erased();
+      return;
+    }
+    for (const record of write.batch.records) this.#options.state.apply(record);
+    for (const done of write.batch.done) done(null);
+  }
+
+  handleFailed(appendId: number, reason: "full" | "io", now: Instant): void {
+    const write = this.#take(appendId);
+    if (write === null) return;
+    // What a failed fsync left behind is unknown, so nothing is appended to that segment any more (DESIGN section 4).
+    this.#options.writer.abandonSegment();
+    this.#retryAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
+    const code = reason === "full" ? "ERR_JOURNAL_FULL" : "ERR_JOURNAL_IO";
+    const text = reason === "full" ? "the state directory is full" : "the state directory cannot be written";
+    this.#options.emit({ type: "report", report: { type: "fault", code, text } });
+    if (write.type === "checkpoint") {
+      this.#erased.unshift(...write.erased);
+      // Nothing else can be written without a checkpoint, so whoever waits is told now.
+      const waiting = this.#next;
+      this.#next = { records: [], done: [] };
+      for (const done of waiting.done) done(code);
+      this.#isErasing ||= this.#erased.length > 0;
+    } else {
+      for (const done of write.batch.done) done(code);
+    }
+  }
+
+  /** Starts the next write when there is one and none is under way. Call after every event. */
+  flush(now: Instant, isLast = false): void {
+    if (this.#inFlight !== null) return;
+    const hasBatch = this.#next.records.length > 0;
+    // After a failure only somebody who waits for an answer may try before the time.
+    if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !hasBatch) return;
+    const hasNotes = this.#noted.length >= (isLast ? 1 : JOURNAL_DEFERRED_RECORDS_MAX);
+    const { writer } = this.#options;
+    if (!hasBatch && !hasNotes && !this.#isErasing && this.#retryAtMs === null) return;
+    if (this.#isErasing || writer.isCheckpointDue) this.#checkpoint();
+    else if (hasBatch || hasNotes) this.#append();
+    else this.#retryAtMs = null;
+  }
+
+  /** The next attempt after a failed write. */
+  nextDeadline(): Alarm | null {
+    return this.#retryAtMs === null || this.#inFlight !== null
+      ? null
+      : { atMs: this.#retryAtMs, windowMs: JOURNAL_RETRY_MS };
+  }
+
+  #checkpoint(): void {
+    const { state, writer, emit, riders } = this.#options;
+    for (const record of riders()) state.apply(record);
+    // The state holds every note, so the checkpoint writes them too.
+    this.#noted = [];
+    const urgent = this.#isErasing;
+    this.#isErasing = false;
+    this.#inFlight = { type: "checkpoint", erased: this.#erased };
+    this.#erased = [];
+    emit({
+      type: "checkpoint",
+      appendId: ++this.#lastAppendId,
+      bytes: writer.checkpointBytes(state),
+      urgent,
+    });
+  }
+
+  #append(): void {
+    const { writer, emit, riders, state } = this.#options;
+    const ridden = riders();
+    for (const record of ridden) state.apply(record);
+    const batch: Batch = { records: this.#next.records, done: this.#next.done };
+    const bytes = writer.appendBytes([...this.#noted, ...ridden, ...batch.records]);
+    this.#noted = [];
+    this.#next = { records: [], done: [] };
+    this.#inFlight = { type: "append", batch };
+    emit({ type: "append", appendId: ++this.#lastAppendId, bytes });
+  }
+
+  #take(appendId: number): Write | null {
+    if (this.#inFlight === null || appendId !== this.#lastAppendId) return null;
+    const write = this.#inFlight;
+    this.#inFlight = null;
+    return write;
+  }
+}

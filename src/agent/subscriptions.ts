@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Push subscriptions from an app's wish to the service's channel and back: subscribe, unsubscribe, revoke, and what
+ * happens when the service forgot them (Push API; DESIGN sections 4 and 5). Pure.
+ */
+
+import { bytesEqual, utf8Encode } from "../bytes.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { JournalRecord, JournalState, SubscriptionRecord } from "../journal/index.ts";
+import {
+  REGISTRATIONS_PENDING_MAX,
+  REREGISTER_SPREAD_MS,
+  SUBSCRIBE_TIMEOUT_MS,
+  SUBSCRIPTIONS_MAX,
+  SUBSCRIPTIONS_PER_OWNER_MAX,
+  WA_TOKEN_CHARS_MAX,
+} from "../limits.ts";
+import { base64urlEncode } from "../webpush/base64url.ts";
+import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
+import { generateKeys } from "../webpush/keys.ts";
+import { STATUS } from "../wire/dialect.ts";
+import type { Jitter } from "./backoff.ts";
+import { earlier } from "./deadlines.ts";
+import type { Alarm, AppReply, Emit, Instant, SubscribeRequest, SubscriptionView } from "./events.ts";
+import { isOwner } from "./owner.ts";
+import type { Persistence } from "./persistence.ts";
+import { type Registry, viewOf } from "./registry.ts";
+import type { Answer, Requests } from "./requests.ts";
+
+export interface SubscriptionsOptions {
+  readonly state: JournalState;
+  readonly registry: Registry;
+  readonly persistence: Persistence;
+  readonly requests: Requests;
+  readonly provider: CryptoProvider;
+  readonly randomFill: RandomFill;
+  readonly jitter: Jitter;
+  readonly emit: Emit;
+}
+
+/** A subscription being made: nothing of it is on disk, no app has seen it. */
+interface Pending {
+  readonly record: SubscriptionRecord;
+  readonly requestIds: number[];
+  readonly giveUpAtMs: number;
+  isSent: boolean;
+}
+
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions;
+  readonly #pending = new Set<Pending>();
+  /** Subscribe requests waiting for a person's answer. */
+  readonly #asking = new Map<string, { requestId: number; request: SubscribeRequest }[]>();
+  /** Subscriptions the service lost: when to register again, and what the app still has. */
+  readonly #lost = new Map<
+    number,
+    { atMs: number; isSent: boolean; readonly oldView: SubscriptionView | null }
+  >();
+  /** Channels the service knows and we do not. */
+  readonly #orphans = new Set<number>();
+  readonly #unregistering = new Set<number>();
+  #isOnline = false;
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+    for (const subscription of options.registry.subscriptions()) {
+      if (subscription.channel === null)
+        this.#lost.set(subscription.id, { atMs: 0, isSent: false, oldView: null });
+    }
+  }
+
+  /** True while the service has to be asked something (DESIGN section 4: then a connection is wanted). */
+  get needsService(): boolean {
+    return this.#pending.size > 0 || this.#lost.size > 0 || this.#options.state.pendingUnregisters.size > 0;
+  }
+
+  // --- what apps ask -------------------------------------------------------------------------------------------------
+
+  /** Order of checks as in the Push API, `subscribe()`. */
+  subscribe(requestId: number, owner: string, request: SubscribeRequest, now: Instant): void {
+    const { registry, emit } = this.#options;
+    const problem = this.#checkRequest(owner, request);
+    if (problem !== null) return this.#refuse([requestId], problem[0], problem[1]);
+    const { permission, optedOut } = registry.owner(owner);
+    if (permission === "denied" || optedOut) return this.#refusePermission([requestId]);
+    if (permission === "prompt") {
+      const waiting = this.#asking.get(owner) ?? [];
+      waiting.push({ requestId, request });
+      this.#asking.set(owner, waiting);
+      if (waiting.length === 1) emit({ type: "askPermission", owner });
+      return;
+    }
+    this.#subscribeAllowed(requestId, owner, request, now);
+  }
+
+  handlePermission(owner: string, permission: "granted" | "denied" | "prompt", now: Instant): void {
+    const { registry, persistence } = this.#options;
+    persistence.note({ ...registry.owner(owner), permission });
+    const waiting = this.#asking.get(owner) ?? [];
+    this.#asking.delete(owner);
+    for (const { requestId, request } of waiting) {
+      if (permission === "granted") this.#subscribeAllowed(requestId, owner, request, now);
+      else this.#refusePermission([requestId]);
+    }
+    if (permission === "denied")
+      for (const subscription of registry.ofOwner(owner)) this.#remove(subscription, () => {});
+  }
+
+  getSubscription(requestId: number, owner: string, waToken: string | null): void {
+    const found = this.#options.registry.find(owner, waToken);
+    this.#reply(requestId, { type: "subscription", subscription: found === null ? null : viewOf(found) });
+  }
+
+  unsubscribe(requestId: number, owner: string, subscriptionId: number): void {
+    const found = this.#options.registry.byId(subscriptionId);
+    if (found === null || found.owner !== owner)
+      return this.#reply(requestId, { type: "unsubscribed", existed: false });
+    this.#remove(found, () => this.#reply(requestId, { type: "unsubscribed", existed: true }));
+  }
+
+  // --- what the service says -----------------------------------------------------------------------------------------
+
+  /** @param channels what the service knows, or null when it knows the same as we do */
+  handleOnline(channels: readonly number[] | null, now: Instant): void {
+    this.#isOnline = true;
+    this.#orphans.clear();
+    if (channels !== null) this.#reconcile(new Set(channels), now);
+    this.sync(now);
+  }
+
+  handleLinkLost(): void {
+    this.#isOnline = false;
+    this.#unregistering.clear();
+    for (const pending of this.#pending) pending.isSent = false;
+    for (const lost of this.#lost.values()) lost.isSent = false;
+  }
+
+  handleRevoked(channel: number, now: Instant): void {
+    const { registry, emit } = this.#options;
+    const subscription = registry.byChannel(channel);
+    if (subscription === null) {
+      this.handleOrphan(channel, now);
+      return;
+    }
+    const oldSubscription = viewOf(subscription);
+    this.#remove(subscription, () => {});
+    emit({ type: "subscriptionChange", owner: subscription.owner, oldSubscription, newSubscription: null });
+    this.sync(now);
+  }
+
+  /** A message came on a channel that is not ours: the service is told so once per link. */
+  handleOrphan(channel: number, now: Instant): void {
+    if (this.#unregistering.has(channel)) return;
+    this.#orphans.add(channel);
+    this.sync(now);
+  }
+
+  /** The service knows this device no more: every owner gets a new subscription, spread out (DESIGN section 4). */
+  handleForgotten(now: Instant): void {
+    const { state, registry, persistence } = this.#options;
+    for (const channel of [...state.pendingUnregisters])
+      persistence.note({ type: "pendingUnregisterDone", channel });
+    for (const subscription of [...registry.subscriptions()]) this.#lose(subscription, now);
+  }
+
+  /** Sends what the service does not know yet. */
+  sync(now: Instant): void {
+    if (!this.#isOnline) return;
+    for (const pending of this.#pending) if (!pending.isSent) this.#register(pending, now);
+    for (const [id, lost] of this.#lost) {
+      if (!lost.isSent && now.monotonicMs >= lost.atMs) this.#registerAgain(id, now);
+    }
+    for (const channel of this.#options.state.pendingUnregisters) this.#unregister(channel, now);
+    // A channel may belong to a registration whose answer was lost; only when none is open is it nobody's.
+    if (this.#pending.size > 0 || this.#lost.size > 0) return;
+    for (const channel of this.#orphans) this.#unregister(channel, now);
+  }
+
+  handleAlarm(now: Instant): void {
+    for (const pending of this.#pending) {
+      if (now.monotonicMs < pending.giveUpAtMs) continue;
+      this.#pending.delete(pending);
+      this.#refuse(
+        pending.requestIds,
+        "ERR_SUBSCRIBE_ABORTED",
+        "the push service could not be reached in time",
+      );
+    }
+    this.sync(now);
+  }
+
+  handleShutdown(): void {
+    for (const pending of this.#pending)
+      this.#refuse(pending.requestIds, "ERR_SHUTDOWN", "the user agent is stopping");
+    this.#pending.clear();
+  }
+
+  nextDeadline(): Alarm | null {
+    let next: Alarm | null = null;
+    for (const pending of this.#pending) next = earlier(next, { atMs: pending.giveUpAtMs, windowMs: 1000 });
+    if (!this.#isOnline) return next;
+    for (const lost of this.#lost.values()) {
+      if (!lost.isSent) next = earlier(next, { atMs: lost.atMs, windowMs: REREGISTER_SPREAD_MS / 10 });
+    }
+    return next;
+  }
+
+  // --- registering ---------------------------------------------------------------------------------------------------
+
+  #checkRequest(owner: string, request: SubscribeRequest): [ErrorCode, string] | null {
+    const { provider } = this.#options;
+    const { applicationServerKey, waToken } = request;
+    if (!isOwner(owner)) return ["ERR_OWNER", "an owner is a web origin or an app id in lower case"];
+    if (applicationServerKey !== null && !provider.isPublicKey(applicationServerKey)) {
+      return ["ERR_SUBSCRIBE_KEY_POINT", "applicationServerKey is not a point on P-256"];
+    }
+    if (waToken !== null && (waToken.length === 0 || waToken.length > WA_TOKEN_CHARS_MAX)) {
+      return ["ERR_OPTION", `waToken must have 1 to ${WA_TOKEN_CHARS_MAX} characters`];
+    }
+    return null;
+  }
+
+  #subscribeAllowed(requestId: number, owner: string, request: SubscribeRequest, now: Instant): void {
+    const { registry } = this.#options;
+    const existing = registry.find(owner, request.waToken);
+    if (existing !== null) {
+      if (!hasOptions(existing, request)) {
+        return this.#refuse([requestId], "ERR_SUBSCRIBE_CONFLICT", "subscribed already with other options");
+      }
+      const subscription = viewOf(existing);
+      if (subscription !== null) return this.#reply(requestId, { type: "subscription", subscription });
+      return this.#refuse(
+        [requestId],
+        "ERR_SUBSCRIBE_ABORTED",
+        "the subscription is being renewed; try again later",
+      );
+    }
+    const pending = this.#findPending(owner, request.waToken);
+    if (pending !== null) {
+      if (hasOptions(pending.record, request)) pending.requestIds.push(requestId);
+      else this.#refuse([requestId], "ERR_SUBSCRIBE_CONFLICT", "being subscribed with other options");
+      return;
+    }
+    const mine = registry.ofOwner(owner).length;
+    const isFull =
+      registry.size + this.#pending.size >= SUBSCRIPTIONS_MAX ||
+      this.#pending.size >= REGISTRATIONS_PENDING_MAX;
+    if (isFull || mine >= SUBSCRIPTIONS_PER_OWNER_MAX) {
+      return this.#refuse([requestId], "ERR_SUBSCRIBE_LIMIT", "no more subscriptions can be made");
+    }
+    const record = this.#newRecord(owner, request, now);
+    const giveUpAtMs = now.monotonicMs + SUBSCRIBE_TIMEOUT_MS;
+    this.#pending.add({ record, requestIds: [requestId], giveUpAtMs, isSent: false });
+    this.sync(now);
+  }
+
+  #newRecord(owner: string, request: SubscribeRequest, now: Instant): SubscriptionRecord {
+    const { state, provider, randomFill } = this.#options;
+    const waToken = request.waToken ?? this.#randomToken();
+    return {
+      type: "subscription",
+      id: this.#nextId(),
+      owner,
+      registrationId: this.#registrationId(state, owner, waToken),
+      applicationServerKey: request.applicationServerKey?.slice() ?? null,
+      mode: request.declarative,
+      userVisibleOnly: request.userVisibleOnly,
+      allowAesgcm: request.allowAesgcm,
+      generatedToken: request.waToken === null,
+      channel: null,
+      expirationTime: null,
+      createdEpochMs: now.epochMs,
+      waToken,
+      endpoint: null,
+      ...generateKeys(randomFill, provider),
+    };
+  }
+
+  #register(pending: Pending, now: Instant): void {
+    const { registrationId, applicationServerKey } = pending.record;
+    pending.isSent = this.#options.requests.send(
+      { type: "registerWa", registrationId, applicationServerKey },
+      (answer, at) => this.#handleRegistered(pending, answer, at),
+      now,
+    );
+  }
+
+  #handleRegistered(pending: Pending, answer: Answer, now: Instant): void {
+    const { persistence, registry, emit } = this.#options;
+    if (answer.type !== "waRegistered" || answer.status !== STATUS.ok)
+      return this.#handleRefused(pending, answer);
+    const { channel, endpoint, expirationTime } = answer;
+    const record = { ...pending.record, channel, endpoint, expirationTime };
+    this.#orphans.delete(channel);
+    if (!this.#pending.has(pending)) return this.handleOrphan(channel, now);
+    persistence.store([record], (failure) => {
+      this.#pending.delete(pending);
+      if (failure !== null) {
+        this.#orphans.add(channel);
+        return this.#refuse(pending.requestIds, failure, "the subscription could not be written down");
+      }
+      registry.handleStored(record, null);
+      emit({
+        type: "report",
+        report: { type: "subscribed", owner: record.owner, channel, ownToken: !record.generatedToken },
+      });
+      for (const requestId of pending.requestIds)
+        this.#reply(requestId, { type: "subscription", subscription: viewOf(record) });
+    });
+  }
+
+  #handleRefused(pending: Pending, answer: Answer): void {
+    // Overload passes: it stays pending until the app's patience ends, and the next alarm or link asks again.
+    const status = "status" in answer ? answer.status : STATUS.unavailable;
+    if (status === STATUS.unavailable || !this.#pending.delete(pending)) return;
+    if (status === STATUS.conflict) {
+      this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_CONFLICT", "registered already with another key");
+    } else if (status === STATUS.tooMany) {
+      this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_LIMIT", "the push service takes no more registrations");
+    } else {
+      this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_ABORTED", `the push service refused with ${status}`);
+    }
+  }
+
+  // --- losing and regaining ------------------------------------------------------------------------------------------
+
+  #reconcile(theirs: Set<number>, now: Instant): void {
+    const { registry, state } = this.#options;
+    for (const subscription of [...registry.subscriptions()]) {
+      if (subscription.channel !== null && !theirs.delete(subscription.channel))
+        this.#lose(subscription, now);
+    }
+    for (const channel of theirs) if (!state.pendingUnregisters.has(channel)) this.#orphans.add(channel);
+  }
+
+  /** Channel and endpoint mean nothing any more; numbers may come again for others, so they are forgotten at once. */
+  #lose(subscription: SubscriptionRecord, now: Instant): void {
+    const { emit, jitter, persistence, registry } = this.#options;
+    if (this.#lost.has(subscription.id)) return;
+    emit({ type: "report", report: { type: "subscriptionLost", owner: subscription.owner } });
+    const record = { ...subscription, channel: null, endpoint: null };
+    persistence.note(record);
+    registry.handleStored(record, subscription);
+    const atMs = now.monotonicMs + Math.floor(jitter() * REREGISTER_SPREAD_MS);
+    this.#lost.set(record.id, { atMs, isSent: false, oldView: viewOf(subscription) });
+  }
+
+  #registerAgain(id: number, now: Instant): void {
+    const { registry, requests } = this.#options;
+    const subscription = registry.byId(id);
+    const lost = this.#lost.get(id);
+    if (subscription === null || lost === undefined) {
+      this.#lost.delete(id);
+      return;
+    }
+    const { registrationId, applicationServerKey } = subscription;
+    lost.isSent = requests.send(
+      { type: "registerWa", registrationId, applicationServerKey },
+      (answer) => this.#handleRegisteredAgain(subscription, answer),
+      now,
+    );
+  }
+
+  /** A refreshed subscription has new keys, so that nothing made for the old endpoint opens (Push API, "refresh"). */
+  #handleRegisteredAgain(before: SubscriptionRecord, answer: Answer): void {
+    const { persistence, registry, emit, provider, randomFill } = this.#options;
+    if (answer.type !== "waRegistered" || answer.status !== STATUS.ok || registry.byId(before.id) !== before)
+      return;
+    const { channel, endpoint, expirationTime } = answer;
+    const record = { ...before, ...generateKeys(randomFill, provider), channel, endpoint, expirationTime };
+    persistence.store([record], (failure) => {
+      const lost = this.#lost.get(before.id);
+      if (failure !== null) {
+        if (lost !== undefined) lost.isSent = false;
+        return;
+      }
+      this.#lost.delete(before.id);
+      registry.handleStored(record, before);
+      const oldSubscription = lost?.oldView ?? null;
+      emit({
+        type: "subscriptionChange",
+        owner: record.owner,
+        oldSubscription,
+        newSubscription: viewOf(record),
+      });
+    });
+  }
+
+  // --- ending --------------------------------------------------------------------------------------------------------
+
+  #remove(subscription: SubscriptionRecord, done: () => void): void {
+    const { persistence, registry, emit } = this.#options;
+    const { id, owner, channel } = subscription;
+    const records: JournalRecord[] = [{ type: "subscriptionRemoved", id }];
+    if (channel !== null) records.push({ type: "pendingUnregister", channel });
+    this.#lost.delete(id);
+    registry.handleRemoved(subscription);
+    persistence.erase(records, () => {
+      emit({ type: "report", report: { type: "unsubscribed", owner, channel } });
+      done();
+    });
+  }
+
+  #unregister(channel: number, now: Instant): void {
+    if (this.#unregistering.has(channel)) return;
+    const answered = (answer: Answer): void => this.#handleUnregistered(channel, answer);
+    if (this.#options.requests.send({ type: "unregisterWa", channel }, answered, now))
+      this.#unregistering.add(channel);
+  }
+
+  #handleUnregistered(channel: number, answer: Answer): void {
+    const { persistence, state } = this.#options;
+    const isGone =
+      answer.type === "waUnregistered" &&
+      (answer.status === STATUS.ok || answer.status === STATUS.notFound || answer.status === STATUS.gone);
+    // Else it stays among those being unregistered and is asked again on the next link.
+    if (!isGone) return;
+    this.#unregistering.delete(channel);
+    this.#orphans.delete(channel);
+    if (state.pendingUnregisters.has(channel)) persistence.note({ type: "pendingUnregisterDone", channel });
+  }
+
+  // --- small things --------------------------------------------------------------------------------------------------
+
+  #findPending(owner: string, waToken: string | null): Pending | null {
+    for (const pending of this.#pending) {
+      const { record } = pending;
+      if (record.owner === owner && (waToken === null ? record.generatedToken : record.waToken === waToken))
+        return pending;
+    }
+    return null;
+  }
+
+  #nextId(): number {
+    let idMax = this.#options.state.subscriptionIdMax;
+    for (const { record } of this.#pending) idMax = Math.max(idMax, record.id);
+    return idMax + 1;
+  }
+
+  #randomToken(): string {
+    const token = new Uint8Array(16);
+    this.#options.randomFill(token);
+    return base64urlEncode(token);
+  }
+
+  /** HMAC under a device secret, so that apps cannot collide with or probe each other (DESIGN section 5). 16 bytes. */
+  #registrationId(state: JournalState, owner: string, waToken: string): Uint8Array {
+    const mac = new Uint8Array(32);
+    const secret = state.device?.deviceSecret ?? new Uint8Array(32);
+    this.#options.provider.hmac(secret).mac(utf8Encode(`${owner}\u0000${waToken}`), mac);
+    return mac.slice(0, 16);
+  }
+
+  #refusePermission(requestIds: readonly number[]): void {
+    this.#refuse(requestIds, "ERR_SUBSCRIBE_PERMISSION", "permission for push was not granted");
+  }
+
+  #refuse(requestIds: readonly number[], code: ErrorCode, message: string): void {
+    for (const requestId of requestIds) this.#reply(requestId, { type: "error", code, message });
+  }
+
+  #reply(requestId: number, reply: AppReply): void {
+    this.#options.emit({ type: "appReply", requestId, reply });
+  }
+}
+
+/** True when subscribing again with `request` would give the same subscription. */
+function hasOptions(record: SubscriptionRecord, request: SubscribeRequest): boolean {
+  const a = record.applicationServerKey;
+  const b = request.applicationServerKey;
+  const sameKey = a === null || b === null ? a === b : bytesEqual(a, b);
+  return (
+    sameKey &&
+    record.userVisibleOnly === request.userVisibleOnly &&
+    record.mode === request.declarative &&
+    record.allowAesgcm === request.allowAesgcm
+  );
+}

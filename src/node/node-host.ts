@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/** The host contract on Node: every effect becomes a call of a library or of an app; every outcome comes back as an event. */
+
+import { randomFillSync } from "node:crypto";
+import type {
+  AgentEvent,
+  Alarm,
+  AppReply,
+  Delivery,
+  Instant,
+  Permission,
+  Report,
+  SubscriptionView,
+} from "../agent/events.ts";
+import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
+import { GodwitError } from "../errors.ts";
+import type { Host } from "../host/host.ts";
+import { AlarmClock, readClock } from "./alarm.ts";
+import type { AppHandle } from "./app-handle.ts";
+import type { Display, ShownNotification } from "./display.ts";
+import type { JournalStorage } from "./files.ts";
+import { performHttpRequest } from "./http.ts";
+import { WebSocketLinks } from "./websocket.ts";
+
+/** Answers for the person: at once, or after asking. */
+export type PermissionPolicy = (owner: string) => Permission | Promise<Permission>;
+
+export interface NodeHostOptions {
+  readonly journal: JournalStorage;
+  /** PEM certificates trusted besides the system's, or null. */
+  readonly ca: string | null;
+  readonly display: Display;
+  readonly permission: PermissionPolicy;
+  /** False where the wall clock cannot be relied on. */
+  readonly epochTrusted: boolean;
+  readonly apps: ReadonlyMap<string, AppHandle>;
+  readonly onReport: (report: Report) => void;
+  /** Called when an app with waiting messages is not attached. */
+  readonly startApp: (owner: string) => void;
+}
+
+type OpenRequest = Parameters<Host["openLink"]>[0];
+type HttpRequest = Parameters<Host["httpRequest"]>[0];
+
+export class NodeHost implements Host {
+  readonly #options: NodeHostOptions;
+  readonly #dispatch: (event: AgentEvent) => void;
+  readonly #links: WebSocketLinks;
+  readonly #alarm: AlarmClock;
+  readonly #replies = new Map<number, (reply: AppReply) => void>();
+  readonly #abortHttp = new Set<() => void>();
+  #lastRequestId = 0;
+
+  /** @param dispatch hands an event to the driver */
+  constructor(options: NodeHostOptions, dispatch: (event: AgentEvent) => void) {
+    this.#options = options;
+    this.#dispatch = dispatch;
+    this.#links = new WebSocketLinks({ ca: options.ca, dispatch });
+    this.#alarm = new AlarmClock(
+      () => this.now(),
+      () => dispatch({ type: "alarm" }),
+    );
+  }
+
+  now(): Instant {
+    return readClock(this.#options.epochTrusted);
+  }
+
+  openLink(request: OpenRequest): void {
+    this.#links.open(request);
+  }
+
+  send(linkId: number, frame: Uint8Array): void {
+    this.#links.send(linkId, frame);
+  }
+
+  ping(linkId: number): void {
+    this.#links.ping(linkId);
+  }
+
+  closeLink(linkId: number): void {
+    this.#links.close(linkId);
+  }
+
+  setAlarm(alarm: Alarm | null): void {
+    this.#alarm.set(alarm);
+  }
+
+  stayAwake(): void {
+    // A Node host runs where something else decides about suspend; firmware-bridge holds a wake lock here.
+  }
+
+  append(appendId: number, bytes: Uint8Array): void {
+    this.#journaled(appendId, this.#options.journal.append(bytes));
+  }
+
+  checkpoint(appendId: number, bytes: Uint8Array, urgent: boolean): void {
+    this.#journaled(appendId, this.#options.journal.checkpoint(bytes, { urgent }));
+  }
+
+  httpRequest(request: HttpRequest): void {
+    const abort = performHttpRequest(request, this.#options.ca, (event) => {
+      this.#abortHttp.delete(abort);
+      this.#dispatch(event);
+    });
+    this.#abortHttp.add(abort);
+  }
+
+  startApp(owner: string): void {
+    this.#options.startApp(owner);
+  }
+
+  deliver(delivery: Delivery): void {
+    const { deliveryId, owner } = delivery;
+    const handled =
+      this.#options.apps.get(owner)?.deliver(delivery) ?? Promise.reject(new Error("no such app"));
+    handled.then(
+      () => this.#dispatch({ type: "appHandled", deliveryId }),
+      () => this.#dispatch({ type: "appFailed", deliveryId }),
+    );
+  }
+
+  cancelDelivery(): void {
+    // A handler in our own process cannot be stopped; the agent ignores whatever it does from now on.
+  }
+
+  /** Sends a request of an app to the agent; resolves with its reply. */
+  request(owner: string, request: Extract<AgentEvent, { type: "appRequest" }>["request"]): Promise<AppReply> {
+    const requestId = ++this.#lastRequestId;
+    return new Promise((resolve) => {
+      this.#replies.set(requestId, resolve);
+      this.#dispatch({ type: "appRequest", requestId, owner, request });
+    });
+  }
+
+  appReply(requestId: number, reply: AppReply): void {
+    this.#replies.get(requestId)?.(reply);
+    this.#replies.delete(requestId);
+  }
+
+  subscriptionChange(owner: string, before: SubscriptionView | null, after: SubscriptionView | null): void {
+    this.#guard(() => this.#options.apps.get(owner)?.handleSubscriptionChange(before, after));
+  }
+
+  show(shown: ShownNotification): void {
+    const { notificationId } = shown;
+    // Synchronous displays answer at once; a throw or rejection means that there is no screen.
+    const outcome = new Promise<void>((resolve) => resolve(this.#options.display.show(shown)));
+    outcome.then(
+      () => this.#dispatch({ type: "displayed", notificationId }),
+      () => this.#dispatch({ type: "displayFailed", notificationId }),
+    );
+  }
+
+  closeNotification(notificationId: number): void {
+    this.#options.display.close(notificationId);
+  }
+
+  notificationClick(owner: string, notification: GodwitNotification, action: string): void {
+    const app = this.#options.apps.get(owner);
+    this.#guard(() => app?.onnotificationclick?.({ type: "notificationclick", notification, action }));
+  }
+
+  setBadge(owner: string, badge: AppBadge): void {
+    this.#options.display.setBadge(owner, badge);
+  }
+
+  openUrl(owner: string, url: string): void {
+    this.#options.display.openUrl(owner, url);
+  }
+
+  askPermission(owner: string): void {
+    const answer = new Promise<Permission>((resolve) => resolve(this.#options.permission(owner)));
+    answer
+      .catch((): Permission => "denied")
+      .then((permission) => this.#dispatch({ type: "permissionAnswered", owner, permission }));
+  }
+
+  report(report: Report): void {
+    this.#options.onReport(report);
+  }
+
+  /** Lets go of everything but the journal. */
+  close(): void {
+    this.#alarm.set(null);
+    this.#links.closeAll();
+    for (const abort of this.#abortHttp) abort();
+    this.#abortHttp.clear();
+    for (const reply of this.#replies.values()) {
+      reply({ type: "error", code: "ERR_SHUTDOWN", message: "the user agent is stopping" });
+    }
+    this.#replies.clear();
+  }
+
+  #journaled(appendId: number, write: Promise<void>): void {
+    write.then(
+      () => this.#dispatch({ type: "journalAppended", appendId }),
+      (error: unknown) => {
+        const isFull = error instanceof GodwitError && error.code === "ERR_JOURNAL_FULL";
+        this.#dispatch({ type: "journalFailed", appendId, reason: isFull ? "full" : "io" });
+      },
+    );
+  }
+
+  /** An app's handler must not take the agent down with it. */
+  #guard(call: () => unknown): void {
+    new Promise((resolve) => resolve(call())).catch(() => {
+      this.report({ type: "fault", code: "ERR_APP_HANDLER", text: "an app's event handler failed" });
+    });
+  }
+}
+
+/** Fills `target` from the system's CSPRNG. */
+export function systemRandomFill(target: Uint8Array): void {
+  randomFillSync(target);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/** `createUserAgent`: the agent, its journal and the Node host, put together for apps in the same process. */
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { Agent } from "../agent/agent.ts";
+import type { AgentEvent, Report } from "../agent/events.ts";
+import { PlainHeartbeat } from "../agent/heartbeat.ts";
+import { isOwner } from "../agent/owner.ts";
+import type { AgentStatus } from "../agent/status.ts";
+import { GodwitError } from "../errors.ts";
+import { Driver } from "../host/driver.ts";
+import { DEVICE_BINDING_BYTES, keySealer, plainSealer, recoverJournal } from "../journal/index.ts";
+import type { CryptoProvider } from "../webpush/crypto.ts";
+import type { Urgency } from "../wire/dialect.ts";
+import { godwitDialect } from "../wire/godwit.ts";
+import { AppHandle } from "./app-handle.ts";
+import { nodeProvider } from "./crypto.ts";
+import { type Display, TerminalDisplay } from "./display.ts";
+import { JournalFiles, type JournalStorage } from "./files.ts";
+import { NodeHost, type PermissionPolicy, systemRandomFill } from "./node-host.ts";
+
+export interface UserAgentOptions {
+  /** https URL of the push service, without path: `https://push.example`. */
+  readonly serviceUrl: string;
+  /** Where the journal lives; made with mode 0700. */
+  readonly stateDirectory: string;
+  /** PEM certificates trusted besides the system's: a development service's CA. */
+  readonly ca?: string | null;
+  /** Who may subscribe. Default: everybody must be allowed by this function, and without one nobody is. */
+  readonly permission?: PermissionPolicy;
+  /** Where notifications go. Default: lines on stdout. */
+  readonly display?: Display;
+  /** Default: node:crypto. */
+  readonly provider?: CryptoProvider;
+  /** 32 bytes that seal the journal's secrets; without it they lie in a file of mode 0600. */
+  readonly deviceKey?: Uint8Array | null;
+  /** Names the device, so that a copied journal is recognised. Default: the machine id. */
+  readonly deviceId?: string;
+  /** ms between signs of life on an idle connection. */
+  readonly heartbeatMs?: number;
+  /** Low-urgency messages may wait at the service this long, s. Default 0. */
+  readonly windowS?: number;
+  /** Messages below this stay at the service. Default: all come. */
+  readonly leastUrgency?: Urgency;
+  /** Keep a connection even without a subscription. Default false. */
+  readonly keepConnected?: boolean;
+  /** Open http links of other origins. Default false. */
+  readonly httpAllowed?: boolean;
+  /** Origins whose links open without asking. */
+  readonly originsAllowed?: readonly string[];
+  /** Default true; false where the wall clock may be wrong. */
+  readonly epochTrusted?: boolean;
+  /** What happens, without secrets. */
+  readonly onReport?: (report: Report) => void;
+  /** An app that is not attached has messages waiting. */
+  readonly startApp?: (owner: string) => void;
+  /** Another place for the journal than files; the agent closes it. */
+  readonly journal?: JournalStorage;
+}
+
+/**
+ * Starts a user agent.
+ *
+ * @throws {GodwitError} ERR_CONFIG for options that cannot work, ERR_JOURNAL_IN_USE when another agent has the
+ *   directory, ERR_JOURNAL_IO when it cannot be used
+ */
+export async function createUserAgent(options: UserAgentOptions): Promise<UserAgent> {
+  const serviceUrl = readServiceUrl(options.serviceUrl);
+  const sealer = options.deviceKey ? keySealer(options.deviceKey, systemRandomFill) : plainSealer();
+  const deviceBinding = bindingOf(options.deviceId ?? machineId());
+  const journal = options.journal ?? (await JournalFiles.open({ directory: options.stateDirectory }));
+  try {
+    const recovery = recoverJournal(await journal.read(), { deviceBinding, sealer });
+    const agent = new Agent({
+      serviceUrl,
+      dialect: godwitDialect,
+      recovery,
+      sealer,
+      deviceBinding,
+      provider: options.provider ?? nodeProvider,
+      randomFill: systemRandomFill,
+      jitter: Math.random,
+      heartbeat: new PlainHeartbeat(options.heartbeatMs),
+      windowS: options.windowS ?? 0,
+      leastUrgency: options.leastUrgency ?? "very-low",
+      keepConnected: options.keepConnected ?? false,
+      navigation: { httpAllowed: options.httpAllowed ?? false, originsAllowed: options.originsAllowed ?? [] },
+    });
+    return new UserAgent(agent, journal, options);
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+export class UserAgent {
+  readonly #agent: Agent;
+  readonly #journal: JournalStorage;
+  readonly #driver: Driver;
+  readonly #host: NodeHost;
+  readonly #apps = new Map<string, AppHandle>();
+  #closing: Promise<void> | null = null;
+  #stopped: (() => void) | null = null;
+
+  /** Use {@link createUserAgent}. */
+  constructor(agent: Agent, journal: JournalStorage, options: UserAgentOptions) {
+    this.#agent = agent;
+    this.#journal = journal;
+    const dispatch = (event: AgentEvent): void => this.#dispatch(event);
+    this.#host = new NodeHost(
+      {
+        journal,
+        ca: options.ca ?? null,
+        display: options.display ?? new TerminalDisplay((line) => process.stdout.write(`${line}\n`)),
+        permission: options.permission ?? (() => "denied"),
+        epochTrusted: options.epochTrusted ?? true,
+        apps: this.#apps,
+        onReport: options.onReport ?? (() => {}),
+        startApp: options.startApp ?? (() => {}),
+      },
+      dispatch,
+    );
+    this.#driver = new Driver(agent, this.#host);
+    dispatch({ type: "start" });
+  }
+
+  /**
+   * The app `owner`, a web origin or an app id in lower case; the same handle each time.
+   *
+   * @throws {GodwitError} ERR_OWNER
+   */
+  app(owner: string): AppHandle {
+    const known = this.#apps.get(owner);
+    if (known !== undefined) return known;
+    if (!isOwner(owner))
+      throw new GodwitError("ERR_OWNER", "an owner is a web origin or an app id in lower case");
+    const handle = new AppHandle(owner, {
+      request: (from, request) => this.#request(from, request),
+      attach: (from, handlesPush) => this.#dispatch({ type: "appAttached", owner: from, handlesPush }),
+    });
+    this.#apps.set(owner, handle);
+    return handle;
+  }
+
+  status(): AgentStatus {
+    return this.#agent.status(this.#host.now());
+  }
+
+  /** A person chose a notification: its body with "", or one of its actions. */
+  activateNotification(notificationId: number, action = ""): void {
+    this.#dispatch({ type: "notificationActivated", notificationId, action });
+  }
+
+  /** A person closed a notification. */
+  closeNotification(notificationId: number): void {
+    this.#dispatch({ type: "notificationClosed", notificationId });
+  }
+
+  /** Acknowledges, writes down, says goodbye. Messages that come meanwhile wait at the push service. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopped = resolve;
+    });
+    this.#dispatch({ type: "shutdown" });
+    await stopped;
+    this.#host.close();
+    await this.#journal.close();
+  }
+
+  #request(owner: string, request: Extract<AgentEvent, { type: "appRequest" }>["request"]) {
+    if (this.#closing === null) return this.#host.request(owner, request);
+    return Promise.reject(new GodwitError("ERR_SHUTDOWN", "the user agent is stopping"));
+  }
+
+  #dispatch(event: AgentEvent): void {
+    this.#driver.dispatch(event);
+    if (this.#stopped !== null && this.#agent.isStopped) this.#stopped();
+  }
+}
+
+function readServiceUrl(serviceUrl: string): string {
+  const url = URL.canParse(serviceUrl) ? new URL(serviceUrl) : null;
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    throw new GodwitError("ERR_CONFIG", "serviceUrl must be an https URL");
+  }
+  // The token is a bearer secret; in clear it may go to this machine and nowhere else.
+  const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
+  if (url.protocol === "http:" && !isLoopback) {
+    throw new GodwitError("ERR_CONFIG", "http is for loopback only: use an https serviceUrl");
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
+    throw new GodwitError("ERR_CONFIG", "serviceUrl must have no path, query or user");
+  }
+  return url.origin;
+}
+
+function bindingOf(deviceId: string): Uint8Array {
+  const digest = createHash("sha256").update("godwit journal\0").update(deviceId).digest();
+  return new Uint8Array(digest.subarray(0, DEVICE_BINDING_BYTES));
+}
+
+/** systemd's machine id where there is one, else the host name. */
+function machineId(): string {
+  try {
+    return readFileSync("/etc/machine-id", "utf8").trim() || hostname();
+  } catch {
+    return hostname();
+  }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The WebSocket links of the Node host, on `ws` (RFC 6455): custom CA, proxy from the environment, bearer and conditions
+ * in the upgrade, TLS session resumption. Decides nothing: the agent says when to open, ping and close.
+ */
+
+import type { TLSSocket } from "node:tls";
+import { HttpsProxyAgent } from "https-proxy-agent";
+import { getProxyForUrl } from "proxy-from-env";
+import { WebSocket } from "ws";
+import type { AgentEvent, LinkCause } from "../agent/events.ts";
+import type { Host } from "../host/host.ts";
+import { FRAME_BYTES_MAX, LINK_QUEUED_BYTES_MAX, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
+import { trustedCertificates } from "./tls.ts";
+
+type OpenRequest = Parameters<Host["openLink"]>[0];
+
+export interface WebSocketLinksOptions {
+  /** PEM certificates trusted besides the system's, or null. */
+  readonly ca: string | null;
+  readonly dispatch: (event: AgentEvent) => void;
+}
+
+export class WebSocketLinks {
+  readonly #options: WebSocketLinksOptions;
+  readonly #sockets = new Map<number, WebSocket>();
+  /** TLS session of the last connection per host; resuming saves 2 KB and a round trip. */
+  readonly #sessions = new Map<string, Buffer>();
+
+  constructor(options: WebSocketLinksOptions) {
+    this.#options = options;
+  }
+
+  open(request: OpenRequest): void {
+    const { linkId } = request;
+    const host = new URL(request.url).host;
+    const socket = new WebSocket(request.url, request.subprotocol, {
+      headers: { ...request.headers, Authorization: `Bearer ${request.bearer}` },
+      perMessageDeflate: false,
+      maxPayload: FRAME_BYTES_MAX,
+      handshakeTimeout: OPEN_TIMEOUT_MS,
+      followRedirects: false,
+      ...this.#connectOptions(request.url, host),
+    });
+    this.#sockets.set(linkId, socket);
+    const closed = (
+      cause: LinkCause,
+      httpStatus: number | null = null,
+      retryAfterS: number | null = null,
+    ): void => {
+      if (!this.#sockets.delete(linkId)) return;
+      socket.terminate();
+      this.#options.dispatch({ type: "linkClosed", linkId, cause, httpStatus, retryAfterS });
+    };
+    socket.on("upgrade", (response) => {
+      (response.socket as Partial<TLSSocket>).on?.("session", (session: Buffer) =>
+        this.#sessions.set(host, session),
+      );
+    });
+    socket.on("open", () => this.#options.dispatch({ type: "linkOpened", linkId }));
+    socket.on("message", (data: Buffer, isBinary: boolean) => {
+      if (!this.#sockets.has(linkId)) return;
+      if (!isBinary) return closed("protocol");
+      // A plain view: cbor-x returns Buffers when it is fed one.
+      const frame = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      this.#options.dispatch({ type: "linkMessage", linkId, frame });
+    });
+    socket.on("pong", () => this.#options.dispatch({ type: "linkPong", linkId }));
+    socket.on("unexpected-response", (_request, response) => {
+      const retryAfterS = parseRetryAfter(response.headers["retry-after"]);
+      response.destroy();
+      closed("refused", response.statusCode ?? null, retryAfterS);
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) => closed(causeOf(error)));
+    socket.on("close", () => closed("closed"));
+  }
+
+  send(linkId: number, frame: Uint8Array): void {
+    const socket = this.#sockets.get(linkId);
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (socket.bufferedAmount > LINK_QUEUED_BYTES_MAX) {
+      this.#sockets.delete(linkId);
+      socket.terminate();
+      this.#options.dispatch({
+        type: "linkClosed",
+        linkId,
+        cause: "overflow",
+        httpStatus: null,
+        retryAfterS: null,
+      });
+      return;
+    }
+    socket.send(frame);
+  }
+
+  ping(linkId: number): void {
+    const socket = this.#sockets.get(linkId);
+    if (socket?.readyState === WebSocket.OPEN) socket.ping();
+  }
+
+  /** Closes politely and forgets at once: the agent expects no event any more. */
+  close(linkId: number): void {
+    const socket = this.#sockets.get(linkId);
+    if (socket === undefined) return;
+    this.#sockets.delete(linkId);
+    if (socket.readyState === WebSocket.OPEN) socket.close(1000);
+    else socket.terminate();
+  }
+
+  closeAll(): void {
+    for (const linkId of [...this.#sockets.keys()]) this.close(linkId);
+  }
+
+  #connectOptions(url: string, host: string): object {
+    const session = this.#sessions.get(host);
+    const tls = {
+      ...(this.#options.ca === null ? {} : { ca: trustedCertificates(this.#options.ca) }),
+      ...(session === undefined ? {} : { session }),
+    };
+    // The proxy variables speak of http(s), not ws(s).
+    const proxyUrl = getProxyForUrl(url.replace(/^ws/, "http"));
+    return proxyUrl === "" ? tls : { ...tls, agent: new HttpsProxyAgent(proxyUrl, tls) };
+  }
+}
+
+/** Delta-seconds of Retry-After (RFC 9110 §10.2.3), or null; the HTTP-date form is not worth a trusted clock. */
+export function parseRetryAfter(value: string | undefined): number | null {
+  return value !== undefined && /^\d{1,9}$/.test(value) ? Math.min(Number(value), RETRY_AFTER_S_MAX) : null;
+}
+
+function causeOf(error: NodeJS.ErrnoException): LinkCause {
+  const code = error.code ?? "";
+  if (code === "ECONNREFUSED") return "refused";
+  if (code === "ECONNRESET" || code === "EPIPE") return "reset";
+  if (code.startsWith("WS_ERR")) return "protocol";
+  if (/CERT|TLS|SSL|SIGNATURE|ISSUER/.test(code)) return "tls";
+  return "unreachable";
+}

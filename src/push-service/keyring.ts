@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The sealing keys on disk: `keys.json`, mode 0600, written whole and renamed. The one file of the push service that
+ * cannot be made again: without it every endpoint and every uaToken is void.
+ */
+
+import { randomBytes } from "node:crypto";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { bytesEqual, hexDecode, hexEncode } from "../bytes.ts";
+import { GodwitError } from "../errors.ts";
+import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
+import { KEY_ID_BYTES, type Keyring, SEALING_KEY_BYTES, type SealingKey } from "./seal.ts";
+
+/** `keys.json`: `current` names a member of `keys`, hex of the key id → base64url of the secret. */
+interface KeyringFile {
+  readonly version: 1;
+  readonly current: string;
+  readonly keys: Readonly<Record<string, string>>;
+}
+
+/** A ring of one new random key. */
+export function newKeyring(): Keyring {
+  return { current: newKey([]), older: [] };
+}
+
+/** A ring whose current key is new and which still opens everything `keyring` does. */
+export function rotateKeyring(keyring: Keyring): Keyring {
+  const older = [keyring.current, ...keyring.older];
+  return { current: newKey(older), older };
+}
+
+/**
+ * Reads the ring at `path`, or makes one there.
+ *
+ * @throws {GodwitError} ERR_KEYRING others may read the file, or it is not a key ring
+ */
+export function loadKeyring(path: string): Keyring {
+  if (!existsSync(path)) {
+    const keyring = newKeyring();
+    saveKeyring(path, keyring);
+    return keyring;
+  }
+  if ((statSync(path).mode & 0o077) !== 0) {
+    throw new GodwitError("ERR_KEYRING", `others can read ${path}: chmod 600 it, and rotate the keys if they may have`);
+  }
+  return parseKeyring(path, readFileSync(path, "utf8"));
+}
+
+/** Replaces the file at `path` in one step that survives a power cut. */
+export function saveKeyring(path: string, keyring: Keyring): void {
+  const keys = [keyring.current, ...keyring.older];
+  const file: KeyringFile = {
+    version: 1,
+    current: hexEncode(keyring.current.id),
+    keys: Object.fromEntries(keys.map(({ id, secret }) => [hexEncode(id), base64urlEncode(secret)])),
+  };
+  const temporary = `${path}.new`;
+  const descriptor = openSync(temporary, "w", 0o600);
+  writeSync(descriptor, `${JSON.stringify(file, null, 2)}\n`);
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  renameSync(temporary, path);
+  const directory = openSync(dirname(path), "r");
+  fsyncSync(directory);
+  closeSync(directory);
+}
+
+function parseKeyring(path: string, text: string): Keyring {
+  try {
+    const file = JSON.parse(text) as KeyringFile;
+    const keys = Object.entries(file.keys).map(([id, secret]) => parseKey(id, secret));
+    const current = keys.find(({ id }) => hexEncode(id) === file.current);
+    if (file.version !== 1 || current === undefined) throw new Error("no current key");
+    return { current, older: keys.filter((key) => key !== current) };
+  } catch {
+    // The parser's message could quote a key.
+    throw new GodwitError("ERR_KEYRING", `${path} is not a key ring`);
+  }
+}
+
+function parseKey(idHex: string, secretText: string): SealingKey {
+  const id = hexDecode(idHex);
+  const secret = base64urlDecode(secretText);
+  if (id?.length !== KEY_ID_BYTES || secret.length !== SEALING_KEY_BYTES) throw new Error("lengths");
+  return { id, secret };
+}
+
+/** A random key whose id differs from those of `others`. */
+function newKey(others: readonly SealingKey[]): SealingKey {
+  for (;;) {
+    const id = new Uint8Array(randomBytes(KEY_ID_BYTES));
+    if (others.some((other) => bytesEqual(other.id, id))) continue;
+    return { id, secret: new Uint8Array(randomBytes(SEALING_KEY_BYTES)) };
+  }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Group commit for LMDB: operations of one turn of the event loop become one transaction and one flush. Knows nothing
+ * of what the operations store.
+ */
+
+import { statfs } from "node:fs/promises";
+import type { RootDatabase } from "lmdb";
+import { GodwitError } from "../../errors.ts";
+import { GROUP_COMMIT_OPERATIONS_MAX, STORE_FREE_BYTES_MIN, STORE_FREE_CHECK_MS } from "../../limits.ts";
+
+/** One queued operation and what to tell whoever waits for it. */
+interface Operation {
+  readonly run: () => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: GodwitError) => void;
+}
+
+export interface GroupCommitOptions {
+  /** Opened with `overlappingSync: false`: then a transaction that returned is on disk. */
+  readonly database: RootDatabase<unknown, Uint8Array>;
+  /** Directory whose free space is watched. */
+  readonly directory: string;
+  /** Default `STORE_FREE_BYTES_MIN`. */
+  readonly freeBytesMin?: number;
+}
+
+/**
+ * Runs operations inside synchronous transactions.
+ *
+ * Not `database.transaction()`: in lmdb 3.5.6 its callback never comes on some systems (Node 20 among them). A
+ * synchronous transaction holds the event loop for one flush; meanwhile requests gather, so the group grows as the disk
+ * gets slower.
+ *
+ * After a failed commit nothing is written any more until the process starts again: lmdb corrupts its heap when a write
+ * is tried again (measured under a file size limit). The common cause, a full disk, is seen before it comes to that.
+ */
+export class GroupCommit {
+  readonly #database: RootDatabase<unknown, Uint8Array>;
+  readonly #directory: string;
+  readonly #freeBytesMin: number;
+  #queue: Operation[] = [];
+  #scheduled: Promise<void> | null = null;
+  #failure: GodwitError | null = null;
+  #freeCheckedMs = Number.NEGATIVE_INFINITY;
+  #isRoomy = true;
+
+  constructor(options: GroupCommitOptions) {
+    this.#database = options.database;
+    this.#directory = options.directory;
+    this.#freeBytesMin = options.freeBytesMin ?? STORE_FREE_BYTES_MIN;
+  }
+
+  /**
+   * Queues `operation`, which reads and writes the database synchronously and must check before it changes anything.
+   * Resolves to its result once that survives a power cut.
+   *
+   * @throws {GodwitError} ERR_STORE the disk is full, or the commit failed; nothing was changed
+   * @throws {GodwitError} ERR_STORE_CLOSED after {@link close}
+   */
+  run<T>(operation: () => T): Promise<T> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const result = new Promise<T>((resolve, reject) => {
+      this.#queue.push({ run: operation, resolve, reject });
+    });
+    this.#schedule();
+    return result;
+  }
+
+  /** Commits what is queued; everything after it is refused. */
+  async close(): Promise<void> {
+    while (this.#scheduled !== null) await this.#scheduled;
+    this.#failure ??= new GodwitError("ERR_STORE_CLOSED", "the store is closed");
+  }
+
+  #schedule(): void {
+    this.#scheduled ??= new Promise<void>((resolve) => setImmediate(resolve))
+      .then(() => this.#watchSpace())
+      .then(() => {
+        this.#commit(this.#queue.splice(0, GROUP_COMMIT_OPERATIONS_MAX));
+        this.#scheduled = null;
+        if (this.#queue.length > 0) this.#schedule();
+      });
+  }
+
+  #commit(group: readonly Operation[]): void {
+    try {
+      const failure = this.#failure ?? (this.#isRoomy ? null : storeError("the disk is full"));
+      if (failure !== null) throw failure;
+      const results = this.#database.transactionSync(() => group.map((operation) => operation.run()));
+      group.forEach((operation, index) => {
+        operation.resolve(results[index] as never);
+      });
+    } catch (error) {
+      const failure = error instanceof GodwitError ? error : storeError(`commit failed: ${String(error)}`);
+      if (failure !== error) this.#failure = failure;
+      for (const operation of group) operation.reject(failure);
+    }
+  }
+
+  async #watchSpace(): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs < this.#freeCheckedMs + STORE_FREE_CHECK_MS) return;
+    this.#freeCheckedMs = nowMs;
+    try {
+      const { bavail, bsize } = await statfs(this.#directory);
+      this.#isRoomy = bavail * bsize >= this.#freeBytesMin;
+    } catch {
+      // A file system that cannot tell is no reason to refuse messages.
+      this.#isRoomy = true;
+    }
+  }
+}
+
+function storeError(message: string): GodwitError {
+  return new GodwitError("ERR_STORE", message);
+}

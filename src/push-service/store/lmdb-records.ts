@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Values of the LMDB store: arrays in a fixed order, so that a later version may append fields. Encoded by lmdb's own
+ * msgpack.
+ */
+
+import { REVOKE_REASONS, URGENCIES } from "../../wire/dialect.ts";
+import type { ChannelRecord, NewMessage, StoredMessage } from "./store.ts";
+
+/** Layout version, first element of the meta record. */
+export const FORMAT_VERSION = 1;
+export type MetaValue = [version: number, epoch: number];
+
+export interface DeviceState {
+  createdMs: number;
+  tokenGeneration: number;
+  lastMessageId: number;
+  lastChannel: number;
+  /** Channels there are, revoked ones included. */
+  channels: number;
+  messages: number;
+  messageBytes: number;
+}
+export type DeviceValue = [number, number, number, number, number, number, number];
+
+export function deviceState(value: unknown): DeviceState {
+  const [createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes] =
+    value as DeviceValue;
+  return { createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes };
+}
+
+export function deviceValue(state: DeviceState): DeviceValue {
+  const { createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes } = state;
+  return [createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes];
+}
+
+/** `revoked` is an index into REVOKE_REASONS, or -1. */
+export type ChannelValue = [
+  registrationId: Uint8Array,
+  key: Uint8Array | null,
+  createdMs: number,
+  revoked: number,
+];
+
+export function channelRecord(channel: number, value: unknown): ChannelRecord {
+  const [registrationId, key, createdMs, revoked] = value as ChannelValue;
+  return {
+    channel,
+    registrationId: plain(registrationId),
+    applicationServerKey: key === null ? null : plain(key),
+    createdMs,
+    revoked: REVOKE_REASONS[revoked] ?? null,
+  };
+}
+
+export function channelValue(record: Omit<ChannelRecord, "channel">): ChannelValue {
+  const revoked = record.revoked === null ? -1 : REVOKE_REASONS.indexOf(record.revoked);
+  return [record.registrationId, record.applicationServerKey, record.createdMs, revoked];
+}
+
+export type MessageValue = [
+  channel: number,
+  receivedMs: number,
+  expiresMs: number,
+  urgency: number,
+  saysNotification: boolean,
+  topic: string | null,
+  instance: number,
+  body: Uint8Array | null,
+];
+
+/** `instance` is the run of the service that reads: a message of another run may have been sent by that. */
+export function storedMessage(id: number, value: unknown, instance: number): StoredMessage {
+  const [channel, receivedMs, expiresMs, urgency, saysNotification, topic, writer, body] =
+    value as MessageValue;
+  return {
+    id,
+    channel,
+    receivedMs,
+    expiresMs,
+    urgency: URGENCIES[urgency] ?? "normal",
+    topic,
+    saysNotification,
+    // The decoder hands out views of a buffer it may use again.
+    body: body === null ? null : new Uint8Array(body),
+    mayHaveBeenSent: writer !== instance,
+  };
+}
+
+export function messageValue(channel: number, message: NewMessage, instance: number): MessageValue {
+  const { receivedMs, ttlS, urgency, saysNotification, topic, body } = message;
+  const expiresMs = receivedMs + ttlS * 1000;
+  return [
+    channel,
+    receivedMs,
+    expiresMs,
+    URGENCIES.indexOf(urgency),
+    saysNotification,
+    topic,
+    instance,
+    body,
+  ];
+}
+
+/** A copy that is a plain Uint8Array, not the decoder's Buffer. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The store on disk: LMDB, one process, one directory. Every write is part of a flushed group commit before its promise
+ * resolves. Does not guard against a second process; the directory belongs to one service.
+ */
+
+import { chmodSync, mkdirSync } from "node:fs";
+import { open, type RootDatabase } from "lmdb";
+import { GodwitError } from "../../errors.ts";
+import {
+  DEVICE_MESSAGE_BYTES_MAX,
+  DEVICE_MESSAGES_MAX,
+  DEVICE_UNUSED_MS_MAX,
+  EXPIRE_BATCH_MAX,
+  ID_MAX,
+  SUBSCRIPTIONS_MAX,
+} from "../../limits.ts";
+import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import { GroupCommit } from "./group-commit.ts";
+import * as keys from "./lmdb-keys.ts";
+import * as records from "./lmdb-records.ts";
+import { newStoreEpoch, quotaBytes, sameKey } from "./memory.ts";
+import type {
+  ChannelRecord,
+  DeviceRecord,
+  MessagePage,
+  NewMessage,
+  PutResult,
+  RegisterResult,
+  Store,
+  StoredMessage,
+} from "./store.ts";
+
+export interface LmdbStoreOptions {
+  /** Made with mode 0700 when it is not there. */
+  readonly directory: string;
+  /** Refuse to write with less free disk; default `STORE_FREE_BYTES_MIN`. */
+  readonly freeBytesMin?: number;
+}
+
+type Database = RootDatabase<unknown, Uint8Array>;
+
+/**
+ * Opens or creates the store in `directory`.
+ *
+ * @throws {GodwitError} ERR_STORE the directory holds another format
+ */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  const database: Database = open({
+    path: options.directory,
+    noSubdir: false,
+    encoding: "msgpack",
+    keyEncoding: "binary",
+    // With it a transaction returns before its flush; the group commit relies on the opposite.
+    overlappingSync: false,
+    cache: false,
+  });
+  chmodSync(options.directory, 0o700);
+  const meta = database.get(keys.metaKey()) as records.MetaValue | undefined;
+  if (meta !== undefined && meta[0] !== records.FORMAT_VERSION) {
+    await database.close();
+    throw new GodwitError("ERR_STORE", `store format ${meta[0]} is not ${records.FORMAT_VERSION}`);
+  }
+  const epoch = meta?.[1] ?? newStoreEpoch();
+  const store = new LmdbStore(database, epoch, new GroupCommit({ ...options, database }));
+  if (meta === undefined) await store.writeMeta();
+  return store;
+}
+
+class LmdbStore implements Store {
+  readonly epoch: number;
+  readonly #database: Database;
+  readonly #group: GroupCommit;
+  /** Names this run of the service in the messages it stores. */
+  readonly #instance: number = newStoreEpoch();
+  #isClosed = false;
+
+  constructor(database: Database, epoch: number, group: GroupCommit) {
+    this.#database = database;
+    this.epoch = epoch;
+    this.#group = group;
+  }
+
+  /** Called once, for a new store. */
+  writeMeta(): Promise<void> {
+    return this.#group.run(() => {
+      this.#put(keys.metaKey(), [records.FORMAT_VERSION, this.epoch]);
+    });
+  }
+
+  createDevice(uaid: Uint8Array, nowMs: number): Promise<void> {
+    return this.#group.run(() => {
+      if (this.#device(uaid) !== null) return;
+      const state = { createdMs: nowMs, tokenGeneration: 0, lastMessageId: 0, lastChannel: 0 };
+      this.#putDevice(uaid, { ...state, channels: 0, messages: 0, messageBytes: 0 });
+      this.#put(keys.unusedKey(nowMs, uaid), true);
+    });
+  }
+
+  async getDevice(uaid: Uint8Array): Promise<DeviceRecord | null> {
+    this.#check();
+    return this.#device(uaid);
+  }
+
+  raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void> {
+    return this.#group.run(() => {
+      const device = this.#device(uaid);
+      if (device === null || device.tokenGeneration >= generation) return;
+      this.#putDevice(uaid, { ...device, tokenGeneration: generation });
+    });
+  }
+
+  removeDevice(uaid: Uint8Array): Promise<void> {
+    return this.#group.run(() => this.#removeDevice(uaid));
+  }
+
+  register(
+    uaid: Uint8Array,
+    registrationId: Uint8Array,
+    applicationServerKey: Uint8Array | null,
+    nowMs: number,
+  ): Promise<RegisterResult> {
+    return this.#group.run((): RegisterResult => {
+      const device = this.#device(uaid);
+      if (device === null) return { outcome: "gone" };
+      const live = this.#database.get(keys.registrationKey(uaid, registrationId)) as number | undefined;
+      const existing = live === undefined ? null : this.#channel(uaid, live);
+      if (existing !== null) {
+        if (!sameKey(existing.applicationServerKey, applicationServerKey)) return { outcome: "conflict" };
+        return { outcome: "registered", channel: existing.channel, created: false };
+      }
+      if (device.channels >= SUBSCRIPTIONS_MAX) return { outcome: "tooMany" };
+      const channel = device.lastChannel + 1;
+      this.#putDevice(uaid, { ...device, lastChannel: channel, channels: device.channels + 1 });
+      this.#put(keys.registrationKey(uaid, registrationId), channel);
+      const record = { registrationId, applicationServerKey, createdMs: nowMs, revoked: null };
+      this.#put(keys.channelKey(uaid, channel), records.channelValue(record));
+      return { outcome: "registered", channel, created: true };
+    });
+  }
+
+  async channels(uaid: Uint8Array): Promise<ChannelRecord[]> {
+    this.#check();
+    return [...this.#database.getRange(keys.channelKeys(uaid))].map(({ key, value }) =>
+      records.channelRecord(keys.channelOfChannelKey(key), value),
+    );
+  }
+
+  async getChannel(uaid: Uint8Array, channel: number): Promise<ChannelRecord | null> {
+    this.#check();
+    return this.#channel(uaid, channel);
+  }
+
+  unregister(uaid: Uint8Array, channel: number): Promise<boolean> {
+    return this.#group.run(() => {
+      const record = this.#endChannel(uaid, channel);
+      if (record === null) return false;
+      this.#remove(keys.channelKey(uaid, channel));
+      const device = this.#device(uaid);
+      if (device !== null) this.#putDevice(uaid, { ...device, channels: device.channels - 1 });
+      return true;
+    });
+  }
+
+  revoke(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<boolean> {
+    return this.#group.run(() => {
+      const record = this.#channel(uaid, channel);
+      if (record === null || record.revoked !== null) return false;
+      this.#endChannel(uaid, channel);
+      this.#put(keys.channelKey(uaid, channel), records.channelValue({ ...record, revoked: reason }));
+      return true;
+    });
+  }
+
+  putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
+    return this.#group.run((): PutResult => {
+      const device = this.#device(uaid);
+      const record = this.#channel(uaid, channel);
+      if (device === null || record === null || record.revoked !== null) return { outcome: "gone" };
+      if (message.ttlS === 0) {
+        this.#putDevice(uaid, { ...device, lastMessageId: device.lastMessageId + 1 });
+        return { outcome: "stored", id: device.lastMessageId + 1, replacedId: null };
+      }
+      return this.#store(uaid, channel, message);
+    });
+  }
+
+  async messages(
+    uaid: Uint8Array,
+    query: { readonly afterId: number; readonly limit: number; readonly nowMs: number },
+  ): Promise<MessagePage> {
+    this.#check();
+    const found: StoredMessage[] = [];
+    for (const message of this.#messagesOf(uaid, query.afterId + 1, ID_MAX)) {
+      if (message.expiresMs <= query.nowMs) continue;
+      if (found.length === query.limit) return { messages: found, complete: false };
+      found.push(message);
+    }
+    return { messages: found, complete: true };
+  }
+
+  ack(uaid: Uint8Array, ranges: readonly IdRange[]): Promise<number> {
+    return this.#group.run(() => {
+      let removed = 0;
+      for (const [first, last] of ranges) {
+        const named = [...this.#messagesOf(uaid, first, last)];
+        for (const message of named) this.#removeMessage(uaid, message);
+        removed += named.length;
+      }
+      return removed;
+    });
+  }
+
+  withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
+    return this.#group.run(() => {
+      const message = this.#message(uaid, id);
+      if (message?.channel !== channel) return false;
+      this.#removeMessage(uaid, message);
+      return true;
+    });
+  }
+
+  async expire(nowMs: number): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const removed = await this.#group.run(() => this.#expireBatch(nowMs));
+      total += removed;
+      if (removed < EXPIRE_BATCH_MAX) break;
+    }
+    await this.#group.run(() => this.#forgetUnused(nowMs - DEVICE_UNUSED_MS_MAX));
+    return total;
+  }
+
+  async close(): Promise<void> {
+    await this.#group.close();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#database.close();
+  }
+
+  /** The rest of putMessage: topic, quota, then the records. Nothing is changed when the answer is "quota". */
+  #store(uaid: Uint8Array, channel: number, message: NewMessage): PutResult {
+    const topic = message.topic === null ? null : keys.topicKey(uaid, channel, message.topic);
+    const replacedId = topic === null ? undefined : (this.#database.get(topic) as number | undefined);
+    const replaced = replacedId === undefined ? null : this.#message(uaid, replacedId);
+    if (!this.#makeRoom(uaid, message, replaced)) return { outcome: "quota" };
+    if (replaced !== null) this.#removeMessage(uaid, replaced);
+    const device = this.#device(uaid);
+    if (device === null) return { outcome: "gone" };
+    const id = device.lastMessageId + 1;
+    this.#putDevice(uaid, {
+      ...device,
+      lastMessageId: id,
+      messages: device.messages + 1,
+      messageBytes: device.messageBytes + quotaBytes(message.body),
+    });
+    this.#put(keys.messageKey(uaid, id), records.messageValue(channel, message, this.#instance));
+    this.#put(keys.expiryKey(message.receivedMs + message.ttlS * 1000, uaid, id), true);
+    if (topic !== null) this.#put(topic, id);
+    return { outcome: "stored", id, replacedId: replaced?.id ?? null };
+  }
+
+  /** True when `message` fits once `replaced` is gone. Drops the device's expired messages when it would not. */
+  #makeRoom(uaid: Uint8Array, message: NewMessage, replaced: StoredMessage | null): boolean {
+    const fits = () => {
+      const device = this.#device(uaid);
+      const freed = replaced === null ? null : this.#message(uaid, replaced.id);
+      const freedBytes = freed === null ? 0 : quotaBytes(freed.body);
+      return (
+        device !== null &&
+        device.messages + 1 - (freed === null ? 0 : 1) <= DEVICE_MESSAGES_MAX &&
+        device.messageBytes + quotaBytes(message.body) - freedBytes <= DEVICE_MESSAGE_BYTES_MAX
+      );
+    };
+    if (fits()) return true;
+    const expired = [...this.#messagesOf(uaid, 1, ID_MAX)].filter(
+      (old) => old.expiresMs <= message.receivedMs,
+    );
+    for (const old of expired) this.#removeMessage(uaid, old);
+    return fits();
+  }
+
+  /** Removes messages and registration id of a channel and returns its record, still stored; null when unknown. */
+  #endChannel(uaid: Uint8Array, channel: number): ChannelRecord | null {
+    const record = this.#channel(uaid, channel);
+    if (record === null) return null;
+    for (const message of [...this.#messagesOf(uaid, 1, ID_MAX)]) {
+      if (message.channel === channel) this.#removeMessage(uaid, message);
+    }
+    const registration = keys.registrationKey(uaid, record.registrationId);
+    // A revoked channel's registration id may meanwhile name a newer channel.
+    if (this.#database.get(registration) === channel) this.#remove(registration);
+    return record;
+  }
+
+  #removeDevice(uaid: Uint8Array): void {
+    const device = this.#device(uaid);
+    if (device === null) return;
+    for (const { key } of [...this.#database.getRange(keys.channelKeys(uaid))]) {
+      this.#endChannel(uaid, keys.channelOfChannelKey(key));
+      this.#remove(Uint8Array.from(key));
+    }
+    this.#remove(keys.unusedKey(device.createdMs, uaid));
+    this.#remove(keys.deviceKey(uaid));
+  }
+
+  #removeMessage(uaid: Uint8Array, message: StoredMessage): void {
+    this.#remove(keys.messageKey(uaid, message.id));
+    this.#remove(keys.expiryKey(message.expiresMs, uaid, message.id));
+    if (message.topic !== null) {
+      const topic = keys.topicKey(uaid, message.channel, message.topic);
+      if (this.#database.get(topic) === message.id) this.#remove(topic);
+    }
+    const device = this.#device(uaid);
+    if (device === null) return;
+    const messageBytes = device.messageBytes - quotaBytes(message.body);
+    this.#putDevice(uaid, { ...device, messages: device.messages - 1, messageBytes });
+  }
+
+  #expireBatch(nowMs: number): number {
+    const due = [...this.#database.getKeys({ ...keys.expiryKeysUntil(nowMs), limit: EXPIRE_BATCH_MAX })];
+    for (const key of due) {
+      const { uaid, id } = keys.partsOfExpiryKey(key);
+      const message = this.#message(uaid, id);
+      if (message !== null) this.#removeMessage(uaid, message);
+      else this.#remove(Uint8Array.from(key));
+    }
+    return due.length;
+  }
+
+  /** Each device is looked at once, some time after it was made; whoever registered by then stays. */
+  #forgetUnused(createdMs: number): void {
+    for (const key of [...this.#database.getKeys(keys.unusedKeysUntil(createdMs))]) {
+      const uaid = keys.uaidOfUnusedKey(key);
+      if (this.#device(uaid)?.lastChannel === 0) this.#removeDevice(uaid);
+      this.#remove(Uint8Array.from(key));
+    }
+  }
+
+  #device(uaid: Uint8Array): records.DeviceState | null {
+    const value = this.#database.get(keys.deviceKey(uaid));
+    return value === undefined ? null : records.deviceState(value);
+  }
+
+  #putDevice(uaid: Uint8Array, state: records.DeviceState): void {
+    this.#put(keys.deviceKey(uaid), records.deviceValue(state));
+  }
+
+  #channel(uaid: Uint8Array, channel: number): ChannelRecord | null {
+    const value = this.#database.get(keys.channelKey(uaid, channel));
+    return value === undefined ? null : records.channelRecord(channel, value);
+  }
+
+  #message(uaid: Uint8Array, id: number): StoredMessage | null {
+    const value = this.#database.get(keys.messageKey(uaid, id));
+    return value === undefined ? null : records.storedMessage(id, value, this.#instance);
+  }
+
+  *#messagesOf(uaid: Uint8Array, first: number, last: number): Generator<StoredMessage> {
+    for (const { key, value } of this.#database.getRange(keys.messageKeys(uaid, first, last))) {
+      yield records.storedMessage(keys.idOfMessageKey(key), value, this.#instance);
+    }
+  }
+
+  /** The promise is for asynchronous writes; inside a synchronous transaction the write is done on return. */
+  #put(key: Uint8Array, value: unknown): void {
+    void this.#database.put(key, value);
+  }
+
+  /** Like {@link #put}. */
+  #remove(key: Uint8Array): void {
+    void this.#database.remove(key);
+  }
+
+  #check(): void {
+    if (this.#isClosed) throw new GodwitError("ERR_STORE_CLOSED", "the store is closed");
+  }
+}

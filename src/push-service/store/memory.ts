@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The store in memory: for tests, simulation and trying things. Durable only as long as the process, so every restart is
+ * a new store epoch.
+ */
+
+import { randomBytes } from "node:crypto";
+import { bytesEqual, hexEncode } from "../../bytes.ts";
+import { GodwitError } from "../../errors.ts";
+import {
+  DEVICE_MESSAGE_BYTES_MAX,
+  DEVICE_MESSAGES_MAX,
+  DEVICE_UNUSED_MS_MAX,
+  STORED_MESSAGE_OVERHEAD_BYTES,
+  SUBSCRIPTIONS_MAX,
+} from "../../limits.ts";
+import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import type {
+  ChannelRecord,
+  DeviceRecord,
+  MessagePage,
+  NewMessage,
+  PutResult,
+  RegisterResult,
+  Store,
+  StoredMessage,
+} from "./store.ts";
+
+interface Device {
+  readonly createdMs: number;
+  tokenGeneration: number;
+  lastMessageId: number;
+  lastChannel: number;
+  messageBytes: number;
+  readonly channels: Map<number, ChannelRecord>;
+  /** Hex of the registration id → live channel. */
+  readonly registrations: Map<string, number>;
+  /** In order of id, since ids rise and a Map keeps the order of insertion. */
+  readonly messages: Map<number, StoredMessage>;
+}
+
+/** A new random store epoch, 1 to 2^48. */
+export function newStoreEpoch(): number {
+  return 1 + randomBytes(6).readUIntBE(0, 6);
+}
+
+/** Bytes a message counts against its device's quota. */
+export function quotaBytes(body: Uint8Array | null): number {
+  return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0);
+}
+
+export class MemoryStore implements Store {
+  readonly epoch: number = newStoreEpoch();
+  readonly #devices = new Map<string, Device>();
+  #isClosed = false;
+
+  async createDevice(uaid: Uint8Array, nowMs: number): Promise<void> {
+    this.#check();
+    if (this.#devices.has(hexEncode(uaid))) return;
+    this.#devices.set(hexEncode(uaid), {
+      createdMs: nowMs,
+      tokenGeneration: 0,
+      lastMessageId: 0,
+      lastChannel: 0,
+      messageBytes: 0,
+      channels: new Map(),
+      registrations: new Map(),
+      messages: new Map(),
+    });
+  }
+
+  async getDevice(uaid: Uint8Array): Promise<DeviceRecord | null> {
+    const device = this.#device(uaid);
+    if (device === undefined) return null;
+    const { createdMs, tokenGeneration, lastMessageId, messages, messageBytes } = device;
+    return { createdMs, tokenGeneration, lastMessageId, messages: messages.size, messageBytes };
+  }
+
+  async raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void> {
+    const device = this.#device(uaid);
+    if (device !== undefined) device.tokenGeneration = Math.max(device.tokenGeneration, generation);
+  }
+
+  async removeDevice(uaid: Uint8Array): Promise<void> {
+    this.#check();
+    this.#devices.delete(hexEncode(uaid));
+  }
+
+  async register(
+    uaid: Uint8Array,
+    registrationId: Uint8Array,
+    applicationServerKey: Uint8Array | null,
+    nowMs: number,
+  ): Promise<RegisterResult> {
+    const device = this.#device(uaid);
+    if (device === undefined) return { outcome: "gone" };
+    const existing = device.channels.get(device.registrations.get(hexEncode(registrationId)) ?? 0);
+    if (existing !== undefined) {
+      if (!sameKey(existing.applicationServerKey, applicationServerKey)) return { outcome: "conflict" };
+      return { outcome: "registered", channel: existing.channel, created: false };
+    }
+    if (device.channels.size >= SUBSCRIPTIONS_MAX) return { outcome: "tooMany" };
+    const channel = ++device.lastChannel;
+    device.registrations.set(hexEncode(registrationId), channel);
+    device.channels.set(channel, {
+      channel,
+      registrationId: registrationId.slice(),
+      applicationServerKey: applicationServerKey?.slice() ?? null,
+      createdMs: nowMs,
+      revoked: null,
+    });
+    return { outcome: "registered", channel, created: true };
+  }
+
+  async channels(uaid: Uint8Array): Promise<ChannelRecord[]> {
+    return [...(this.#device(uaid)?.channels.values() ?? [])];
+  }
+
+  async getChannel(uaid: Uint8Array, channel: number): Promise<ChannelRecord | null> {
+    return this.#device(uaid)?.channels.get(channel) ?? null;
+  }
+
+  async unregister(uaid: Uint8Array, channel: number): Promise<boolean> {
+    const device = this.#device(uaid);
+    if (device === undefined || !device.channels.has(channel)) return false;
+    this.#endChannel(device, channel);
+    return device.channels.delete(channel);
+  }
+
+  async revoke(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<boolean> {
+    const device = this.#device(uaid);
+    const record = device?.channels.get(channel);
+    if (device === undefined || record === undefined || record.revoked !== null) return false;
+    this.#endChannel(device, channel);
+    device.channels.set(channel, { ...record, revoked: reason });
+    return true;
+  }
+
+  async putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
+    const device = this.#device(uaid);
+    const record = device?.channels.get(channel);
+    if (device === undefined || record === undefined || record.revoked !== null) return { outcome: "gone" };
+    if (message.ttlS === 0) return { outcome: "stored", id: ++device.lastMessageId, replacedId: null };
+    const replaced = message.topic === null ? undefined : findTopic(device, channel, message.topic);
+    if (!this.#makeRoom(device, message, replaced)) return { outcome: "quota" };
+    if (replaced !== undefined) remove(device, replaced);
+    const { ttlS, body, ...rest } = message;
+    const id = ++device.lastMessageId;
+    device.messageBytes += quotaBytes(body);
+    device.messages.set(id, {
+      ...rest,
+      id,
+      channel,
+      expiresMs: message.receivedMs + ttlS * 1000,
+      body: body?.slice() ?? null,
+      mayHaveBeenSent: false,
+    });
+    return { outcome: "stored", id, replacedId: replaced?.id ?? null };
+  }
+
+  async messages(
+    uaid: Uint8Array,
+    query: { readonly afterId: number; readonly limit: number; readonly nowMs: number },
+  ): Promise<MessagePage> {
+    const found = [...(this.#device(uaid)?.messages.values() ?? [])].filter(
+      (message) => message.id > query.afterId && message.expiresMs > query.nowMs,
+    );
+    return { messages: found.slice(0, query.limit), complete: found.length <= query.limit };
+  }
+
+  async ack(uaid: Uint8Array, ranges: readonly IdRange[]): Promise<number> {
+    const device = this.#device(uaid);
+    if (device === undefined) return 0;
+    const named = [...device.messages.values()].filter(({ id }) =>
+      ranges.some(([first, last]) => id >= first && id <= last),
+    );
+    for (const message of named) remove(device, message);
+    return named.length;
+  }
+
+  async withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
+    const device = this.#device(uaid);
+    const message = device?.messages.get(id);
+    if (device === undefined || message?.channel !== channel) return false;
+    remove(device, message);
+    return true;
+  }
+
+  async expire(nowMs: number): Promise<number> {
+    this.#check();
+    let removed = 0;
+    for (const [uaid, device] of this.#devices) {
+      removed += expireMessages(device, nowMs);
+      if (device.lastChannel === 0 && device.createdMs + DEVICE_UNUSED_MS_MAX <= nowMs) {
+        this.#devices.delete(uaid);
+      }
+    }
+    return removed;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  #endChannel(device: Device, channel: number): void {
+    for (const [id, live] of device.registrations) if (live === channel) device.registrations.delete(id);
+    for (const message of [...device.messages.values()]) {
+      if (message.channel === channel) remove(device, message);
+    }
+  }
+
+  /** True when `message` fits, `replaced` gone. Drops the device's expired messages first when it would not. */
+  #makeRoom(device: Device, message: NewMessage, replaced: StoredMessage | undefined): boolean {
+    const fits = () => {
+      const freed = replaced !== undefined && device.messages.has(replaced.id);
+      const count = device.messages.size + 1 - (freed ? 1 : 0);
+      const bytes = device.messageBytes + quotaBytes(message.body) - (freed ? quotaBytes(replaced.body) : 0);
+      return count <= DEVICE_MESSAGES_MAX && bytes <= DEVICE_MESSAGE_BYTES_MAX;
+    };
+    if (fits()) return true;
+    expireMessages(device, message.receivedMs);
+    return fits();
+  }
+
+  #device(uaid: Uint8Array): Device | undefined {
+    this.#check();
+    return this.#devices.get(hexEncode(uaid));
+  }
+
+  #check(): void {
+    if (this.#isClosed) throw new GodwitError("ERR_STORE_CLOSED", "the store is closed");
+  }
+}
+
+/** True when both are null or the same point. */
+export function sameKey(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : bytesEqual(a, b);
+}
+
+function findTopic(device: Device, channel: number, topic: string): StoredMessage | undefined {
+  for (const message of device.messages.values()) {
+    if (message.channel === channel && message.topic === topic) return message;
+  }
+  return undefined;
+}
+
+function expireMessages(device: Device, nowMs: number): number {
+  const expired = [...device.messages.values()].filter((message) => message.expiresMs <= nowMs);
+  for (const message of expired) remove(device, message);
+  return expired.length;
+}
+
+function remove(device: Device, message: StoredMessage): void {
+  if (device.messages.delete(message.id)) device.messageBytes -= quotaBytes(message.body);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A file system in memory that knows what is on disk and what is only in the cache, cuts the power at any step, runs
+ * full, writes short and fails on demand.
+ */
+import type { FileHandle, FileSystem } from "../../src/node/file-system.ts";
+
+/** What of the unsynced survives a power cut. Real file systems do any of these. */
+export const SURVIVALS = ["nothing", "everything", "names only", "data only", "half the data"] as const;
+export type Survival = (typeof SURVIVALS)[number];
+
+interface Inode {
+  content: Uint8Array;
+  durable: Uint8Array;
+}
+
+/** Thrown by each call from the power cut on. */
+export class PowerCut extends Error {}
+
+/** Called before each step; returns a system error code to fail with, or null. */
+export type FaultHook = (operation: string, path: string) => string | null;
+
+export class CrashFileSystem implements FileSystem {
+  /** Steps done so far, and the step at which the power goes. */
+  steps = 0;
+  powerCutAt = Number.POSITIVE_INFINITY;
+  fault: FaultHook = () => null;
+  capacityBytes = Number.POSITIVE_INFINITY;
+  writeBytesMax = Number.POSITIVE_INFINITY;
+  readonly log: string[] = [];
+  #names = new Map<string, Inode>();
+  #durableNames = new Map<string, Inode>();
+
+  makeDirectory(path: string): Promise<void> {
+    return this.#step("makeDirectory", path, () => {});
+  }
+
+  open(path: string, flags: string): Promise<FileHandle> {
+    return this.#step(`open ${flags}`, path, () => {
+      if (path === "/state") return this.#directoryHandle();
+      let inode = this.#names.get(path);
+      if (flags === "wx" && inode !== undefined) throw systemError("EEXIST");
+      if (inode === undefined) {
+        if (flags.startsWith("r")) throw systemError("ENOENT");
+        inode = { content: new Uint8Array(0), durable: new Uint8Array(0) };
+        this.#names.set(path, inode);
+      }
+      if (flags === "w") inode.content = new Uint8Array(0);
+      return this.#fileHandle(path, inode);
+    });
+  }
+
+  readFile(path: string): Promise<Uint8Array> {
+    return this.#step("readFile", path, () => Buffer.from(this.#inode(path).content));
+  }
+
+  size(path: string): Promise<number> {
+    return this.#step("size", path, () => this.#inode(path).content.length);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#step("rename", from, () => {
+      this.#names.set(to, this.#inode(from));
+      this.#names.delete(from);
+    });
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#step("unlink", path, () => {
+      this.#inode(path);
+      this.#names.delete(path);
+    });
+  }
+
+  /** What the machine finds when the power is back. */
+  afterPowerCut(survival: Survival): CrashFileSystem {
+    const next = new CrashFileSystem();
+    const names = survival === "everything" || survival === "names only" ? this.#names : this.#durableNames;
+    for (const [path, inode] of names) {
+      const content = survivingContent(inode, survival);
+      const again = { content, durable: content.slice() };
+      next.#names.set(path, again);
+      next.#durableNames.set(path, again);
+    }
+    return next;
+  }
+
+  /** Every byte that is on disk under some name. */
+  durableContents(): Uint8Array[] {
+    return [...this.#durableNames.values()].map((inode) => inode.durable);
+  }
+
+  paths(): string[] {
+    return [...this.#names.keys()].sort();
+  }
+
+  put(path: string, content: Uint8Array): void {
+    const inode = { content, durable: content.slice() };
+    this.#names.set(path, inode);
+    this.#durableNames.set(path, inode);
+  }
+
+  async #step<T>(operation: string, path: string, perform: () => T): Promise<T> {
+    if (this.steps >= this.powerCutAt) throw new PowerCut("the power is cut");
+    this.steps++;
+    this.log.push(`${operation} ${path}`);
+    const code = this.fault(operation, path);
+    if (code !== null) throw systemError(code);
+    return perform();
+  }
+
+  #inode(path: string): Inode {
+    const inode = this.#names.get(path);
+    if (inode === undefined) throw systemError("ENOENT");
+    return inode;
+  }
+
+  #usedBytes(): number {
+    let used = 0;
+    for (const inode of new Set([...this.#names.values(), ...this.#durableNames.values()])) {
+      used += Math.max(inode.content.length, inode.durable.length);
+    }
+    return used;
+  }
+
+  #directoryHandle(): FileHandle {
+    const sync = (): Promise<void> =>
+      this.#step("sync", "/state", () => {
+        this.#durableNames = new Map(this.#names);
+      });
+    return {
+      write: () => Promise.reject(systemError("EISDIR")),
+      datasync: sync,
+      sync,
+      close: async () => {},
+    };
+  }
+
+  #fileHandle(path: string, inode: Inode): FileHandle {
+    let isOpen = true;
+    const step = <T>(operation: string, perform: () => T): Promise<T> => {
+      if (!isOpen) throw new Error(`${operation} on a closed file`);
+      return this.#step(operation, path, perform);
+    };
+    const sync = (operation: string): Promise<void> =>
+      step(operation, () => {
+        inode.durable = inode.content.slice();
+      });
+    return {
+      write: (bytes, offset, length, position) =>
+        step("write", () => {
+          const room = this.capacityBytes - this.#usedBytes() + Math.max(0, inode.content.length - position);
+          const bytesWritten = Math.min(length, this.writeBytesMax, room);
+          if (bytesWritten <= 0) throw systemError("ENOSPC");
+          const content = new Uint8Array(Math.max(inode.content.length, position + bytesWritten));
+          content.set(inode.content);
+          content.set(bytes.subarray(offset, offset + bytesWritten), position);
+          inode.content = content;
+          return { bytesWritten };
+        }),
+      datasync: () => sync("datasync"),
+      sync: () => sync("sync"),
+      close: async () => {
+        isOpen = false;
+        this.log.push(`close ${path}`);
+      },
+    };
+  }
+}
+
+function survivingContent(inode: Inode, survival: Survival): Uint8Array {
+  const { content, durable } = inode;
+  if (survival === "everything" || survival === "data only") return content.slice();
+  if (survival === "nothing") return durable.slice();
+  // The length may be on disk before the data: zeros then.
+  const mixed = new Uint8Array(content.length);
+  mixed.set(durable.subarray(0, content.length));
+  if (survival === "half the data") {
+    const half = durable.length + Math.floor((content.length - durable.length) / 2);
+    mixed.set(content.subarray(0, Math.max(0, half)));
+  }
+  return mixed;
+}
+
+function systemError(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}

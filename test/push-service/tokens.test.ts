@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Goal: nobody but the service makes or changes a uaToken, endpoint or Location, and key rotation breaks none. Method:
+// round trips, every single-byte change, other kinds and rings, and the key file with its permissions.
+
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { UA_TOKEN_REFRESH_MS } from "../../src/limits.ts";
+import { loadKeyring, newKeyring, rotateKeyring, saveKeyring } from "../../src/push-service/keyring.ts";
+import { Sealer } from "../../src/push-service/seal.ts";
+import { endpointKeyHash, isEndpointKey, isUaTokenOld, Tokens } from "../../src/push-service/tokens.ts";
+import { base64urlDecode, base64urlEncode } from "../../src/webpush/base64url.ts";
+
+const uaid = Uint8Array.from({ length: 16 }, (_, i) => i);
+const key = Uint8Array.from({ length: 65 }, (_, i) => (i === 0 ? 4 : i));
+const claims = { uaid, issuedMs: 1_800_000_000_123, generation: 7 };
+
+describe("tokens", () => {
+  const keyring = newKeyring();
+  const tokens = new Tokens(new Sealer(keyring));
+
+  test("uaToken, endpoint and Location come back as they were sealed", () => {
+    expect(tokens.openUaToken(tokens.sealUaToken(claims))).toEqual(claims);
+    const endpoint = { uaid, channel: 0xffff_ffff, keyHash: endpointKeyHash(key) };
+    expect(tokens.openEndpoint(tokens.sealEndpoint(endpoint))).toEqual(endpoint);
+    const open = { uaid, channel: 1, keyHash: null };
+    expect(tokens.openEndpoint(tokens.sealEndpoint(open))).toEqual(open);
+    const message = { uaid, channel: 2, id: Number.MAX_SAFE_INTEGER };
+    expect(tokens.openMessage(tokens.sealMessage(message))).toEqual(message);
+  });
+
+  test("the same endpoint is sealed the same way, another one differently", () => {
+    const seal = (channel: number) => tokens.sealEndpoint({ uaid, channel, keyHash: null });
+    expect(seal(1)).toBe(seal(1));
+    expect(seal(1)).not.toBe(seal(2));
+  });
+
+  test("any changed byte is refused", () => {
+    const bytes = base64urlDecode(tokens.sealUaToken(claims));
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice();
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      const code = at < 4 ? "ERR_SEAL_FOREIGN" : "ERR_SEAL_FORGED";
+      expect(() => tokens.openUaToken(base64urlEncode(changed))).toThrow(expect.objectContaining({ code }));
+    }
+  });
+
+  test.each(["", "a", "not base64url!", "AAAA", "A".repeat(200) + "="])("text %j is refused", (text) => {
+    expect(() => tokens.openUaToken(text)).toThrow(expect.objectContaining({ name: "GodwitError" }));
+  });
+
+  test("one kind never opens as another", () => {
+    const message = tokens.sealMessage({ uaid, channel: 1, id: 1 });
+    const forged = expect.objectContaining({ code: "ERR_SEAL_FORGED" });
+    expect(() => tokens.openUaToken(message)).toThrow(forged);
+    expect(() => tokens.openEndpoint(tokens.sealUaToken(claims))).toThrow(forged);
+  });
+
+  test("a rotated ring opens what the old key sealed, and seals with the new one", () => {
+    const rotated = rotateKeyring(rotateKeyring(keyring));
+    const next = new Tokens(new Sealer(rotated));
+    expect(next.openUaToken(tokens.sealUaToken(claims))).toEqual(claims);
+    expect(() => tokens.openUaToken(next.sealUaToken(claims))).toThrow(
+      expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }),
+    );
+  });
+
+  test("another service's token is foreign", () => {
+    const other = new Tokens(new Sealer(newKeyring()));
+    expect(() => tokens.openUaToken(other.sealUaToken(claims))).toThrow(
+      expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }),
+    );
+  });
+
+  test("an endpoint knows its key, and only that one", () => {
+    const restricted = { uaid, channel: 1, keyHash: endpointKeyHash(key) };
+    expect(isEndpointKey(restricted, key)).toBe(true);
+    expect(isEndpointKey(restricted, key.slice().fill(4))).toBe(false);
+    expect(isEndpointKey({ ...restricted, keyHash: null }, key)).toBe(false);
+  });
+
+  test("a token is old after the refresh age", () => {
+    expect(isUaTokenOld(claims, claims.issuedMs + UA_TOKEN_REFRESH_MS - 1)).toBe(false);
+    expect(isUaTokenOld(claims, claims.issuedMs + UA_TOKEN_REFRESH_MS)).toBe(true);
+  });
+});
+
+describe("key ring file", () => {
+  let directory = "";
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "godwit-keys-"));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test("is made once, readable by its owner only, and found again", () => {
+    const path = join(directory, "keys.json");
+    const made = loadKeyring(path);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(loadKeyring(path)).toEqual(made);
+  });
+
+  test("keeps older keys through a rotation", () => {
+    const path = join(directory, "keys.json");
+    const rotated = rotateKeyring(loadKeyring(path));
+    saveKeyring(path, rotated);
+    expect(loadKeyring(path)).toEqual(rotated);
+  });
+
+  test("is refused when others can read it", () => {
+    const path = join(directory, "keys.json");
+    loadKeyring(path);
+    chmodSync(path, 0o644);
+    expect(() => loadKeyring(path)).toThrow(expect.objectContaining({ code: "ERR_KEYRING" }));
+  });
+
+  test("is refused when it is not a key ring, and its text is not quoted", () => {
+    const path = join(directory, "keys.json");
+    loadKeyring(path);
+    writeFileSync(path, readFileSync(path, "utf8").replace('"current"', '"other"'), { mode: 0o600 });
+    expect(() => loadKeyring(path)).toThrow(expect.objectContaining({ code: "ERR_KEYRING" }));
+    writeFileSync(path, "sEcReT{");
+    expect(() => loadKeyring(path)).toThrow(/^(?!.*sEcReT)/s);
+  });
+});

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+/** Fast-check runs are divided by this inside QuickJS; test/property-runs.ts does it. */
+export const numRunsDivisor = 50;
