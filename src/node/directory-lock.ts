@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /**
- * One agent per state directory: a lock file naming the process that holds it. A lock whose process is gone, also by a
- * crash or a restart of the machine, is taken over. Not for directories shared between machines or containers.
+ * One agent per state directory: a symbolic link, made or found in one step, whose target names the process that holds
+ * it. A lock whose process is gone, also by a crash or a restart of the machine, is taken over. Not for directories
+ * shared between machines or containers.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { GodwitError } from "../errors.ts";
-import { type FileSystem, systemCode, unlinkIfThere, writeAll } from "./file-system.ts";
+import { type FileSystem, systemCode, unlinkIfThere } from "./file-system.ts";
 
 /** Names one process among all that ever ran on the machine. */
 export interface ProcessIdentity {
@@ -27,10 +27,6 @@ export interface ProcessTable {
 /** Gives the lock back. */
 export type Unlock = () => Promise<void>;
 
-/** A lock file that cannot be read yet is being written; after this it counts as left over. */
-const HALF_WRITTEN_WAIT_MS = 500;
-const LOCK_MODE = 0o600;
-
 /**
  * Takes the lock of `directory`.
  *
@@ -42,7 +38,7 @@ export async function lockDirectory(
   processes: ProcessTable,
 ): Promise<Unlock> {
   const path = join(directory, "lock");
-  const self = JSON.stringify(processes.self());
+  const self = formatIdentity(processes.self());
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await create(fileSystem, path, self)) return () => release(fileSystem, path, self);
     if (await isHeld(fileSystem, path, processes)) break;
@@ -74,22 +70,16 @@ export const systemProcesses: ProcessTable = {
       // EPERM: it runs, as another user.
       if (systemCode(error) === "ESRCH") return false;
     }
-    return startTicks(identity.pid) === identity.startTicks;
+    const ticks = startTicks(identity.pid);
+    // It runs, but who it is cannot be seen: better to refuse than to share.
+    return ticks === "" || ticks === identity.startTicks;
   },
 };
 
-/** True when the file was made, false when there is one. */
+/** True when the link was made, false when there is one. */
 async function create(fileSystem: FileSystem, path: string, content: string): Promise<boolean> {
   try {
-    const handle = await fileSystem.open(path, "wx", LOCK_MODE);
-    try {
-      await writeAll(handle, new TextEncoder().encode(content), 0);
-    } catch (error) {
-      await unlinkIfThere(fileSystem, path);
-      throw error;
-    } finally {
-      await handle.close();
-    }
+    await fileSystem.symlink(content, path);
     return true;
   } catch (error) {
     if (systemCode(error) === "EEXIST") return false;
@@ -97,44 +87,26 @@ async function create(fileSystem: FileSystem, path: string, content: string): Pr
   }
 }
 
+/** A link appears with its content, so one that says nothing proper was left by a power cut, or is not ours. */
 async function isHeld(fileSystem: FileSystem, path: string, processes: ProcessTable): Promise<boolean> {
-  for (let waitedMs = 0; ; waitedMs += 50) {
-    const holder = await readHolder(fileSystem, path);
-    if (holder === "gone") return false;
-    if (holder !== "unreadable") return processes.isRunning(holder);
-    if (waitedMs >= HALF_WRITTEN_WAIT_MS) return false;
-    await sleep(50);
-  }
+  const holder = parseIdentity(await fileSystem.readlink(path).catch(() => ""));
+  return holder !== null && processes.isRunning(holder);
 }
 
-async function readHolder(
-  fileSystem: FileSystem,
-  path: string,
-): Promise<ProcessIdentity | "gone" | "unreadable"> {
-  let content: Uint8Array;
-  try {
-    content = await fileSystem.readFile(path);
-  } catch (error) {
-    return systemCode(error) === "ENOENT" ? "gone" : "unreadable";
-  }
-  return parseHolder(new TextDecoder().decode(content)) ?? "unreadable";
+function formatIdentity({ pid, startTicks, bootId }: ProcessIdentity): string {
+  return `${pid}.${startTicks}.${bootId}`;
 }
 
-function parseHolder(text: string): ProcessIdentity | null {
-  try {
-    const { pid, startTicks, bootId } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof pid !== "number" || !Number.isInteger(pid) || pid <= 0) return null;
-    if (typeof startTicks !== "string" || typeof bootId !== "string") return null;
-    return { pid, startTicks, bootId };
-  } catch {
-    return null;
-  }
+function parseIdentity(text: string): ProcessIdentity | null {
+  const match = /^([1-9]\d{0,9})\.(\d*)\.([\w-]*)$/.exec(text);
+  if (match === null) return null;
+  const [, pid = "", startTicks = "", bootId = ""] = match;
+  return { pid: Number(pid), startTicks, bootId };
 }
 
 /** Only our own lock: it may have been taken over while this process was thought dead. */
 async function release(fileSystem: FileSystem, path: string, self: string): Promise<void> {
-  const content = new TextDecoder().decode(await fileSystem.readFile(path).catch(() => new Uint8Array(0)));
-  if (content === self) await unlinkIfThere(fileSystem, path);
+  if ((await fileSystem.readlink(path).catch(() => "")) === self) await unlinkIfThere(fileSystem, path);
 }
 
 function startTicks(pid: number): string {

@@ -22,12 +22,15 @@ export interface FileHandle {
 
 /** Subset of `node:fs/promises`. Failures carry the usual `code`, such as ENOENT or ENOSPC. */
 export interface FileSystem {
-  open(path: string, flags: "r" | "r+" | "w" | "wx", mode: number): Promise<FileHandle>;
+  open(path: string, flags: "r" | "r+" | "w", mode: number): Promise<FileHandle>;
   readFile(path: string): Promise<Uint8Array>;
   /** Length of a file in bytes. */
   size(path: string): Promise<number>;
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  /** Fails with EEXIST when there is something at `path`. */
+  symlink(target: string, path: string): Promise<void>;
+  readlink(path: string): Promise<string>;
   /** Makes the directory and those above it, or changes the mode of the one that is there. */
   makeDirectory(path: string, mode: number): Promise<void>;
 }
@@ -39,6 +42,8 @@ export const nodeFileSystem: FileSystem = {
   size: async (path) => (await fs.stat(path)).size,
   rename: (from, to) => fs.rename(from, to),
   unlink: (path) => fs.unlink(path),
+  symlink: (target, path) => fs.symlink(target, path),
+  readlink: (path) => fs.readlink(path),
   makeDirectory: async (path, mode) => {
     await fs.mkdir(path, { recursive: true, mode });
     await fs.chmod(path, mode);

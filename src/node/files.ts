@@ -7,7 +7,7 @@
  * journal-0 journal-1   the segment of even and of odd generation; usually one of them exists
  * journal.new           a segment being written
  * reserve               room for a segment when the disk is full
- * lock                  the process that uses the directory
+ * lock                  a symbolic link naming the process that uses the directory
  * ```
  */
 import { randomBytes } from "node:crypto";
@@ -91,7 +91,7 @@ export class JournalFiles implements JournalStorage {
     const { directory, fileSystem = nodeFileSystem, processes = systemProcesses } = options;
     try {
       await fileSystem.makeDirectory(directory, DIRECTORY_MODE);
-      const unlock = await lockEvenWhenFull(directory, fileSystem, processes);
+      const unlock = await lockDirectory(directory, fileSystem, processes);
       const files = new JournalFiles(fileSystem, directory, unlock);
       try {
         await unlinkIfThere(fileSystem, files.#path("journal.new"));
@@ -297,21 +297,6 @@ export class JournalFiles implements JournalStorage {
 
   #slotPath(slot: 0 | 1): string {
     return this.#path(`journal-${slot}`);
-  }
-}
-
-/** Starting has to work on a full disk too, if only to unsubscribe; the reserve is laid in again when there is room. */
-async function lockEvenWhenFull(
-  directory: string,
-  fileSystem: FileSystem,
-  processes: ProcessTable,
-): Promise<Unlock> {
-  try {
-    return await lockDirectory(directory, fileSystem, processes);
-  } catch (error) {
-    if (!isFull(error)) throw error;
-    await unlinkIfThere(fileSystem, join(directory, "reserve"));
-    return lockDirectory(directory, fileSystem, processes);
   }
 }
 

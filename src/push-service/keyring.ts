@@ -5,7 +5,16 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { bytesEqual, hexDecode, hexEncode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
@@ -42,7 +51,10 @@ export function loadKeyring(path: string): Keyring {
     return keyring;
   }
   if ((statSync(path).mode & 0o077) !== 0) {
-    throw new GodwitError("ERR_KEYRING", `others can read ${path}: chmod 600 it, and rotate the keys if they may have`);
+    throw new GodwitError(
+      "ERR_KEYRING",
+      `others can read ${path}: chmod 600 it, and rotate the keys if they may have`,
+    );
   }
   return parseKeyring(path, readFileSync(path, "utf8"));
 }

@@ -106,5 +106,8 @@ function derive({ id, secret }: SealingKey): DerivedKey {
 /** Length before content: no other pair of kind and plaintext gives the same input. */
 function syntheticNonce(key: DerivedKey, kind: SealKind, plaintext: Uint8Array): Uint8Array {
   const label = utf8Encode(kind);
-  return hmac(sha256, key.nonce, concatBytes(Uint8Array.of(label.length), label, plaintext)).slice(0, NONCE_BYTES);
+  return hmac(sha256, key.nonce, concatBytes(Uint8Array.of(label.length), label, plaintext)).slice(
+    0,
+    NONCE_BYTES,
+  );
 }

@@ -229,7 +229,7 @@ describe("bytes that are not ours", () => {
     const parsed = parseHeader(header);
     if (typeof parsed === "string") throw new Error("no header");
     const begin = concatBytes(parsed.salt.subarray(0, 2), bytesOf(4, 0), Uint8Array.of(0x7f, 0, 0, 0x10));
-    const filler = new Uint8Array(200_000);
+    const filler = new Uint8Array(3_000_000);
     for (let at = 0; at + begin.length <= filler.length; at += begin.length) filler.set(begin, at);
     expect(recover([concatBytes(header, filler)]).report.tornTailBytes).toBe(filler.length);
   });
@@ -295,6 +295,14 @@ describe("two segments", () => {
       expect(recovery.generation).toBe(hasHeader ? 5 : 4);
       expect(recovery.report.usedOlderSegment).toBe(hasHeader);
     }
+  });
+
+  test("a newer one cut inside a long checkpoint: the older one counts, though it has fewer records", () => {
+    const long = writeSegment(fold(HISTORY.slice(0, 20)), [], plainSealer(), 5);
+    const recovery = recover([older.image, long.image.subarray(0, long.checkpointEnd - 1)]);
+    expect([...recovery.state.subscriptions.keys()]).toEqual([1, 2]);
+    expect(recovery.report.usedOlderSegment).toBe(true);
+    expect(recovery.active).toBe(null);
   });
 
   test("neither complete: the one with more records is salvaged", () => {

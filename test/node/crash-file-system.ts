@@ -6,7 +6,14 @@
 import type { FileHandle, FileSystem } from "../../src/node/file-system.ts";
 
 /** What of the unsynced survives a power cut. Real file systems do any of these. */
-export const SURVIVALS = ["nothing", "everything", "names only", "data only", "half the data"] as const;
+export const SURVIVALS = [
+  "nothing",
+  "everything",
+  "names only",
+  "removals only",
+  "data only",
+  "half the data",
+] as const;
 export type Survival = (typeof SURVIVALS)[number];
 
 interface Inode {
@@ -26,6 +33,7 @@ export class CrashFileSystem implements FileSystem {
   powerCutAt = Number.POSITIVE_INFINITY;
   fault: FaultHook = () => null;
   capacityBytes = Number.POSITIVE_INFINITY;
+  /** Most bytes one call writes to a segment. */
   writeBytesMax = Number.POSITIVE_INFINITY;
   readonly log: string[] = [];
   #names = new Map<string, Inode>();
@@ -39,7 +47,6 @@ export class CrashFileSystem implements FileSystem {
     return this.#step(`open ${flags}`, path, () => {
       if (path === "/state") return this.#directoryHandle();
       let inode = this.#names.get(path);
-      if (flags === "wx" && inode !== undefined) throw systemError("EEXIST");
       if (inode === undefined) {
         if (flags.startsWith("r")) throw systemError("ENOENT");
         inode = { content: new Uint8Array(0), durable: new Uint8Array(0) };
@@ -72,17 +79,34 @@ export class CrashFileSystem implements FileSystem {
     });
   }
 
+  symlink(target: string, path: string): Promise<void> {
+    return this.#step("symlink", path, () => {
+      if (this.#names.has(path)) throw systemError("EEXIST");
+      const content = new TextEncoder().encode(target);
+      this.#names.set(path, { content, durable: content });
+    });
+  }
+
+  readlink(path: string): Promise<string> {
+    return this.#step("readlink", path, () => new TextDecoder().decode(this.#inode(path).content));
+  }
+
   /** What the machine finds when the power is back. */
   afterPowerCut(survival: Survival): CrashFileSystem {
     const next = new CrashFileSystem();
-    const names = survival === "everything" || survival === "names only" ? this.#names : this.#durableNames;
-    for (const [path, inode] of names) {
+    for (const [path, inode] of this.#survivingNames(survival)) {
       const content = survivingContent(inode, survival);
       const again = { content, durable: content.slice() };
       next.#names.set(path, again);
       next.#durableNames.set(path, again);
     }
     return next;
+  }
+
+  #survivingNames(survival: Survival): Map<string, Inode> {
+    if (survival === "everything" || survival === "names only") return this.#names;
+    if (survival !== "removals only") return this.#durableNames;
+    return new Map([...this.#durableNames].filter(([path]) => this.#names.has(path)));
   }
 
   /** Every byte that is on disk under some name. */
@@ -150,7 +174,8 @@ export class CrashFileSystem implements FileSystem {
       write: (bytes, offset, length, position) =>
         step("write", () => {
           const room = this.capacityBytes - this.#usedBytes() + Math.max(0, inode.content.length - position);
-          const bytesWritten = Math.min(length, this.writeBytesMax, room);
+          const shortBytes = path.endsWith("reserve") ? length : this.writeBytesMax;
+          const bytesWritten = Math.min(length, shortBytes, room);
           if (bytesWritten <= 0) throw systemError("ENOSPC");
           const content = new Uint8Array(Math.max(inode.content.length, position + bytesWritten));
           content.set(inode.content);
@@ -171,7 +196,7 @@ export class CrashFileSystem implements FileSystem {
 function survivingContent(inode: Inode, survival: Survival): Uint8Array {
   const { content, durable } = inode;
   if (survival === "everything" || survival === "data only") return content.slice();
-  if (survival === "nothing") return durable.slice();
+  if (survival === "nothing" || survival === "removals only") return durable.slice();
   // The length may be on disk before the data: zeros then.
   const mixed = new Uint8Array(content.length);
   mixed.set(durable.subarray(0, content.length));

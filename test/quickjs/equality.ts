@@ -22,84 +22,111 @@ export class AsymmetricMatcher {
 type Mode = "loose" | "strict" | "subset";
 type Bag = Readonly<Record<PropertyKey, unknown>>;
 
+/** A value and what it should equal. */
+type Pair = readonly [actual: unknown, expected: unknown];
+
+/**
+ * True when `actual` equals `expected`. Nested members wait in a list instead of on the stack, which inside QuickJS has
+ * room for few levels.
+ */
 export function equals(actual: unknown, expected: unknown, mode: Mode): boolean {
-  return compare(actual, expected, mode, []);
+  const waiting: Pair[] = [[actual, expected]];
+  // A pair met again, as in a cycle, has been or will be compared anyway.
+  const seen = new Map<object, Set<object>>();
+  for (let pair = waiting.pop(); pair !== undefined; pair = waiting.pop()) {
+    const [a, b] = pair;
+    if (isObject(a) && isObject(b)) {
+      const partners = seen.get(a) ?? new Set();
+      if (partners.has(b)) continue;
+      seen.set(a, partners.add(b));
+    }
+    const inner = compare(a, b, mode);
+    if (inner === null) return false;
+    waiting.push(...inner);
+  }
+  return true;
 }
 
-/** `seen` holds the pairs being compared: meeting one again, a cycle, counts as equal. */
-function compare(actual: unknown, expected: unknown, mode: Mode, seen: readonly (readonly [unknown, unknown])[]): boolean {
-  if (expected instanceof AsymmetricMatcher) return expected.matches(actual);
-  if (actual instanceof AsymmetricMatcher) return actual.matches(expected);
-  if (Object.is(actual, expected)) return true;
-  if (typeof actual !== "object" || typeof expected !== "object" || actual === null || expected === null) return false;
-  if (tagOf(actual) !== tagOf(expected)) return false;
-  if (mode === "strict" && actual.constructor !== expected.constructor) return false;
-  if (seen.some(([a, b]) => a === actual && b === expected)) return true;
-  const inner = (a: unknown, b: unknown): boolean => compare(a, b, mode, [...seen, [actual, expected]]);
-  if (expected instanceof Error) return equalErrors(actual as Error, expected, inner);
-  if (expected instanceof Date) return Object.is(Number(actual), Number(expected));
-  if (expected instanceof RegExp) return String(actual) === String(expected);
-  if (expected instanceof ArrayBuffer) {
-    return inner(new Uint8Array(actual as ArrayBuffer), new Uint8Array(expected));
-  }
-  if (expected instanceof Map) {
-    const other = actual as Map<unknown, unknown>;
-    return other.size === expected.size && [...expected].every(([key, value]) => hasEntry(other, key, value, inner));
-  }
-  if (expected instanceof Set) {
-    const other = [...(actual as Set<unknown>)];
-    return other.length === expected.size && [...expected].every((value) => other.some((item) => inner(item, value)));
-  }
-  if (isSequence(expected) && (actual as ArrayLike<unknown>).length !== expected.length) return false;
-  return equalMembers(actual as Bag, expected as Bag, mode, inner);
+/** Null when the two differ, else the pairs that still have to be equal. */
+function compare(actual: unknown, expected: unknown, mode: Mode): readonly Pair[] | null {
+  const answer = (isEqual: boolean): readonly Pair[] | null => (isEqual ? [] : null);
+  if (expected instanceof AsymmetricMatcher) return answer(expected.matches(actual));
+  if (actual instanceof AsymmetricMatcher) return answer(actual.matches(expected));
+  if (Object.is(actual, expected)) return [];
+  if (!isObject(actual) || !isObject(expected)) return null;
+  if (Object.prototype.toString.call(actual) !== Object.prototype.toString.call(expected)) return null;
+  if (mode === "strict" && actual.constructor !== expected.constructor) return null;
+  if (expected instanceof Error) return errorPairs(actual as Error, expected);
+  if (expected instanceof Date) return answer(Object.is(Number(actual), Number(expected)));
+  if (expected instanceof RegExp) return answer(String(actual) === String(expected));
+  if (expected instanceof ArrayBuffer)
+    return [[new Uint8Array(actual as ArrayBuffer), new Uint8Array(expected)]];
+  if (expected instanceof Map) return answer(equalMaps(actual as Map<unknown, unknown>, expected, mode));
+  if (expected instanceof Set) return answer(equalSets(actual as Set<unknown>, expected, mode));
+  if (ArrayBuffer.isView(expected)) return answer(equalViews(actual as Uint8Array, expected as Uint8Array));
+  return memberPairs(actual as Bag, expected as Bag, mode);
 }
 
-function equalMembers(
-  actual: Bag,
-  expected: Bag,
+function memberPairs(actual: Bag, expected: Bag, mode: Mode): readonly Pair[] | null {
+  const isList = Array.isArray(expected);
+  if (isList && (actual as unknown as unknown[]).length !== expected.length) return null;
+  const counts = (bag: Bag) => (name: PropertyKey) => mode !== "loose" || bag[name] !== undefined;
+  const names = ownNames(expected).filter(counts(expected));
+  // A subset may find its members on the prototype, as vitest's does.
+  const isThere = (name: PropertyKey) =>
+    mode === "subset" && !isList ? name in actual : Object.hasOwn(actual, name);
+  if (!names.every(isThere)) return null;
+  const isWhole = mode !== "subset" || isList;
+  if (
+    isWhole &&
+    !ownNames(actual)
+      .filter(counts(actual))
+      .every((name) => Object.hasOwn(expected, name))
+  )
+    return null;
+  return names.map((name) => [actual[name], expected[name]]);
+}
+
+function errorPairs(actual: Error, expected: Error): readonly Pair[] | null {
+  if (Object.getPrototypeOf(actual) !== Object.getPrototypeOf(expected)) return null;
+  if (actual.name !== expected.name || actual.message !== expected.message) return null;
+  return [
+    [actual.cause, expected.cause],
+    [{ ...actual }, { ...expected }],
+  ];
+}
+
+function equalMaps(
+  actual: ReadonlyMap<unknown, unknown>,
+  expected: ReadonlyMap<unknown, unknown>,
   mode: Mode,
-  inner: (a: unknown, b: unknown) => boolean,
 ): boolean {
-  const isSequenceOfBoth = isSequence(expected);
-  const names = (bag: Bag): PropertyKey[] => ownNames(bag).filter((name) => mode !== "loose" || bag[name] !== undefined);
-  for (const name of names(expected)) {
-    // A subset may find its members on the prototype, as vitest's does.
-    const isThere = mode === "subset" && !isSequenceOfBoth ? name in actual : Object.hasOwn(actual, name);
-    if (!isThere && !(mode === "loose" && expected[name] === undefined)) return false;
-    if (!inner(actual[name], expected[name])) return false;
+  const entries = [...actual];
+  const hasEntry = ([key, value]: readonly [unknown, unknown]) =>
+    actual.has(key)
+      ? equals(actual.get(key), value, mode)
+      : entries.some((entry) => equals(entry, [key, value], mode));
+  return actual.size === expected.size && [...expected].every(hasEntry);
+}
+
+function equalSets(actual: ReadonlySet<unknown>, expected: ReadonlySet<unknown>, mode: Mode): boolean {
+  const items = [...actual];
+  const hasItem = (item: unknown) => actual.has(item) || items.some((other) => equals(other, item, mode));
+  return actual.size === expected.size && [...expected].every(hasItem);
+}
+
+function equalViews(actual: Uint8Array | DataView, expected: Uint8Array | DataView): boolean {
+  if (actual instanceof DataView || expected instanceof DataView) {
+    const bytes = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    return equalViews(bytes(actual), bytes(expected));
   }
-  if (mode === "subset" && !isSequenceOfBoth) return true;
-  return names(actual).every((name) => Object.hasOwn(expected, name));
+  return actual.length === expected.length && actual.every((item, index) => Object.is(item, expected[index]));
 }
 
-function equalErrors(actual: Error, expected: Error, inner: (a: unknown, b: unknown) => boolean): boolean {
-  return (
-    Object.getPrototypeOf(actual) === Object.getPrototypeOf(expected) &&
-    actual.name === expected.name &&
-    actual.message === expected.message &&
-    inner(actual.cause, expected.cause) &&
-    inner({ ...actual }, { ...expected })
-  );
-}
-
-function hasEntry(
-  map: ReadonlyMap<unknown, unknown>,
-  key: unknown,
-  value: unknown,
-  inner: (a: unknown, b: unknown) => boolean,
-): boolean {
-  if (map.has(key)) return inner(map.get(key), value);
-  return [...map].some(([otherKey, otherValue]) => inner(otherKey, key) && inner(otherValue, value));
-}
-
-function isSequence(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 function ownNames(bag: Bag): PropertyKey[] {
   return Reflect.ownKeys(bag).filter((name) => Object.prototype.propertyIsEnumerable.call(bag, name));
-}
-
-function tagOf(value: object): string {
-  return Object.prototype.toString.call(value);
 }

@@ -15,7 +15,7 @@ export class AssertionError extends Error {
   override readonly name = "AssertionError";
 }
 
-const MATCHERS: Readonly<Record<string, Matcher>> = {
+const MATCHERS = {
   toBe: (received, expected) => Object.is(received, expected),
   toEqual: (received, expected) => equals(received, expected, "loose"),
   toStrictEqual: (received, expected) => equals(received, expected, "strict"),
@@ -34,19 +34,29 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
   toBeLessThanOrEqual: (received, bound) => ordered(received) <= ordered(bound),
   toBeCloseTo: (received, expected, digits = 2) =>
     received === expected || Math.abs(Number(received) - Number(expected)) < 10 ** -Number(digits) / 2,
-  toBeOneOf: (received, choices) => [...(choices as Iterable<unknown>)].some((item) => equals(received, item, "loose")),
+  toBeOneOf: (received, choices) =>
+    [...(choices as Iterable<unknown>)].some((item) => equals(received, item, "loose")),
   toContain: contains,
   toContainEqual: (received, item) =>
     [...(received as Iterable<unknown>)].some((candidate) => equals(candidate, item, "loose")),
   toHaveLength: (received, length) => (received as ArrayLike<unknown>).length === length,
   toHaveProperty: hasProperty,
   toMatch: (received, pattern) =>
-    typeof pattern === "string" ? String(received).includes(pattern) : (pattern as RegExp).test(String(received)),
+    typeof pattern === "string"
+      ? String(received).includes(pattern)
+      : (pattern as RegExp).test(String(received)),
   toSatisfy: (received, predicate) => Boolean((predicate as (value: unknown) => unknown)(received)),
+} satisfies Readonly<Record<string, Matcher>>;
+
+/** What `expect(value)` returns. After `resolves` and `rejects` the checks return promises. */
+export type Expectation = Readonly<Record<keyof typeof MATCHERS | "toThrow" | "toThrowError", Check>> & {
+  readonly not: Expectation;
+  readonly resolves: Expectation;
+  readonly rejects: Expectation;
 };
 
 /** Asserts about `received`; `note` goes in front of the failure. */
-function expectValue(received: unknown, note?: string): unknown {
+function expectValue(received: unknown, note?: string): Expectation {
   return expectation(received, note, false, (check) => check(received));
 }
 
@@ -69,12 +79,16 @@ const asymmetric = {
   arrayContaining: (expected: readonly unknown[]) =>
     new AsymmetricMatcher(
       "ArrayContaining",
-      (value) => Array.isArray(value) && expected.every((item) => value.some((other) => equals(other, item, "loose"))),
+      (value) =>
+        Array.isArray(value) && expected.every((item) => value.some((other) => equals(other, item, "loose"))),
     ),
   stringContaining: (part: string) =>
     new AsymmetricMatcher("StringContaining", (value) => typeof value === "string" && value.includes(part)),
   stringMatching: (pattern: string | RegExp) =>
-    new AsymmetricMatcher("StringMatching", (value) => typeof value === "string" && new RegExp(pattern).test(value)),
+    new AsymmetricMatcher(
+      "StringMatching",
+      (value) => typeof value === "string" && new RegExp(pattern).test(value),
+    ),
 };
 
 const statics = {
@@ -90,15 +104,15 @@ const statics = {
 /** The `expect` of the harness, with what it carries; asking for more throws. */
 export const expect = strict(Object.assign(expectValue, statics), "expect");
 
-/** What `expect(value)` returns. `settle` hands the value to a check, at once or after a promise. */
+/** Makes an {@link Expectation}. `settle` hands the value to a check, at once or after a promise. */
 function expectation(
   received: unknown,
   note: string | undefined,
   isNegated: boolean,
   settle: (check: (value: unknown) => void) => unknown,
-): unknown {
+): Expectation {
   const checks: Record<string, Check> = {};
-  for (const [name, matcher] of Object.entries(MATCHERS)) {
+  for (const [name, matcher] of Object.entries<Matcher>(MATCHERS)) {
     checks[name] = (...parameters) =>
       settle((value) => verdict(matcher(value, ...parameters), isNegated, note, name, value, parameters));
   }
@@ -111,17 +125,20 @@ function expectation(
     });
   const base = { ...checks, toThrow, toThrowError: toThrow };
   const lazily = {
-    get not() {
+    get not(): Expectation {
       return expectation(received, note, !isNegated, settle);
     },
-    get resolves() {
+    get resolves(): Expectation {
       return expectation(received, note, isNegated, async (check) => check(await received));
     },
-    get rejects() {
-      return expectation(received, note, isNegated, async (check) => check(new Settled(await rejectionOf(received, note))));
+    get rejects(): Expectation {
+      return expectation(received, note, isNegated, async (check) =>
+        check(new Settled(await rejectionOf(received, note))),
+      );
     },
   };
-  return strict(Object.defineProperties(base, Object.getOwnPropertyDescriptors(lazily)), "expect()");
+  const whole: unknown = Object.defineProperties(base, Object.getOwnPropertyDescriptors(lazily));
+  return strict(whole as Expectation, "expect()");
 }
 
 /** A thrown value, or the reason of a rejection, on its way to `toThrow`. */
@@ -152,7 +169,9 @@ async function rejectionOf(received: unknown, note: string | undefined): Promise
   } catch (error) {
     return error;
   }
-  throw new AssertionError(`${note === undefined ? "" : `${note}: `}resolved with ${show(value)} instead of rejecting`);
+  throw new AssertionError(
+    `${note === undefined ? "" : `${note}: `}resolved with ${show(value)} instead of rejecting`,
+  );
 }
 
 function matchesThrown(thrown: unknown, expected: unknown): boolean {

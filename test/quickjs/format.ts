@@ -23,8 +23,11 @@ function showValue(value: unknown): string {
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
     return `${value.constructor.name}[${Array.from(value as Uint8Array).join(",")}]`;
   }
-  if (value instanceof Map || value instanceof Set) return `${value.constructor.name}${JSON.stringify([...value])}`;
-  return JSON.stringify(value, (_name, item) => (typeof item === "bigint" ? `${item}n` : item)) ?? String(value);
+  if (value instanceof Map || value instanceof Set)
+    return `${value.constructor.name}${JSON.stringify([...value])}`;
+  return (
+    JSON.stringify(value, (_name, item) => (typeof item === "bigint" ? `${item}n` : item)) ?? String(value)
+  );
 }
 
 /** The name of one case of `test.each`: printf marks take the arguments in turn, `$member` one of an object. */

@@ -4,8 +4,6 @@
  * the code under test must do without them. Timers run in virtual time, when nothing else is left to do.
  */
 
-import { numRunsDivisor } from "./settings.ts";
-
 interface Timer {
   readonly id: number;
   readonly atMs: number;
@@ -17,7 +15,7 @@ let virtualMs = 0;
 let lastId = 0;
 
 const globals = globalThis as unknown as Record<string, unknown>;
-globals.__FC_RUNS = numRunsDivisor;
+globals.__FC_RUNS = true;
 globals.setTimeout = (action: () => void, delayMs = 0): number => {
   timers.push({ id: ++lastId, atMs: virtualMs + Math.max(0, delayMs), action });
   return lastId;
@@ -36,3 +34,5 @@ globals.__fireTimer = (): boolean => {
   next.action();
   return true;
 };
+
+export {};

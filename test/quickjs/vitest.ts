@@ -80,7 +80,8 @@ function withVariants(register: Register) {
     (isSpread: boolean, isSkipped: boolean) =>
     (table: readonly unknown[]) =>
     (name: NameLike, ...rest: readonly unknown[]): void => {
-      if (!Array.isArray(table) || "raw" in table) throw new Error("the QuickJS harness knows arrays as tables only");
+      if (!Array.isArray(table) || "raw" in table)
+        throw new Error("the QuickJS harness knows arrays as tables only");
       const { isSkippedByOption, body } = readArguments(rest);
       for (const [index, item] of table.entries()) {
         const parameters = (isSpread && Array.isArray(item) ? item : [item]) as never[];
@@ -105,9 +106,12 @@ function nameOf(name: NameLike): string {
 function readArguments(rest: readonly unknown[]): { isSkippedByOption: boolean; body: Body } {
   const body = rest.find((item) => typeof item === "function") as Body | undefined;
   if (body === undefined) throw new Error("a test or suite without a body");
-  const options = (rest.find((item) => typeof item === "object" && item !== null) ?? {}) as { skip?: boolean };
+  const options = (rest.find((item) => typeof item === "object" && item !== null) ?? {}) as {
+    skip?: boolean;
+  };
   for (const name of Object.keys(options)) {
-    if (name !== "skip" && name !== "timeout") throw new Error(`test option ${name} is unknown to the QuickJS harness`);
+    if (name !== "skip" && name !== "timeout")
+      throw new Error(`test option ${name} is unknown to the QuickJS harness`);
   }
   return { isSkippedByOption: options.skip === true, body };
 }
@@ -118,7 +122,8 @@ function addSuite(name: string, isSkipped: boolean, body: Body): void {
   outer.items.push(added);
   current = added;
   try {
-    if (body() instanceof Promise) throw new Error("an asynchronous describe is unknown to the QuickJS harness");
+    if (body() instanceof Promise)
+      throw new Error("an asynchronous describe is unknown to the QuickJS harness");
   } finally {
     current = outer;
   }
@@ -129,7 +134,13 @@ function addTest(name: string, isSkipped: boolean, body: Body): void {
 }
 
 function newSuite(name: string, parent: Suite | null, isSkipped: boolean): Suite {
-  return { name, parent, isSkipped, items: [], hooks: { beforeAll: [], beforeEach: [], afterEach: [], afterAll: [] } };
+  return {
+    name,
+    parent,
+    isSkipped,
+    items: [],
+    hooks: { beforeAll: [], beforeEach: [], afterEach: [], afterAll: [] },
+  };
 }
 
 async function runSuite(group: Suite, prefix: string, reports: TestReport[]): Promise<void> {
@@ -145,7 +156,12 @@ async function runSuite(group: Suite, prefix: string, reports: TestReport[]): Pr
   if (afterwards !== null) reports.push(report(`${prefix}afterAll`, "failed", startMs, afterwards));
 }
 
-async function runTest(item: Test, group: Suite, prefix: string, inherited: string | null): Promise<TestReport> {
+async function runTest(
+  item: Test,
+  group: Suite,
+  prefix: string,
+  inherited: string | null,
+): Promise<TestReport> {
   const startMs = Date.now();
   const name = prefix + item.name;
   if (item.isSkipped) return report(name, "skipped", startMs, null);
@@ -162,7 +178,12 @@ async function runTest(item: Test, group: Suite, prefix: string, inherited: stri
   return report(name, error === null ? "passed" : "failed", startMs, error);
 }
 
-function report(name: string, outcome: TestReport["outcome"], startMs: number, error: string | null): TestReport {
+function report(
+  name: string,
+  outcome: TestReport["outcome"],
+  startMs: number,
+  error: string | null,
+): TestReport {
   return { name, outcome, durationMs: Date.now() - startMs, error };
 }
 
@@ -181,7 +202,8 @@ async function failureOf(action: () => Promise<unknown>): Promise<string | null>
     return null;
   } catch (error) {
     if (!(error instanceof Error)) return `thrown: ${String(error)}`;
-    const cause = error.cause instanceof Error ? `\ncaused by ${error.cause.name}: ${error.cause.message}` : "";
+    const cause =
+      error.cause instanceof Error ? `\ncaused by ${error.cause.name}: ${error.cause.message}` : "";
     return `${error.name}: ${error.message}${cause}\n${error.stack ?? ""}`;
   }
 }

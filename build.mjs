@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Builds everything into dist/: the Node library with its types, the command line, the QuickJS bundle, the benchmarks.
+ * Fails when a bundle is over its budget (bench/budgets.json) or the QuickJS bundle would need anything from outside.
+ *
+ *   node build.mjs            all of it
+ *   node build.mjs --quick    without the type declarations
+ */
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+const quick = process.argv.includes("--quick");
+const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+const budgets = JSON.parse(readFileSync("bench/budgets.json", "utf8")).bundle;
+
+/** Library entry points by the name of their file in dist/. */
+const ENTRIES = {
+  index: "src/index.ts",
+  agent: "src/agent/index.ts",
+  webpush: "src/webpush/index.ts",
+  declarative: "src/declarative/index.ts",
+  "push-service": "src/push-service/index.ts",
+  cli: "src/cli/main.ts",
+};
+
+const shared = {
+  bundle: true,
+  format: "esm",
+  target: "es2023",
+  define: { __GODWIT_VERSION__: JSON.stringify(version) },
+  logLevel: "warning",
+};
+
+rmSync("dist", { recursive: true, force: true });
+mkdirSync("dist", { recursive: true });
+
+await build({
+  ...shared,
+  entryPoints: ENTRIES,
+  outdir: "dist",
+  splitting: true,
+  chunkNames: "chunks/[name]-[hash]",
+  platform: "node",
+  // Dependencies stay npm packages of their own: patched by their users, not by our next release.
+  packages: "external",
+  sourcemap: true,
+});
+chmodSync("dist/cli.js", 0o755);
+
+await build({
+  ...shared,
+  entryPoints: { run: "bench/run.ts" },
+  outdir: "dist/bench",
+  splitting: true,
+  platform: "node",
+  packages: "external",
+});
+
+const quickjs = await build({
+  ...shared,
+  entryPoints: ["src/quickjs/main.ts"],
+  outfile: "dist/godwit.quickjs.js",
+  // Neutral: no condition "node" in anybody's exports, no built-in modules; what cannot be bundled is an error.
+  platform: "neutral",
+  mainFields: ["module", "main"],
+  minify: true,
+  metafile: true,
+});
+const outside = Object.values(quickjs.metafile.outputs).flatMap((output) => output.imports.filter((i) => i.external));
+if (outside.length > 0) fail(`the QuickJS bundle imports ${outside.map((i) => i.path).join(", ")}`);
+checkSize("dist/godwit.quickjs.js", budgets.quickjs);
+
+if (!quick) {
+  run("tsc", ["-p", "tsconfig.types.json"]);
+}
+writeFileSync("dist/.built", version);
+
+function checkSize(file, { bytesMax, gzipBytesMax }) {
+  const code = readFileSync(file);
+  const gzipBytes = gzipSync(code, { level: 9 }).length;
+  console.log(`${file}: ${code.length} bytes (limit ${bytesMax}), ${gzipBytes} gzipped (limit ${gzipBytesMax})`);
+  if (code.length > bytesMax || gzipBytes > gzipBytesMax) fail(`${file} is over its budget`);
+}
+
+function run(command, args) {
+  const { status } = spawnSync(`node_modules/.bin/${command}`, args, { stdio: "inherit" });
+  if (status !== 0) fail(`${command} failed`);
+}
+
+function fail(message) {
+  console.error(`build: ${message}`);
+  process.exit(1);
+}

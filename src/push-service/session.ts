@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One connected device as the push service sees it: events and times in, effects out (DESIGN sections 5 and 11). Speaks no
+ * dialect, knows no transport, reads no clock, awaits nothing. Pure.
+ */
+
+import { bytesEqual } from "../bytes.ts";
+import {
+  DRAINS_PENDING_MAX,
+  ERRORS_PER_LINK_MAX,
+  HEARTBEAT_DEFAULT_MS,
+  HEARTBEAT_S_MAX,
+  IDLE_GRACE_MS,
+  REVOKED_REPEAT_MS,
+  SESSION_OPERATIONS_MAX,
+  SUBSCRIPTIONS_MAX,
+} from "../limits.ts";
+import {
+  type AckCode,
+  type ByeReason,
+  type Conditions,
+  type Downstream,
+  type IdRange,
+  type RevokeReason,
+  STATUS,
+  type Status,
+  type Upstream,
+} from "../wire/dialect.ts";
+import { channelsDigest } from "../wire/digest.ts";
+import { type Attempt, type Instant, Outbox } from "./outbox.ts";
+import type { StoredMessage } from "./store/store.ts";
+
+export type { Attempt, Instant } from "./outbox.ts";
+
+export interface SessionOptions {
+  /** 16 bytes. */
+  readonly uaid: Uint8Array;
+  readonly conditions: Conditions;
+  /** 8 bytes: what the device believes its channels are. */
+  readonly channelsDigest: Uint8Array;
+  readonly storeEpoch: number;
+  readonly reconnectSpreadS: number;
+  /** What a balancer or proxy in front allows a silent link; null for none. */
+  readonly idleLimitS: number | null;
+  /** Path of the canary responder, or null. */
+  readonly canary: string | null;
+  /** How often messages of this device were sent; outlives the session, changed by it. */
+  readonly attempts: Map<number, Attempt>;
+}
+
+/** What the store knew of the device when its link opened. */
+export interface DeviceSnapshot {
+  /** The revoked ones with their reason. */
+  readonly channels: readonly { readonly channel: number; readonly revoked: RevokeReason | null }[];
+  readonly freshUaToken: string | null;
+}
+
+export type SessionEvent =
+  /** The link can carry frames. Events that come earlier count all the same. */
+  | { readonly type: "opened"; readonly device: DeviceSnapshot }
+  | { readonly type: "upstream"; readonly message: Upstream }
+  /** A frame that could not be read; `status` 501 for a type this service does not know. */
+  | { readonly type: "malformed"; readonly status: Status; readonly text: string }
+  /** The device showed life without a frame (a ping). */
+  | { readonly type: "activity" }
+  | { readonly type: "stored"; readonly message: StoredMessage; readonly replacedId: number | null }
+  /** TTL 0: send now or never. */
+  | { readonly type: "ephemeral"; readonly message: StoredMessage }
+  | { readonly type: "withdrawn"; readonly id: number }
+  | { readonly type: "revoked"; readonly channel: number; readonly reason: RevokeReason }
+  /** Answers to effects; `failed` means the store changed nothing. */
+  | { readonly type: "loaded"; readonly messages: readonly StoredMessage[]; readonly complete: boolean }
+  | { readonly type: "loadFailed" }
+  | { readonly type: "acked"; readonly operationId: number }
+  | {
+      readonly type: "registered";
+      readonly operationId: number;
+      readonly status: Status;
+      /** 0 and "" unless the status is 200. */
+      readonly channel: number;
+      readonly endpoint: string;
+    }
+  | { readonly type: "unregistered"; readonly operationId: number; readonly status: Status }
+  | { readonly type: "forgotten"; readonly operationId: number; readonly status: Status }
+  /** The link's queue went over or back under its bound. */
+  | { readonly type: "congested"; readonly isCongested: boolean }
+  | { readonly type: "alarm" }
+  /** The service ends the session. */
+  | { readonly type: "goodbye"; readonly reason: ByeReason; readonly retryAfterS: number }
+  | { readonly type: "linkClosed" };
+
+export type SessionEffect =
+  | { readonly type: "send"; readonly message: Downstream }
+  | { readonly type: "load"; readonly afterId: number; readonly limit: number }
+  | {
+      readonly type: "ack";
+      readonly operationId: number;
+      readonly ranges: readonly IdRange[];
+      readonly code: AckCode;
+    }
+  | {
+      readonly type: "register";
+      readonly operationId: number;
+      readonly registrationId: Uint8Array;
+      readonly applicationServerKey: Uint8Array | null;
+    }
+  | { readonly type: "unregister"; readonly operationId: number; readonly channel: number }
+  | { readonly type: "forget"; readonly operationId: number }
+  /** Replaces the one alarm; monotonic ms, null for none. */
+  | { readonly type: "setAlarm"; readonly atMs: number | null }
+  /** The last effect: send what is queued, then close. */
+  | { readonly type: "close"; readonly reason: ByeReason };
+
+/** Where a session stands. */
+export type Phase = "opening" | "open" | "leaving" | "closed";
+
+/** Phase × what happened → next phase. What is not listed is ignored in that phase. */
+export const PHASES = {
+  opening: { opened: "open", goodbye: "closed", linkClosed: "closed" },
+  open: { unregisterUa: "leaving", goodbye: "closed", linkClosed: "closed" },
+  leaving: { forgotten: "closed", forgetFailed: "open", goodbye: "closed", linkClosed: "closed" },
+  closed: {},
+} as const satisfies Record<Phase, Readonly<Record<string, Phase>>>;
+
+type Transition = { [P in Phase]: keyof (typeof PHASES)[P] }[Phase];
+
+/** A request of the device the store has not answered yet. */
+interface Operation {
+  readonly ref: number;
+  readonly channel: number;
+}
+
+/** One device link. Drain {@link poll} after every {@link handle}. */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #outbox: Outbox;
+  readonly #effects: SessionEffect[] = [];
+  readonly #operations = new Map<number, Operation>();
+  /** Revocations the device has not acknowledged, and when each was sent last. */
+  readonly #revocations = new Map<number, { readonly reason: RevokeReason; sentMs: number }>();
+  #phase: Phase = "opening";
+  #conditions: Conditions;
+  #drains: number[] = [];
+  #lastOperationId = 0;
+  #lastHeardMs = 0;
+  #alarmMs: number | null = null;
+  #errors = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#conditions = options.conditions;
+    this.#outbox = new Outbox(options.conditions, options.attempts, (notification) => {
+      this.#send(notification);
+    });
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Takes one event; what follows from it is handed out by {@link poll}. Never throws. */
+  handle(event: SessionEvent, now: Instant): void {
+    if (this.#phase === "closed") return;
+    this.#take(event, now);
+    this.#pump(now);
+  }
+
+  /** The next effect in order, or undefined. */
+  poll(): SessionEffect | undefined {
+    return this.#effects.shift();
+  }
+
+  #take(event: SessionEvent, now: Instant): void {
+    switch (event.type) {
+      case "opened":
+        return this.#opened(event.device, now);
+      case "upstream":
+        this.#heard(now);
+        return this.#upstream(event.message, now);
+      case "malformed":
+        this.#heard(now);
+        return this.#malformed(event.status, event.text);
+      case "activity":
+        return this.#heard(now);
+      case "stored":
+        return this.#outbox.stored(event.message, event.replacedId, now);
+      case "ephemeral":
+        if (this.#phase === "open") this.#outbox.ephemeral(event.message, now);
+        return;
+      case "withdrawn":
+        return this.#outbox.withdrawn(event.id);
+      case "revoked":
+        this.#outbox.channelEnded(event.channel);
+        this.#revocations.set(event.channel, { reason: event.reason, sentMs: Number.NEGATIVE_INFINITY });
+        return this.#sendRevocations(now);
+      case "loaded":
+        return this.#outbox.loaded(event.messages, event.complete, now);
+      case "loadFailed":
+        return this.#goodbye("overload", this.#options.reconnectSpreadS);
+      case "acked":
+        return this.#outbox.settled(event.operationId);
+      case "registered":
+        return this.#answerRegister(event);
+      case "unregistered":
+        return this.#answerUnregister(event.operationId, event.status);
+      case "forgotten":
+        return this.#answerForget(event.operationId, event.status);
+      case "congested":
+        return this.#outbox.setCongested(event.isCongested);
+      case "alarm":
+        return this.#alarm(now);
+      case "goodbye":
+        return this.#goodbye(event.reason, event.retryAfterS);
+      case "linkClosed":
+        this.#go("linkClosed");
+    }
+  }
+
+  /** After each event: load what may go, answer GetAllMessages, set the alarm. */
+  #pump(now: Instant): void {
+    if (this.#phase !== "open") return;
+    const load = this.#outbox.nextLoad(now);
+    if (load !== null) this.#effects.push({ type: "load", ...load });
+    if (this.#outbox.isDrained()) {
+      for (const ref of this.#drains.splice(0)) this.#send({ type: "drained", ref });
+    }
+    this.#arm(now);
+  }
+
+  #opened(device: DeviceSnapshot, now: Instant): void {
+    if (!this.#go("opened")) return;
+    const { uaid, storeEpoch, reconnectSpreadS, canary } = this.#options;
+    const live = device.channels.filter(({ revoked }) => revoked === null).map(({ channel }) => channel);
+    const isKnown = bytesEqual(channelsDigest(live), this.#options.channelsDigest);
+    this.#lastHeardMs = now.monotonicMs;
+    this.#send({
+      type: "registered",
+      status: STATUS.ok,
+      uaid,
+      freshUaToken: device.freshUaToken,
+      idleLimitS: this.#idleLimitS(),
+      reconnectSpreadS,
+      canary,
+      epochMs: now.epochMs,
+      storeEpoch,
+      channels: isKnown ? null : live,
+    });
+    for (const { channel, revoked } of device.channels) {
+      if (revoked === null) continue;
+      this.#revocations.set(channel, { reason: revoked, sentMs: Number.NEGATIVE_INFINITY });
+    }
+    this.#sendRevocations(now);
+  }
+
+  #upstream(message: Upstream, now: Instant): void {
+    if (this.#phase !== "open") return;
+    switch (message.type) {
+      case "registerUa":
+        return this.#malformed(STATUS.badRequest, "the link is registered already");
+      case "registerWa":
+        return this.#register(message);
+      case "unregisterWa":
+        return this.#unregister(message);
+      case "unregisterUa":
+        return this.#forget(message.ref);
+      case "getAllMessages":
+        return this.#getAllMessages(message.ref, now);
+      case "ack":
+        return this.#ack(message.code, message.ranges);
+      case "hold":
+        return this.#hold(message.channel);
+      case "resume":
+        return this.#outbox.resume(message.channel);
+      case "conditions":
+        this.#conditions = message.conditions;
+        return this.#outbox.setConditions(message.conditions);
+      case "probe":
+        return this.#send({ type: "probeReply", nonce: message.nonce });
+    }
+  }
+
+  #register(message: Extract<Upstream, { type: "registerWa" }>): void {
+    const { ref, registrationId, applicationServerKey } = message;
+    const operationId = this.#begin({ ref, channel: 0 });
+    if (operationId === null) {
+      const status = STATUS.tooMany;
+      this.#send({ type: "waRegistered", ref, status, channel: 0, endpoint: "", expirationTime: null });
+      return;
+    }
+    // The fields view the frame, which the transport may use again before the store has read them.
+    this.#effects.push({
+      type: "register",
+      operationId,
+      registrationId: registrationId.slice(),
+      applicationServerKey: applicationServerKey?.slice() ?? null,
+    });
+  }
+
+  #unregister({ ref, channel }: Extract<Upstream, { type: "unregisterWa" }>): void {
+    const operationId = this.#begin({ ref, channel });
+    if (operationId === null) {
+      this.#send({ type: "waUnregistered", ref, status: STATUS.tooMany, channel });
+      return;
+    }
+    this.#effects.push({ type: "unregister", operationId, channel });
+  }
+
+  #forget(ref: number): void {
+    this.#go("unregisterUa");
+    // Not bounded by the other requests under way: it is the last one.
+    this.#operations.set(++this.#lastOperationId, { ref, channel: 0 });
+    this.#effects.push({ type: "forget", operationId: this.#lastOperationId });
+  }
+
+  #getAllMessages(ref: number, now: Instant): void {
+    if (this.#drains.length >= DRAINS_PENDING_MAX) {
+      this.#send({ type: "error", ref, status: STATUS.tooMany, text: "too many GetAllMessages unanswered" });
+      return;
+    }
+    this.#drains.push(ref);
+    this.#outbox.sendAllAgain();
+    for (const revocation of this.#revocations.values()) revocation.sentMs = Number.NEGATIVE_INFINITY;
+    this.#sendRevocations(now);
+  }
+
+  #ack(code: AckCode, ranges: readonly IdRange[]): void {
+    const operationId = ++this.#lastOperationId;
+    this.#outbox.acknowledged(ranges, operationId);
+    this.#effects.push({ type: "ack", operationId, ranges, code });
+  }
+
+  #hold(channel: number): void {
+    if (this.#outbox.heldCount() < SUBSCRIPTIONS_MAX) return this.#outbox.hold(channel);
+    this.#send({ type: "error", ref: null, status: STATUS.tooMany, text: "too many channels held" });
+  }
+
+  #answerRegister(event: Extract<SessionEvent, { type: "registered" }>): void {
+    const operation = this.#end(event.operationId);
+    if (operation === undefined || this.#phase !== "open") return;
+    const { status, channel, endpoint } = event;
+    const { ref } = operation;
+    this.#send({ type: "waRegistered", ref, status, channel, endpoint, expirationTime: null });
+  }
+
+  #answerUnregister(operationId: number, status: Status): void {
+    const operation = this.#end(operationId);
+    if (operation === undefined) return;
+    const { ref, channel } = operation;
+    if (status !== STATUS.unavailable) {
+      this.#revocations.delete(channel);
+      this.#outbox.channelEnded(channel);
+    }
+    if (this.#phase === "open") this.#send({ type: "waUnregistered", ref, status, channel });
+  }
+
+  #answerForget(operationId: number, status: Status): void {
+    const operation = this.#end(operationId);
+    if (operation === undefined) return;
+    if (status === STATUS.ok) {
+      this.#bye("unregistered", 0);
+      this.#go("forgotten");
+      return;
+    }
+    this.#go("forgetFailed");
+    this.#send({ type: "error", ref: operation.ref, status, text: "the device is still registered" });
+  }
+
+  /** An unknown type comes from a newer device and does no harm; anything else unreadable counts. */
+  #malformed(status: Status, text: string): void {
+    if (this.#phase !== "open") return;
+    this.#send({ type: "error", ref: null, status, text });
+    if (status === STATUS.unknownType) return;
+    if (++this.#errors >= ERRORS_PER_LINK_MAX) this.#goodbye("protocol", this.#options.reconnectSpreadS);
+  }
+
+  #heard(now: Instant): void {
+    this.#lastHeardMs = now.monotonicMs;
+    this.#outbox.traffic();
+    this.#sendRevocations(now);
+  }
+
+  /** Sends each revocation that was never sent, or long ago. Called with other traffic only, so it wakes nobody. */
+  #sendRevocations(now: Instant): void {
+    if (this.#phase !== "open") return;
+    for (const [channel, revocation] of this.#revocations) {
+      if (now.monotonicMs < revocation.sentMs + REVOKED_REPEAT_MS) continue;
+      revocation.sentMs = now.monotonicMs;
+      this.#send({ type: "revoked", channel, reason: revocation.reason });
+    }
+  }
+
+  #alarm(now: Instant): void {
+    this.#alarmMs = null;
+    if (this.#phase !== "open") return;
+    if (now.monotonicMs >= this.#idleAtMs()) return this.#goodbye("idle", 0);
+    this.#outbox.alarm(now);
+  }
+
+  #goodbye(reason: ByeReason, retryAfterS: number): void {
+    if (this.#phase !== "opening") this.#bye(reason, retryAfterS);
+    else this.#effects.push({ type: "close", reason });
+    this.#go("goodbye");
+  }
+
+  #bye(reason: ByeReason, retryAfterS: number): void {
+    this.#send({ type: "bye", reason, retryAfterS });
+    this.#effects.push({ type: "close", reason });
+  }
+
+  /** Moves the alarm only to an earlier time: one that fires too early is set again, which is cheaper than every time. */
+  #arm(now: Instant): void {
+    const outboxMs = this.#outbox.nextAlarmMs(this.#drains.length > 0, now);
+    const atMs = Math.min(this.#idleAtMs(), outboxMs ?? Number.POSITIVE_INFINITY);
+    if (this.#alarmMs !== null && this.#alarmMs <= atMs) return;
+    this.#alarmMs = atMs;
+    this.#effects.push({ type: "setAlarm", atMs });
+  }
+
+  #idleAtMs(): number {
+    return this.#lastHeardMs + this.#idleMs();
+  }
+
+  #idleMs(): number {
+    const declaredMs = Math.min(this.#conditions.heartbeatS, HEARTBEAT_S_MAX) * 1000;
+    return (declaredMs || HEARTBEAT_DEFAULT_MS) * 1.5 + IDLE_GRACE_MS;
+  }
+
+  /** Told to the device only when it has to care: a limit below its heartbeat, or no heartbeat declared. */
+  #idleLimitS(): number | null {
+    const { idleLimitS } = this.#options;
+    const declaredS = this.#conditions.heartbeatS;
+    if (declaredS === 0) return Math.min(Math.floor(this.#idleMs() / 1000), idleLimitS ?? HEARTBEAT_S_MAX);
+    return idleLimitS !== null && idleLimitS <= declaredS ? idleLimitS : null;
+  }
+
+  #begin(operation: Operation): number | null {
+    if (this.#operations.size >= SESSION_OPERATIONS_MAX) return null;
+    this.#operations.set(++this.#lastOperationId, operation);
+    return this.#lastOperationId;
+  }
+
+  #end(operationId: number): Operation | undefined {
+    const operation = this.#operations.get(operationId);
+    this.#operations.delete(operationId);
+    return operation;
+  }
+
+  #send(message: Downstream): void {
+    this.#effects.push({ type: "send", message });
+  }
+
+  /** True when the phase changed. A session that ends takes its alarm with it. */
+  #go(transition: Transition): boolean {
+    const row: Partial<Record<Transition, Phase>> = PHASES[this.#phase];
+    const next = row[transition];
+    if (next === undefined) return false;
+    this.#phase = next;
+    if (next === "closed" && this.#alarmMs !== null) {
+      this.#alarmMs = null;
+      // In front of the close, which stays the last effect.
+      this.#effects.unshift({ type: "setAlarm", atMs: null });
+    }
+    return true;
+  }
+}

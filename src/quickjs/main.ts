@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Entry of the QuickJS bundle: puts the agent and all it is made of on `globalThis.godwit`, for a host that lends it
+ * sockets, an alarm, flash and a screen. Pure: everything a host has to lend comes in through arguments.
+ */
+
+import * as agent from "../agent/index.ts";
+import * as declarative from "../declarative/index.ts";
+import * as webpush from "../webpush/index.ts";
+
+export const godwit = { ...agent, declarative, webpush, version: __GODWIT_VERSION__ };
+
+declare const __GODWIT_VERSION__: string;
+
+(globalThis as { godwit?: unknown }).godwit = godwit;

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A device for tests: the real agent and driver on a host with virtual time, a journal in memory and a push service
+ * played by the test frame by frame. Pure, so the same specs run in QuickJS.
+ */
+
+import { Agent } from "../../src/agent/agent.ts";
+import type { AgentEvent, Alarm, AppReply, AppRequest, Effect, Report } from "../../src/agent/events.ts";
+import { PlainHeartbeat } from "../../src/agent/heartbeat.ts";
+import { concatBytes } from "../../src/bytes.ts";
+import { Driver } from "../../src/host/driver.ts";
+import type { Host } from "../../src/host/host.ts";
+import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
+import { encrypt } from "../../src/webpush/encrypt.ts";
+import { nobleProvider } from "../../src/webpush/noble.ts";
+import type { Downstream, Notification, Upstream } from "../../src/wire/dialect.ts";
+import { godwitDialect } from "../../src/wire/godwit.ts";
+
+type EffectOf<Type extends Effect["type"]> = Extract<Effect, { type: Type }>;
+
+export const UAID = new Uint8Array(16).fill(7);
+export const STORE_EPOCH = 4242;
+const BINDING = new Uint8Array(16).fill(1);
+
+/** Mulberry32: small, seedable, good enough for jitter and test keys. */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export interface DeviceOptions {
+  /** Segments an earlier device left behind. */
+  readonly segments?: Uint8Array[];
+  readonly keepConnected?: boolean;
+  readonly heartbeatMs?: number;
+  readonly epochTrusted?: boolean;
+  readonly permission?: "granted" | "denied" | "prompt";
+  readonly seed?: number;
+  /** Virtual time of the start. */
+  readonly atMs?: number;
+}
+
+export class Device {
+  readonly agent: Agent;
+  readonly driver: Driver;
+  readonly random: () => number;
+  /** Every effect in order, for tests that look at the order. */
+  readonly effects: Effect[] = [];
+  readonly reports: Report[] = [];
+  readonly replies = new Map<number, AppReply>();
+  readonly upstream: Upstream[] = [];
+  readonly shown: EffectOf<"show">[] = [];
+  readonly delivered: EffectOf<"deliver">["delivery"][] = [];
+  nowMs: number;
+  epochOffsetMs = 1_700_000_000_000;
+  linkId = 0;
+  isLinkOpen = false;
+  alarm: Alarm | null = null;
+  /** What is on flash: whole segments, durable. */
+  segment: Uint8Array = new Uint8Array(0);
+  journalFailure: "full" | "io" | null = null;
+  /** Written but not yet confirmed, when `holdJournal`. */
+  holdJournal = false;
+  readonly heldWrites: (() => void)[] = [];
+  journalWrites = 0;
+  screenFails = false;
+  /** What apps do with a delivery; null leaves it in their hands. */
+  onDeliver: ((delivery: EffectOf<"deliver">["delivery"]) => "handled" | "failed" | null) | null = () => "handled";
+  #lastRequestId = 0;
+
+  constructor(options: DeviceOptions = {}) {
+    this.random = seededRandom(options.seed ?? 1);
+    this.nowMs = options.atMs ?? 1000;
+    const segments = options.segments ?? [];
+    this.segment = segments[segments.length - 1]?.slice() ?? new Uint8Array(0);
+    const sealer = plainSealer();
+    const recovery = recoverJournal(segments, { deviceBinding: BINDING, sealer });
+    this.agent = new Agent({
+      serviceUrl: "https://push.example",
+      dialect: godwitDialect,
+      recovery,
+      sealer,
+      deviceBinding: BINDING,
+      provider: nobleProvider,
+      randomFill: (target) => this.fill(target),
+      jitter: this.random,
+      heartbeat: new PlainHeartbeat(options.heartbeatMs ?? 240_000),
+      windowS: 0,
+      leastUrgency: "very-low",
+      keepConnected: options.keepConnected ?? false,
+      navigation: { httpAllowed: false },
+    });
+    this.driver = new Driver(this.agent, this.#host(options));
+    this.dispatch({ type: "start" });
+  }
+
+  fill(target: Uint8Array): void {
+    for (let i = 0; i < target.length; i++) target[i] = Math.floor(this.random() * 256);
+  }
+
+  dispatch(event: AgentEvent): void {
+    this.driver.dispatch(event);
+  }
+
+  /** Lets virtual time pass, firing the alarm at the end of each window. */
+  pass(ms: number): void {
+    const endMs = this.nowMs + ms;
+    for (;;) {
+      const dueMs = this.alarm === null ? Number.POSITIVE_INFINITY : this.alarm.atMs + this.alarm.windowMs;
+      if (dueMs > endMs) break;
+      this.nowMs = Math.max(this.nowMs, dueMs);
+      this.alarm = null;
+      this.dispatch({ type: "alarm" });
+    }
+    this.nowMs = endMs;
+  }
+
+  /** Asks as an app; the reply, when there is one at once. */
+  ask(owner: string, request: AppRequest): number {
+    const requestId = ++this.#lastRequestId;
+    this.dispatch({ type: "appRequest", requestId, owner, request });
+    return requestId;
+  }
+
+  subscribe(owner: string, waToken: string | null = null, key: Uint8Array | null = null): number {
+    return this.ask(owner, {
+      type: "subscribe",
+      applicationServerKey: key,
+      userVisibleOnly: false,
+      waToken,
+      declarative: "auto",
+      allowAesgcm: false,
+    });
+  }
+
+  // --- the push service, played by the test ---
+
+  answerToken(uaToken = "token-1", uaid: Uint8Array = UAID): void {
+    const request = this.last("httpRequest");
+    const hex = [...uaid].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    const body = JSON.stringify({ uaToken, uaid: hex });
+    this.dispatch({ type: "httpResponse", requestId: request.requestId, status: 200, retryAfterS: null, body });
+  }
+
+  openLink(): void {
+    this.isLinkOpen = true;
+    this.dispatch({ type: "linkOpened", linkId: this.linkId });
+  }
+
+  registered(members: Partial<Extract<Downstream, { type: "registered" }>> = {}): void {
+    this.send({
+      type: "registered",
+      status: 200,
+      uaid: UAID,
+      freshUaToken: null,
+      idleLimitS: null,
+      reconnectSpreadS: 0,
+      canary: null,
+      epochMs: this.epochMs,
+      storeEpoch: STORE_EPOCH,
+      channels: null,
+      ...members,
+    });
+  }
+
+  /** Token, link, Registered: from nothing to online. */
+  connect(): void {
+    if (this.agent.status(this.instant()).link === "token") this.answerToken();
+    this.openLink();
+    this.registered();
+  }
+
+  send(message: Downstream): void {
+    this.dispatch({ type: "linkMessage", linkId: this.linkId, frame: godwitDialect.encodeDownstream(message) });
+  }
+
+  /** Answers the newest RegisterWA. */
+  grantRegistration(channel: number, endpoint = `https://push.example/p/${channel}`): void {
+    const request = this.lastUpstream("registerWa");
+    this.send({ type: "waRegistered", ref: request.ref, status: 200, channel, endpoint, expirationTime: null });
+  }
+
+  notify(id: number, channel: number, body: Uint8Array | null, members: Partial<Notification> = {}): void {
+    this.send({
+      type: "notification",
+      id,
+      attempt: 1,
+      channel,
+      ttlLeftS: 3600,
+      urgency: "normal",
+      saysNotification: false,
+      topic: null,
+      body,
+      ...members,
+    });
+  }
+
+  closeLink(httpStatus: number | null = null, retryAfterS: number | null = null): void {
+    this.isLinkOpen = false;
+    const { linkId } = this;
+    this.dispatch({ type: "linkClosed", linkId, cause: "closed", httpStatus, retryAfterS });
+  }
+
+  /** A subscription of `owner` on `channel`, made through the whole exchange, with its handler attached. */
+  withSubscription(owner: string, channel: number, handlesPush = true): Extract<AppReply, { type: "subscription" }> {
+    this.dispatch({ type: "appAttached", owner, handlesPush });
+    const requestId = this.subscribe(owner);
+    if (!this.isLinkOpen) this.connect();
+    this.grantRegistration(channel);
+    const reply = this.replies.get(requestId);
+    if (reply?.type !== "subscription") throw new Error(`not subscribed: ${JSON.stringify(reply)}`);
+    return reply;
+  }
+
+  /** Encrypts `text` for a subscription, as any application server would. */
+  seal(reply: Extract<AppReply, { type: "subscription" }>, text: string): Uint8Array {
+    const view = reply.subscription;
+    if (view === null) throw new Error("no subscription");
+    const recipient = { publicKey: view.p256dh, authSecret: view.auth };
+    const plaintext = Uint8Array.from(text, (char) => char.charCodeAt(0));
+    return encrypt(plaintext, recipient, { randomFill: (target) => this.fill(target) });
+  }
+
+  // --- what can be asked ---
+
+  instant() {
+    return { monotonicMs: this.nowMs, epochMs: this.epochMs, epochTrusted: true };
+  }
+
+  get epochMs(): number {
+    return this.nowMs + this.epochOffsetMs;
+  }
+
+  get status() {
+    return this.agent.status(this.instant());
+  }
+
+  last<Type extends Effect["type"]>(type: Type): EffectOf<Type> {
+    const found = this.effects.findLast((effect) => effect.type === type);
+    if (found === undefined) throw new Error(`no effect ${type}`);
+    return found as EffectOf<Type>;
+  }
+
+  count(type: Effect["type"]): number {
+    return this.effects.filter((effect) => effect.type === type).length;
+  }
+
+  lastUpstream<Type extends Upstream["type"]>(type: Type): Extract<Upstream, { type: Type }> {
+    const found = this.upstream.findLast((message) => message.type === type);
+    if (found === undefined) throw new Error(`nothing of type ${type} was sent`);
+    return found as Extract<Upstream, { type: Type }>;
+  }
+
+  /** Every acknowledged id with its code, in order of sending. */
+  acknowledged(): [number, string][] {
+    const acks: [number, string][] = [];
+    for (const message of this.upstream) {
+      if (message.type !== "ack") continue;
+      for (const [first, last] of message.ranges) for (let id = first; id <= last; id++) acks.push([id, message.code]);
+    }
+    return acks;
+  }
+
+  /** Power cut: the next device starts with what was durable. */
+  restart(options: DeviceOptions = {}): Device {
+    return new Device({ seed: 99, atMs: this.nowMs + 1000, ...options, segments: [this.segment] });
+  }
+
+  #write(appendId: number, apply: () => void): void {
+    this.journalWrites++;
+    const failure = this.journalFailure;
+    const confirm = (): void => {
+      if (failure !== null) return this.dispatch({ type: "journalFailed", appendId, reason: failure });
+      apply();
+      this.dispatch({ type: "journalAppended", appendId });
+    };
+    if (this.holdJournal) this.heldWrites.push(confirm);
+    else confirm();
+  }
+
+  #host(options: DeviceOptions): Host {
+    const record = <Type extends Effect["type"]>(type: Type, members: object): void => {
+      this.effects.push({ type, ...members } as Effect);
+    };
+    return {
+      now: () => ({ ...this.instant(), epochTrusted: options.epochTrusted ?? true }),
+      openLink: (request) => {
+        this.linkId = request.linkId;
+        record("openLink", request);
+      },
+      send: (linkId, frame) => {
+        record("send", { linkId, frame });
+        this.upstream.push(godwitDialect.parseUpstream(frame));
+      },
+      ping: (linkId) => record("ping", { linkId }),
+      closeLink: (linkId) => {
+        this.isLinkOpen = false;
+        record("closeLink", { linkId });
+      },
+      setAlarm: (alarm) => {
+        this.alarm = alarm;
+      },
+      stayAwake: () => {},
+      append: (appendId, bytes) => {
+        record("append", { appendId, bytes });
+        this.#write(appendId, () => {
+          this.segment = concatBytes(this.segment, bytes);
+        });
+      },
+      checkpoint: (appendId, bytes, urgent) => {
+        record("checkpoint", { appendId, bytes, urgent });
+        this.#write(appendId, () => {
+          this.segment = bytes;
+        });
+      },
+      httpRequest: (request) => record("httpRequest", request),
+      startApp: (owner) => record("startApp", { owner }),
+      deliver: (delivery) => {
+        record("deliver", { delivery });
+        this.delivered.push(delivery);
+        const outcome = this.onDeliver?.(delivery) ?? null;
+        const { deliveryId } = delivery;
+        if (outcome !== null) this.dispatch({ type: outcome === "handled" ? "appHandled" : "appFailed", deliveryId });
+      },
+      cancelDelivery: (deliveryId, owner) => record("cancelDelivery", { deliveryId, owner }),
+      appReply: (requestId, reply) => {
+        record("appReply", { requestId, reply });
+        this.replies.set(requestId, reply);
+      },
+      subscriptionChange: (owner, oldSubscription, newSubscription) =>
+        record("subscriptionChange", { owner, oldSubscription, newSubscription }),
+      show: (request) => {
+        record("show", request);
+        this.shown.push({ ...request, type: "show" });
+        const { notificationId } = request;
+        this.dispatch({ type: this.screenFails ? "displayFailed" : "displayed", notificationId });
+      },
+      closeNotification: (notificationId) => record("closeNotification", { notificationId }),
+      notificationClick: (owner, notification, action) =>
+        record("notificationClick", { owner, notification, action }),
+      setBadge: (owner, badge) => record("setBadge", { owner, badge }),
+      openUrl: (owner, url) => record("openUrl", { owner, url }),
+      askPermission: (owner) => {
+        record("askPermission", { owner });
+        const permission = options.permission ?? "granted";
+        if (permission !== "prompt") this.dispatch({ type: "permissionAnswered", owner, permission });
+      },
+      report: (report) => {
+        this.reports.push(report);
+      },
+    };
+  }
+}
