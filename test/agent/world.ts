@@ -120,6 +120,14 @@ export class Device {
     this.nowMs = endMs;
   }
 
+  /** Lets time pass in steps of 100 ms until `isDone`, or throws after `msMax`. */
+  passUntil(msMax: number, isDone: () => boolean): void {
+    for (let ms = 0; !isDone(); ms += 100) {
+      if (ms > msMax) throw new Error(`nothing happened within ${msMax} ms`);
+      this.pass(100);
+    }
+  }
+
   /** Asks as an app; the reply, when there is one at once. */
   ask(owner: string, request: AppRequest): number {
     const requestId = ++this.#lastRequestId;
@@ -248,6 +256,10 @@ export class Device {
 
   count(type: Effect["type"]): number {
     return this.effects.filter((effect) => effect.type === type).length;
+  }
+
+  countUpstream(type: Upstream["type"]): number {
+    return this.upstream.filter((message) => message.type === type).length;
   }
 
   lastUpstream<Type extends Upstream["type"]>(type: Type): Extract<Upstream, { type: Type }> {

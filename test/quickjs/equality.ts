@@ -70,30 +70,23 @@ function compare(actual: unknown, expected: unknown, mode: Mode): readonly Pair[
 function memberPairs(actual: Bag, expected: Bag, mode: Mode): readonly Pair[] | null {
   const isList = Array.isArray(expected);
   if (isList && (actual as unknown as unknown[]).length !== expected.length) return null;
+  if (isList && mode !== "strict") return expected.map((item, index) => [actual[index], item]);
   const counts = (bag: Bag) => (name: PropertyKey) => mode !== "loose" || bag[name] !== undefined;
   const names = ownNames(expected).filter(counts(expected));
   // A subset may find its members on the prototype, as vitest's does.
-  const isThere = (name: PropertyKey) =>
-    mode === "subset" && !isList ? name in actual : Object.hasOwn(actual, name);
+  const isThere = (name: PropertyKey) => (mode === "subset" ? name in actual : Object.hasOwn(actual, name));
   if (!names.every(isThere)) return null;
-  const isWhole = mode !== "subset" || isList;
-  if (
-    isWhole &&
-    !ownNames(actual)
-      .filter(counts(actual))
-      .every((name) => Object.hasOwn(expected, name))
-  )
-    return null;
+  const isNamed = (name: PropertyKey) => Object.hasOwn(expected, name);
+  if (mode !== "subset" && !ownNames(actual).filter(counts(actual)).every(isNamed)) return null;
   return names.map((name) => [actual[name], expected[name]]);
 }
 
 function errorPairs(actual: Error, expected: Error): readonly Pair[] | null {
   if (Object.getPrototypeOf(actual) !== Object.getPrototypeOf(expected)) return null;
   if (actual.name !== expected.name || actual.message !== expected.message) return null;
-  return [
-    [actual.cause, expected.cause],
-    [{ ...actual }, { ...expected }],
-  ];
+  const members: Pair = [{ ...actual }, { ...expected }];
+  // As in vitest: a cause counts when one is expected.
+  return expected.cause === undefined ? [members] : [members, [actual.cause, expected.cause]];
 }
 
 function equalMaps(

@@ -144,8 +144,8 @@ describe("matchers", () => {
       expect.objectContaining({ code: "E1" }),
       ours.objectContaining({ code: "E1" }),
     ],
-    ["toThrow", 7],
-  ] as readonly (readonly [Matcher, unknown, ...unknown[]])[])("%s", (matcher, received, ...parameters) => {
+  ] as readonly (readonly [Matcher, unknown, ...unknown[]])[])("%s", (...row) => {
+    const [matcher, received, ...parameters] = row as [Matcher, ...unknown[]];
     for (const isNegated of [false, true]) {
       // Asymmetric matchers belong to one side each.
       const [theirs] = verdicts(

@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: MIT
+// Goal: the agent's main paths keep the rules of DESIGN section 4. Method: the real agent and driver on a host with
+// virtual time; the test plays the push service frame by frame.
+
+import { describe, expect, test } from "vitest";
+import { Device, STORE_EPOCH, UAID } from "./world.ts";
+
+const NEWS = "https://news.example";
+const declared = (title: string, extra = "") =>
+  `{"web_push":8030,"notification":{"title":"${title}","navigate":"/read"}${extra}}`;
+
+describe("connection", () => {
+  test("an agent nobody uses opens nothing and sets no alarm", () => {
+    const device = new Device();
+    expect(device.count("openLink")).toBe(0);
+    expect(device.count("httpRequest")).toBe(0);
+    expect(device.alarm).toBeNull();
+    expect(device.status.link).toBe("idle");
+  });
+
+  test("the first subscription fetches a token, then opens the link with token and conditions in the upgrade", () => {
+    const device = new Device();
+    device.subscribe(NEWS);
+    expect(device.last("httpRequest").url).toBe("https://push.example/v1/token");
+    device.answerToken();
+    const open = device.last("openLink");
+    expect(open.url).toBe("wss://push.example/v1/ws");
+    expect(open.subprotocol).toBe("godwit.v1");
+    expect(open.bearer).toBe("token-1");
+    expect(open.headers["Godwit-Conditions"]).toBe("heartbeat=240, window=0, urgency=very-low");
+  });
+
+  test("the token is used only after it is durable", () => {
+    const device = new Device();
+    device.subscribe(NEWS);
+    device.holdJournal = true;
+    device.answerToken();
+    expect(device.count("openLink")).toBe(0);
+    device.holdJournal = false;
+    for (const confirm of device.heldWrites.splice(0)) confirm();
+    expect(device.count("openLink")).toBe(1);
+  });
+
+  test("a refused token is renewed by presenting the old one", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.closeLink();
+    device.pass(10_000);
+    device.closeLink(401);
+    expect(device.last("httpRequest").bearer).toBe("token-1");
+    device.answerToken("token-2");
+    expect(device.last("openLink").bearer).toBe("token-2");
+  });
+
+  test("pings after an interval without traffic, and gives the link up when the pong stays out", () => {
+    const device = new Device({ heartbeatMs: 100_000 });
+    device.withSubscription(NEWS, 1);
+    device.pass(99_000);
+    expect(device.count("ping")).toBe(0);
+    device.pass(2_000);
+    expect(device.count("ping")).toBe(1);
+    device.dispatch({ type: "linkPong", linkId: device.linkId });
+    device.pass(101_000);
+    expect(device.count("ping")).toBe(2);
+    const { linkId } = device;
+    device.pass(10_000);
+    expect(device.last("closeLink").linkId).toBe(linkId);
+    expect(device.reports.findLast((report) => report.type === "linkClosed")).toMatchObject({ cause: "reset" });
+  });
+
+  test("stays within the idle limit the service tells", () => {
+    const device = new Device({ heartbeatMs: 300_000 });
+    device.subscribe(NEWS);
+    device.answerToken();
+    device.openLink();
+    device.registered({ idleLimitS: 60 });
+    device.grantRegistration(1);
+    device.pass(56_000);
+    expect(device.count("ping")).toBe(1);
+  });
+
+  test("a stable link lost is dialed again at once; failures then back off", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.pass(61_000);
+    device.closeLink();
+    device.pass(0);
+    expect(device.count("openLink")).toBe(2);
+    device.closeLink();
+    device.closeLink();
+    expect(device.status.link).toBe("waiting");
+    expect(device.status.retryInMs).toBeLessThanOrEqual(2000);
+  });
+
+  test("retry-after is obeyed", () => {
+    const device = new Device({ keepConnected: true });
+    device.answerToken();
+    device.closeLink(503, 120);
+    device.pass(119_000);
+    expect(device.count("openLink")).toBe(1);
+    device.pass(122_000);
+    expect(device.count("openLink")).toBe(2);
+  });
+
+  test("without a network nothing wakes the device", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "networkChanged", network: null });
+    expect(device.status.link).toBe("offline");
+    expect(device.alarm).toBeNull();
+    device.pass(24 * 3600_000);
+    expect(device.count("openLink")).toBe(1);
+    device.dispatch({ type: "networkChanged", network: { label: "home", kind: "wifi", metered: false } });
+    expect(device.count("openLink")).toBe(2);
+  });
+
+  test("a bad frame is reported and costs nothing once registered", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "linkMessage", linkId: device.linkId, frame: new Uint8Array([0xff, 0x00]) });
+    device.dispatch({ type: "linkMessage", linkId: device.linkId, frame: new Uint8Array([0x81, 0x18, 0x63]) });
+    expect(device.reports.filter((report) => report.type === "fault").map((report) => report.code)).toEqual([
+      "ERR_CBOR_MALFORMED",
+      "ERR_FRAME_UNKNOWN_TYPE",
+    ]);
+    expect(device.status.link).toBe("online");
+  });
+
+  test("the connection ends with the last subscription", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.ask(NEWS, { type: "unsubscribe", subscriptionId: reply.subscription?.subscriptionId ?? 0 });
+    const { ref, channel } = device.lastUpstream("unregisterWa");
+    expect(channel).toBe(1);
+    expect(device.status.link).toBe("online");
+    device.send({ type: "waUnregistered", ref, status: 200, channel });
+    expect(device.status.link).toBe("idle");
+    expect(device.alarm).toBeNull();
+  });
+});
+
+describe("subscribing", () => {
+  test("the endpoint is given out only when its record is durable", () => {
+    const device = new Device();
+    const requestId = device.subscribe(NEWS);
+    device.connect();
+    device.holdJournal = true;
+    device.grantRegistration(1);
+    expect(device.replies.has(requestId)).toBe(false);
+    device.holdJournal = false;
+    for (const confirm of device.heldWrites.splice(0)) confirm();
+    expect(device.replies.get(requestId)).toMatchObject({ type: "subscription" });
+  });
+
+  test("asking again gives the same subscription; with another key it is a conflict", () => {
+    const device = new Device();
+    const first = device.withSubscription(NEWS, 1);
+    expect(device.replies.get(device.subscribe(NEWS))).toEqual(first);
+    const key = Uint8Array.from(first.subscription?.p256dh ?? []);
+    expect(device.replies.get(device.subscribe(NEWS, null, key))).toMatchObject({ code: "ERR_SUBSCRIBE_CONFLICT" });
+  });
+
+  test("the registration id depends on owner and WAToken and survives a restart", () => {
+    const device = new Device();
+    device.subscribe(NEWS, "my-token");
+    device.connect();
+    const id = device.lastUpstream("registerWa").registrationId;
+    device.subscribe("other.app", "my-token");
+    expect(device.lastUpstream("registerWa").registrationId).not.toEqual(id);
+    const again = device.restart();
+    again.subscribe(NEWS, "my-token");
+    again.connect();
+    expect(again.lastUpstream("registerWa").registrationId).toEqual(id);
+  });
+
+  test("without a connection subscribe is refused after a time, and the late answer is undone", () => {
+    const device = new Device();
+    const requestId = device.subscribe(NEWS);
+    device.connect();
+    const { ref } = device.lastUpstream("registerWa");
+    device.send({ type: "error", ref, status: 503, text: "overloaded" });
+    device.pass(32_000);
+    expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_ABORTED" });
+  });
+
+  test.each([
+    ["Upper.Example", "ERR_OWNER"],
+    ["http://far.example", "ERR_OWNER"],
+    ["https://news.example/path", "ERR_OWNER"],
+  ])("owner %s is refused", (owner, code) => {
+    const device = new Device();
+    expect(device.replies.get(device.subscribe(owner))).toMatchObject({ code });
+  });
+
+  test("a key that is no point is refused", () => {
+    const device = new Device();
+    expect(device.replies.get(device.subscribe(NEWS, null, new Uint8Array(65)))).toMatchObject({
+      code: "ERR_SUBSCRIBE_KEY_POINT",
+    });
+  });
+
+  test("without permission there is no subscription and no connection", () => {
+    const device = new Device({ permission: "denied" });
+    expect(device.replies.get(device.subscribe(NEWS))).toMatchObject({ code: "ERR_SUBSCRIBE_PERMISSION" });
+    expect(device.count("httpRequest")).toBe(0);
+  });
+
+  test("a full journal refuses with its code, and the service is told to forget the channel", () => {
+    const device = new Device();
+    const requestId = device.subscribe(NEWS);
+    device.connect();
+    device.journalFailure = "full";
+    device.grantRegistration(5);
+    expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_JOURNAL_FULL" });
+    expect(device.status.subscriptions).toEqual([]);
+    device.pass(1);
+    expect(device.lastUpstream("unregisterWa").channel).toBe(5);
+  });
+
+  test("unsubscribing works on a full flash and takes the keys off it", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const { subscriptionId } = reply.subscription ?? { subscriptionId: 0 };
+    device.ask(NEWS, { type: "unsubscribe", subscriptionId });
+    expect(device.last("checkpoint").urgent).toBe(true);
+    const auth = reply.subscription?.auth ?? new Uint8Array(16);
+    const contains = (bytes: Uint8Array) =>
+      device.segment.some((_, at) => bytes.every((byte, i) => device.segment[at + i] === byte));
+    expect(contains(auth)).toBe(false);
+  });
+});
+
+describe("messages", () => {
+  test("an opaque message goes to its app and is acknowledged when handled", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.notify(1, 1, device.seal(reply, "hello"));
+    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual(["hello"]);
+    expect(device.delivered[0]?.redelivered).toBe(false);
+    device.pass(600);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("a declarative message is shown without the app, its link resolved", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.notify(1, 1, device.seal(reply, declared("Hi")));
+    expect(device.delivered).toEqual([]);
+    expect(device.shown[0]?.notification).toMatchObject({ title: "Hi", navigate: "https://news.example/read" });
+    device.pass(600);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("showing a message writes nothing", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const before = device.journalWrites;
+    device.notify(1, 1, device.seal(reply, declared("Hi")));
+    device.pass(600);
+    expect(device.journalWrites).toBe(before);
+  });
+
+  test("a mutable message the app replaces is shown once, the app's way, with the declared link", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = (delivery) => {
+      const { deliveryId } = delivery;
+      device.ask(NEWS, { type: "showNotification", deliveryId, title: "Mine", options: {} });
+      return "handled";
+    };
+    device.notify(1, 1, device.seal(reply, declared("Theirs", ',"mutable":true')));
+    expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Mine"]);
+    expect(device.shown[0]?.notification.navigate).toBe("https://news.example/read");
+  });
+
+  test.each(["handled", "failed"] as const)("a mutable message whose app shows nothing (%s) is shown as declared", (outcome) => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => outcome;
+    device.notify(1, 1, device.seal(reply, declared("Theirs", ',"mutable":true')));
+    expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Theirs"]);
+    device.pass(600);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("a mutable message whose app does not answer is shown as declared after the budget, once", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    device.notify(1, 1, device.seal(reply, declared("Theirs", ',"mutable":true')));
+    device.pass(9_900);
+    expect(device.shown).toEqual([]);
+    device.pass(200);
+    expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Theirs"]);
+    const late = device.delivered[0]?.deliveryId ?? 0;
+    const requestId = device.ask(NEWS, { type: "showNotification", deliveryId: late, title: "Late", options: {} });
+    expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_NOTIFICATION" });
+    device.dispatch({ type: "appHandled", deliveryId: late });
+    expect(device.shown).toHaveLength(1);
+  });
+
+  test("a message that is not handled in time is acknowledged from the journal, within 5 s", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    device.notify(1, 1, device.seal(reply, "slow"));
+    device.pass(3_900);
+    expect(device.acknowledged()).toEqual([]);
+    device.pass(1_100);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+    expect(device.reports.some((report) => report.type === "journaled")).toBe(true);
+  });
+
+  test("a message on a full flash is not acknowledged before it is safe", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    device.journalFailure = "full";
+    device.notify(1, 1, device.seal(reply, "slow"));
+    device.pass(20_000);
+    expect(device.acknowledged()).toEqual([]);
+    device.journalFailure = null;
+    device.pass(60_000);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("a failing app gets the message three times, marked, then it is given up", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => "failed";
+    device.notify(1, 1, device.seal(reply, "bad"));
+    device.pass(60_000);
+    expect(device.delivered.map((delivery) => delivery.redelivered)).toEqual([false, true, true]);
+    expect(new Set(device.delivered.map((delivery) => delivery.messageId)).size).toBe(1);
+    expect(device.status.messagesWaiting).toBe(0);
+  });
+
+  test("a repeat of a handled message is acknowledged again and nothing more", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const body = device.seal(reply, "once");
+    device.notify(1, 1, body);
+    device.pass(600);
+    device.notify(1, 1, body, { attempt: 2 });
+    device.pass(600);
+    expect(device.delivered).toHaveLength(1);
+    expect(device.acknowledged()).toEqual([
+      [1, "ok"],
+      [1, "ok"],
+    ]);
+  });
+
+  test("the same id in a new store epoch is another message", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.notify(1, 1, device.seal(reply, "a"));
+    device.pass(61_000);
+    device.closeLink();
+    device.pass(0);
+    device.openLink();
+    device.registered({ storeEpoch: STORE_EPOCH + 1 });
+    device.notify(1, 1, device.seal(reply, "b"));
+    expect(device.delivered).toHaveLength(2);
+  });
+
+  test("undecryptable, orphaned and unhandled messages are acknowledged with their code", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const body = device.seal(reply, "x");
+    body[body.length - 1] = (body[body.length - 1] ?? 0) ^ 1;
+    device.notify(1, 1, body);
+    device.notify(2, 77, device.seal(reply, "x"));
+    device.withSubscription("silent.app", 2, false);
+    device.notify(3, 2, null);
+    device.pass(600);
+    expect(device.acknowledged().sort()).toEqual([
+      [1, "undecryptable"],
+      [2, "rejected"],
+      [3, "rejected"],
+    ]);
+    expect(device.upstream.some((message) => message.type === "unregisterWa" && message.channel === 77)).toBe(true);
+  });
+
+  test("acknowledgements of a burst share a frame", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const body = device.seal(reply, "burst");
+    for (let id = 1; id <= 10; id++) device.notify(id, 1, body);
+    device.pass(600);
+    const acks = device.upstream.filter((message) => message.type === "ack");
+    expect(acks).toEqual([{ type: "ack", code: "ok", ranges: [[1, 10]] }]);
+  });
+
+  test("an app that is not there is started, and gets its messages in order when it comes", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.notify(1, 1, device.seal(reply, "a"));
+    device.notify(2, 1, device.seal(reply, "b"));
+    expect(device.count("startApp")).toBe(1);
+    device.pass(5_000);
+    expect(device.acknowledged()).toHaveLength(2);
+    device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual(["a", "b"]);
+  });
+
+  test("over an owner's bound its channel is held, other channels flow, and it resumes", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const other = device.withSubscription("other.app", 2);
+    device.onDeliver = (delivery) => (delivery.owner === NEWS ? null : "handled");
+    const body = device.seal(reply, "n");
+    for (let id = 1; id <= 70; id++) {
+      device.notify(id, 1, body);
+      if (id % 32 === 0) device.pass(5_000);
+    }
+    expect(device.lastUpstream("hold").channel).toBe(1);
+    device.notify(100, 2, device.seal(other, "o"));
+    expect(device.delivered.some((delivery) => delivery.owner === "other.app")).toBe(true);
+    device.onDeliver = () => "handled";
+    const current = device.delivered.find((delivery) => delivery.owner === NEWS);
+    device.dispatch({ type: "appHandled", deliveryId: current?.deliveryId ?? 0 });
+    expect(device.lastUpstream("resume").channel).toBe(1);
+    expect(device.delivered.filter((delivery) => delivery.owner === NEWS)).toHaveLength(64);
+  });
+});
+
+describe("restart", () => {
+  test("after a crash a waiting message comes back with the same id, marked", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    device.notify(1, 1, device.seal(reply, "kept"));
+    device.pass(5_000);
+    const again = device.restart();
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(again.delivered.map((delivery) => delivery.messageId)).toEqual([device.delivered[0]?.messageId]);
+    expect(again.delivered[0]?.redelivered).toBe(true);
+  });
+
+  test("after a crash what the service sends again is marked; after a clean stop it is not", () => {
+    for (const isClean of [false, true]) {
+      const device = new Device();
+      const reply = device.withSubscription(NEWS, 1);
+      if (isClean) device.dispatch({ type: "shutdown" });
+      const again = device.restart();
+      again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+      again.connect();
+      again.notify(1, 1, device.seal(reply, "again"), { attempt: 2 });
+      expect(again.delivered.map((delivery) => delivery.redelivered)).toEqual([!isClean]);
+    }
+  });
+
+  test("handled messages stay handled over a clean stop", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const body = device.seal(reply, "once");
+    device.notify(1, 1, body);
+    device.dispatch({ type: "shutdown" });
+    expect(device.agent.isStopped).toBe(true);
+    const again = device.restart();
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    again.connect();
+    again.notify(1, 1, body, { attempt: 2 });
+    expect(again.delivered).toEqual([]);
+    again.pass(600);
+    expect(again.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("subscriptions and unclosed notifications survive; the agent connects by itself", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.notify(1, 1, device.seal(reply, declared("Stay")));
+    device.dispatch({ type: "shutdown" });
+    const again = device.restart();
+    expect(again.count("openLink")).toBe(1);
+    expect(again.shown).toMatchObject([{ notification: { title: "Stay" }, alert: false }]);
+    const requestId = again.ask(NEWS, { type: "getSubscription", waToken: null });
+    expect(again.replies.get(requestId)).toEqual(reply);
+  });
+});
+
+describe("a service that forgets or revokes", () => {
+  test("a new uaid gives every owner a new subscription with new keys", () => {
+    const device = new Device();
+    const before = device.withSubscription(NEWS, 1);
+    device.closeLink();
+    device.pass(10_000);
+    device.closeLink(401);
+    device.answerToken("token-2", new Uint8Array(16).fill(9));
+    device.openLink();
+    device.registered({ uaid: new Uint8Array(16).fill(9), channels: [] });
+    device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
+    device.grantRegistration(1, "https://push.example/p/new");
+    const change = device.last("subscriptionChange");
+    expect(change.oldSubscription).toEqual(before.subscription);
+    expect(change.newSubscription?.endpoint).toBe("https://push.example/p/new");
+    expect(change.newSubscription?.p256dh).not.toEqual(before.subscription?.p256dh);
+  });
+
+  test("channels the service lost are registered again, channels it alone knows are ended", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.closeLink();
+    device.pass(10_000);
+    device.openLink();
+    device.registered({ channels: [8] });
+    device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
+    device.grantRegistration(2);
+    expect(device.last("subscriptionChange").newSubscription).not.toBeNull();
+    expect(device.upstream.some((message) => message.type === "unregisterWa" && message.channel === 8)).toBe(true);
+  });
+
+  test("a revoked channel ends its subscription, and the app is told", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.send({ type: "revoked", channel: 1, reason: "application-server" });
+    expect(device.last("subscriptionChange")).toMatchObject({ owner: NEWS, newSubscription: null });
+    expect(device.lastUpstream("unregisterWa").channel).toBe(1);
+    expect(device.status.subscriptions).toEqual([]);
+  });
+
+  test("a fresh token is kept for the next connection", () => {
+    const device = new Device();
+    device.subscribe(NEWS);
+    device.answerToken();
+    device.openLink();
+    device.registered({ freshUaToken: "token-fresh", uaid: UAID });
+    device.grantRegistration(1);
+    device.closeLink();
+    device.pass(10_000);
+    expect(device.last("openLink").bearer).toBe("token-fresh");
+  });
+});
+
+describe("activation", () => {
+  test("opens a same-origin link and closes the notification", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.notify(1, 1, device.seal(reply, declared("Go")));
+    const { notificationId } = device.shown[0] ?? { notificationId: 0 };
+    device.dispatch({ type: "notificationActivated", notificationId, action: "" });
+    expect(device.last("openUrl").url).toBe("https://news.example/read");
+    expect(device.last("closeNotification").notificationId).toBe(notificationId);
+    expect(device.status.notifications).toBe(0);
+  });
+
+  test("a notification with the same tag replaces the first, quietly", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const tagged = (title: string) =>
+      `{"web_push":8030,"notification":{"title":"${title}","navigate":"/","tag":"t"}}`;
+    device.notify(1, 1, device.seal(reply, tagged("one")));
+    device.notify(2, 1, device.seal(reply, tagged("two")));
+    expect(device.shown[1]).toMatchObject({ replaces: device.shown[0]?.notificationId, alert: false });
+    expect(device.status.notifications).toBe(1);
+  });
+});
