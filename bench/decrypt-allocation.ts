@@ -15,7 +15,7 @@ export const ALLOCATION_CHILD = "--child=decrypt-allocation";
 const CALLS = 1000;
 const WARM_UP_CALLS = 5000;
 /** Room for {@link CALLS} messages in the young generation, so that nothing is collected while counting. */
-const CHILD_FLAGS = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
+export const CHILD_FLAGS = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 
 /** What the child prints: bytes per message, one number a round. */
 interface Samples {
@@ -59,7 +59,8 @@ export function runAllocationChild(rounds: number): void {
   process.stdout.write(JSON.stringify(samples));
 }
 
-function bytesPerCall(action: () => void): number {
+/** Bytes of heap and external memory one call of `action` takes, averaged over 1000 calls. Needs {@link CHILD_FLAGS}. */
+export function bytesPerCall(action: () => unknown): number {
   const { gc } = globalThis as { gc?: () => void };
   if (gc === undefined) throw new Error("run with --expose-gc");
   // Array buffers are freed in the background of a collection; the second one waits for the first.

@@ -8,8 +8,10 @@ import budgets from "./budgets.json" with { type: "json" };
 import { run as decrypt } from "./decrypt.ts";
 import { ALLOCATION_CHILD, runAllocationChild } from "./decrypt-allocation.ts";
 import { type Budget, brokenBudgets, type MeasureOptions, ROUNDS_MIN, type Row, table } from "./harness.ts";
+import { run as parse } from "./parse.ts";
+import { PARSE_ALLOCATION_CHILD, runParseAllocationChild } from "./parse-allocation.ts";
 
-const SUITES: Readonly<Record<string, (options: MeasureOptions) => Promise<Row[]>>> = { decrypt };
+const SUITES: Readonly<Record<string, (options: MeasureOptions) => Promise<Row[]>>> = { decrypt, parse };
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -41,4 +43,5 @@ async function main(): Promise<number> {
 }
 
 if (process.argv[2] === ALLOCATION_CHILD) runAllocationChild(Number(process.argv[3]));
+else if (process.argv[2] === PARSE_ALLOCATION_CHILD) runParseAllocationChild(Number(process.argv[3]));
 else process.exitCode = await main();

@@ -103,6 +103,8 @@ export const DELIVERY_RETRY_MS = 5_000;
 export const REREGISTER_SPREAD_MS = 60_000;
 /** Subscriptions being made at one time; each waits for the service in memory. */
 export const REGISTRATIONS_PENDING_MAX = 256;
+/** One request at the admin socket. */
+export const ADMIN_REQUEST_BYTES_MAX = 16_384;
 /** Largest time span an alarm may be set ahead. */
 export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 

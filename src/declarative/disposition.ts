@@ -5,7 +5,6 @@
  * a notification of app data whose subscription did not ask for that).
  */
 
-import { utf8Decode } from "../bytes.ts";
 import type { AppBadge } from "./badge.ts";
 import { readExplainer } from "./explainer.ts";
 import { parseJson } from "./json.ts";
@@ -71,7 +70,7 @@ export function isNotificationContentType(contentType: string | null): boolean {
 
 /** The W3C form, else the explainer's where that is allowed. */
 function readEither(bytes: Uint8Array, explainer: boolean, context: NotificationContext): DeclarativeResult {
-  const json = parseJson(utf8Decode(bytes));
+  const json = parseJson(bytes);
   if (!json.ok) return json;
   const standard = readMessage(json.value, context);
   if (standard.ok || !explainer) return standard;

@@ -4,18 +4,28 @@
  * properties only. Pure; it validates nothing.
  */
 
+import { utf8Decode } from "../bytes.ts";
 import { JSON_DEPTH_MAX } from "../limits.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
+
+const OPENING_BRACKET = 0x5b;
+const OPENING_BRACE = 0x7b;
 
 /** What {@link parseJson} found: the value, or why there is none. */
 export type JsonResult =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly reason: "not-json" | "json-too-deep" };
 
-/** JSON value of `text`; failure when it is not JSON or nests deeper than `JSON_DEPTH_MAX`. Never throws. */
-export function parseJson(text: string): JsonResult {
-  if (isDeeperThan(text, JSON_DEPTH_MAX)) return { ok: false, reason: "json-too-deep" };
+/**
+ * JSON value of UTF-8 `bytes` (borrowed); failure when they are not JSON or nest deeper than `JSON_DEPTH_MAX`. Never
+ * throws.
+ */
+export function parseJson(bytes: Uint8Array): JsonResult {
+  const text = utf8Decode(bytes);
+  if (mayNestDeeper(bytes, JSON_DEPTH_MAX) && nesting(text) > JSON_DEPTH_MAX) {
+    return { ok: false, reason: "json-too-deep" };
+  }
   try {
     return { ok: true, value: JSON.parse(text) };
   } catch {
@@ -33,15 +43,18 @@ export function ownMember(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
-/** True when objects and arrays of `text` stand more than `levels` inside each other. */
-function isDeeperThan(text: string, levels: number): boolean {
-  // Nesting cannot exceed the number of brackets, and counting those takes native searches only.
-  return occurrences(text, "[") + occurrences(text, "{") > levels && nesting(text) > levels;
+/**
+ * False when `bytes` hold too few brackets to nest more than `levels` deep. They are counted in the bytes, where a search
+ * is 50 times faster than in a string of QuickJS.
+ */
+function mayNestDeeper(bytes: Uint8Array, levels: number): boolean {
+  if (bytes.length <= levels) return false;
+  return occurrences(bytes, OPENING_BRACKET) + occurrences(bytes, OPENING_BRACE) > levels;
 }
 
-function occurrences(text: string, character: string): number {
+function occurrences(bytes: Uint8Array, byte: number): number {
   let count = 0;
-  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) count++;
+  for (let at = bytes.indexOf(byte); at !== -1; at = bytes.indexOf(byte, at + 1)) count++;
   return count;
 }
 

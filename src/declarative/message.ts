@@ -4,7 +4,6 @@
  * ordinary push, not an error. Deliberately not read: `mutable` inside `notification` (an early WebKit form).
  */
 
-import { utf8Decode } from "../bytes.ts";
 import { type AppBadge, readAppBadge } from "./badge.ts";
 import { isJsonObject, ownMember, parseJson } from "./json.ts";
 import { type MemberRules, readMembers } from "./members.ts";
@@ -33,7 +32,7 @@ export type DeclarativeResult =
  * @param context scope of the subscription, most actions, and the time to use as fallback
  */
 export function parseDeclarative(bytes: Uint8Array, context: NotificationContext): DeclarativeResult {
-  const json = parseJson(utf8Decode(bytes));
+  const json = parseJson(bytes);
   return json.ok ? readMessage(json.value, context) : json;
 }
 

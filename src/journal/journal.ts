@@ -6,7 +6,8 @@
 import { bytesEqual } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { JOURNAL_SEGMENT_BYTES_MAX } from "../limits.ts";
-import { decodeRecord, type EncodedRecord, type JournalRecord } from "./records.ts";
+import { decodeRecord, type EncodedRecord } from "./record-codec.ts";
+import type { JournalRecord } from "./records.ts";
 import { plainSealer, type Sealer } from "./seal.ts";
 import { FrameReader, parseHeader, type SegmentHeader } from "./segment.ts";
 import { JournalState } from "./state.ts";
@@ -163,6 +164,7 @@ function readSegment(segment: Segment, sealer: Sealer): Reading {
     if (last.type === "endOfCheckpoint" && checkpointBytes === 0) checkpointBytes = frame.end;
     state.apply(last);
   }
+  if (frames.isExhausted) counts.corruptRecords++;
   counts.tornTailBytes = image.length - frames.offset;
   return { segment, state, counts, checkpointBytes, endsClean: last?.type === "clean" };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The bytes of a segment: its header, its frames, and finding frames again behind damage (SPEC.md, "Journal"). Pure; what
- * is inside the frames is in records.ts.
+ * is inside the frames is in record-codec.ts.
  *
  * ```
  * segment = header header frame*
@@ -17,7 +17,7 @@ import { bytesEqual } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { JOURNAL_RECORD_BYTES_MAX } from "../limits.ts";
 import { crc32c } from "./crc32c.ts";
-import type { EncodedRecord } from "./records.ts";
+import type { EncodedRecord } from "./record-codec.ts";
 
 export const DEVICE_BINDING_BYTES = 16;
 export const SALT_BYTES = 8;
@@ -154,6 +154,11 @@ export class FrameReader {
   /** Offset of the byte behind the last intact frame. */
   get offset(): number {
     return this.#at;
+  }
+
+  /** True when the search was given up: there may be intact frames in what looks like a torn tail. */
+  get isExhausted(): boolean {
+    return this.#searchBytesLeft <= 0;
   }
 
   #frameAt(at: number): EncodedRecord | null {

@@ -28,7 +28,7 @@ import {
 
 /** Where a host keeps the agent's journal. Everything is done in the order it was asked for. */
 export interface JournalStorage {
-  /** The segments as found, at most two, in any order. To be called once, before the first write. */
+  /** The segments as found, at most two, in any order. To be called before the first write. */
   read(): Promise<Uint8Array[]>;
   /**
    * Adds `bytes` to the active segment; resolves once they survive a power cut. After any failed write, appends are

@@ -54,6 +54,8 @@ function compare(actual: unknown, expected: unknown, mode: Mode): readonly Pair[
   if (actual instanceof AsymmetricMatcher) return answer(actual.matches(expected));
   if (Object.is(actual, expected)) return [];
   if (!isObject(actual) || !isObject(expected)) return null;
+  // Anything may have the members a subset asks for.
+  if (mode === "subset" && isPlain(expected)) return memberPairs(actual as Bag, expected as Bag, mode);
   if (Object.prototype.toString.call(actual) !== Object.prototype.toString.call(expected)) return null;
   if (mode === "strict" && actual.constructor !== expected.constructor) return null;
   if (expected instanceof Error) return errorPairs(actual as Error, expected);
@@ -70,7 +72,7 @@ function compare(actual: unknown, expected: unknown, mode: Mode): readonly Pair[
 function memberPairs(actual: Bag, expected: Bag, mode: Mode): readonly Pair[] | null {
   const isList = Array.isArray(expected);
   if (isList && (actual as unknown as unknown[]).length !== expected.length) return null;
-  if (isList && mode !== "strict") return expected.map((item, index) => [actual[index], item]);
+  if (isList && mode !== "strict") return Array.from(expected, (item, index): Pair => [actual[index], item]);
   const counts = (bag: Bag) => (name: PropertyKey) => mode !== "loose" || bag[name] !== undefined;
   const names = ownNames(expected).filter(counts(expected));
   // A subset may find its members on the prototype, as vitest's does.
@@ -114,6 +116,10 @@ function equalViews(actual: Uint8Array | DataView, expected: Uint8Array | DataVi
     return equalViews(bytes(actual), bytes(expected));
   }
   return actual.length === expected.length && actual.every((item, index) => Object.is(item, expected[index]));
+}
+
+function isPlain(value: object): boolean {
+  return Object.prototype.toString.call(value) === "[object Object]";
 }
 
 function isObject(value: unknown): value is object {

@@ -74,8 +74,10 @@ function any(type: unknown): AsymmetricMatcher {
 const asymmetric = {
   any,
   anything: () => new AsymmetricMatcher("Anything", (value) => value !== undefined && value !== null),
-  objectContaining: (expected: unknown) =>
-    new AsymmetricMatcher("ObjectContaining", (value) => equals(value, expected, "subset")),
+  objectContaining: (expected: Readonly<Record<string, unknown>>) =>
+    new AsymmetricMatcher("ObjectContaining", (value) =>
+      Object.entries(expected).every(([name, item]) => hasProperty(value, [name], item)),
+    ),
   arrayContaining: (expected: readonly unknown[]) =>
     new AsymmetricMatcher(
       "ArrayContaining",

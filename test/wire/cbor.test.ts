@@ -168,15 +168,15 @@ describe("ownership", () => {
     const before = hexEncode(first);
     encodeCbor(["something", "else", new Uint8Array(100)]);
     expect(hexEncode(first)).toBe(before);
-    expect(Object.getPrototypeOf(first)).toBe(Uint8Array.prototype);
+    expect(Object.getPrototypeOf(first) === Uint8Array.prototype).toBe(true);
     expect(first.buffer.byteLength).toBe(first.length);
   });
 
   test("decoded byte strings are plain views of the input", () => {
     const input = unhex("824101" + "420203");
     const [one, two] = decodeCbor(input, LIMITS) as Uint8Array[];
-    expect(one?.buffer).toBe(input.buffer);
-    expect(Object.getPrototypeOf(two)).toBe(Uint8Array.prototype);
+    expect(one?.buffer === input.buffer).toBe(true);
+    expect(Object.getPrototypeOf(two) === Uint8Array.prototype).toBe(true);
     input[4] = 9;
     expect(two).toEqual(Uint8Array.of(9, 3));
   });

@@ -4,7 +4,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
-import { decodeRecord, encodeRecord, type JournalRecord } from "../../src/journal/records.ts";
+import { decodeRecord, encodeRecord } from "../../src/journal/record-codec.ts";
+import type { JournalRecord } from "../../src/journal/records.ts";
 import { keySealer, plainSealer } from "../../src/journal/seal.ts";
 import { encodeCbor } from "../../src/wire/cbor.ts";
 import { numRuns } from "../property-runs.ts";

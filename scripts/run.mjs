@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `npm start`, `npm test` and `npm run bench` on a fresh checkout: installs what package-lock.json names when it is not
+ * there, builds when dist/ is older than the sources, then does the job. Plain JavaScript: nothing is installed yet.
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+
+const [job, ...args] = process.argv.slice(2);
+checkNode();
+install();
+switch (job) {
+  case "start":
+    build();
+    exitWith(node(["dist/cli.js", "demo", ...args]));
+    break;
+  case "test":
+    build();
+    exitWith(node(["scripts/test.mjs", ...args]));
+    break;
+  case "bench":
+    build();
+    exitWith(node(["dist/bench/run.js", ...args]));
+    break;
+  default:
+    console.error("usage: node scripts/run.mjs start|test|bench [ARGUMENTS]");
+    process.exit(2);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  console.error(`Godwit needs Node 20.19 or newer; this is ${process.versions.node}.`);
+  process.exit(1);
+}
+
+/** Installs once per lock file. */
+function install() {
+  const stamp = "node_modules/.godwit-lock";
+  const lock = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  console.error("installing dependencies (npm ci)");
+  // npm's own chatter goes to stderr: stdout belongs to the job.
+  const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
+    stdio: ["ignore", process.stderr, process.stderr],
+    shell: process.platform === "win32",
+  });
+  if (status !== 0) exitWith(status ?? 1);
+  writeFileSync(stamp, lock);
+}
+
+/** Builds when something that goes into dist/ is newer than it. */
+function build() {
+  const built = existsSync("dist/.built") ? statSync("dist/.built").mtimeMs : 0;
+  const inputs = ["src", "bench", "build.mjs", "package.json", "tsconfig.base.json", "tsconfig.types.json"];
+  if (inputs.every((input) => newest(input) <= built)) return;
+  console.error("building");
+  const { status } = spawnSync(process.execPath, ["build.mjs"], { stdio: ["ignore", process.stderr, process.stderr] });
+  if (status !== 0) exitWith(status ?? 1);
+}
+
+function newest(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
+
+/** Runs Node on `command`; a signal to us reaches the child too, since both are in the terminal's process group. */
+function node(command) {
+  process.on("SIGINT", () => {});
+  return spawnSync(process.execPath, command, { stdio: "inherit" }).status ?? 1;
+}
+
+function exitWith(status) {
+  process.exit(status);
+}

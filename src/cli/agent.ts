@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/** `godwit agent`: the user agent as a daemon. */
+
+import { readFileSync } from "node:fs";
+import { AdminSocket } from "../node/admin-socket.ts";
+import { createUserAgent } from "../node/user-agent.ts";
+import { base64urlDecode } from "../webpush/base64url.ts";
+import type { Command } from "./command.ts";
+import { defaultStateDirectory, readSecretFile } from "./options.ts";
+import { describeReport } from "./output.ts";
+import { untilStopped } from "./signals.ts";
+
+export const agentCommand: Command = {
+  summary: "run the user agent",
+  positionals: "",
+  options: {
+    service: { kind: "text", value: "URL", help: "push service, for example https://push.example" },
+    state: { kind: "text", value: "DIR", help: "where the journal lives" },
+    ca: { kind: "text", value: "FILE", help: "PEM certificates to trust besides the system's" },
+    deviceKeyFile: { kind: "text", value: "FILE", help: "32 bytes, base64url, that seal the journal's secrets (mode 0600)" },
+    heartbeat: { kind: "number", value: "S", min: 15, max: 86_400, help: "seconds between signs of life when idle" },
+    window: { kind: "number", value: "S", max: 86_400, help: "seconds low-urgency messages may wait for others" },
+    permission: { kind: "text", value: "WORD", oneOf: ["granted", "denied"], help: "who may subscribe: all or none" },
+    keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
+    quiet: { kind: "flag", help: "no log on stderr" },
+  },
+  async run(options, output) {
+    const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
+    const caFile = options.text("ca");
+    const keyFile = options.text("deviceKeyFile");
+    const isQuiet = options.flag("quiet");
+    const heartbeatS = options.number("heartbeat");
+    const userAgent = await createUserAgent({
+      serviceUrl: options.required("service"),
+      stateDirectory,
+      ca: caFile === null ? null : readFileSync(caFile, "utf8"),
+      deviceKey: keyFile === null ? null : base64urlDecode(readSecretFile(keyFile).trim()),
+      permission: () => (options.text("permission") === "granted" ? "granted" : "denied"),
+      windowS: options.number("window") ?? 0,
+      keepConnected: options.flag("keepConnected"),
+      ...(heartbeatS === null ? {} : { heartbeatMs: heartbeatS * 1000 }),
+      onReport: (report) => {
+        if (!isQuiet) output.log(describeReport(report));
+      },
+    });
+    const admin = await AdminSocket.open(userAgent, stateDirectory);
+    output.log(`agent ready, state in ${stateDirectory}`);
+    await untilStopped();
+    await admin.close();
+    await userAgent.close();
+  },
+};

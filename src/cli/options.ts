@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Options of the commands: flags over `GODWIT_*` over a JSON file over defaults (DESIGN section 13). Unknown names are
+ * errors everywhere, since an option that silently does nothing costs somebody an evening.
+ */
+
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { CommandError, EXIT } from "./exit.ts";
+
+export interface OptionSpec {
+  readonly kind: "text" | "number" | "flag";
+  /** Placeholder in the help. */
+  readonly value?: string;
+  readonly help: string;
+  /** Bounds of a number. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Words a text may be. */
+  readonly oneOf?: readonly string[];
+}
+
+export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
+export type OptionValue = string | number | boolean;
+
+/** Options every command has. */
+export const COMMON: OptionSpecs = {
+  config: { kind: "text", value: "FILE", help: "JSON configuration file" },
+  json: { kind: "flag", help: "results as JSON" },
+  help: { kind: "flag", help: "this text" },
+};
+
+export interface Options {
+  text(name: string): string | null;
+  number(name: string): number | null;
+  flag(name: string): boolean;
+  /** The text, or a usage error saying which option is missing. */
+  required(name: string): string;
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Options of one command.
+ *
+ * @param known names of all commands: a shared configuration file may hold any of them
+ * @throws {CommandError} usage (2) for flags, configuration (78) for environment and file
+ */
+export function readOptions(
+  args: readonly string[],
+  specs: OptionSpecs,
+  known: OptionSpecs,
+  environment: NodeJS.ProcessEnv,
+): Options {
+  const all = { ...COMMON, ...specs };
+  const { flags, positionals } = readFlags(args, all);
+  const fromEnvironment = readEnvironment(all, environment);
+  const path = (flags.get("config") ?? fromEnvironment.get("config") ?? defaultConfigPath(environment)) as string | null;
+  const fromFile = path === null ? new Map<string, OptionValue>() : readFile(path, { ...COMMON, ...known });
+  const value = (name: string): OptionValue | undefined =>
+    flags.get(name) ?? fromEnvironment.get(name) ?? fromFile.get(name);
+  const text = (name: string): string | null => {
+    const found = value(name);
+    return found === undefined ? null : String(found);
+  };
+  return {
+    text,
+    number: (name) => {
+      const found = value(name);
+      return typeof found === "number" ? found : null;
+    },
+    flag: (name) => value(name) === true,
+    required: (name) => {
+      const found = text(name);
+      if (found === null) throw new CommandError(EXIT.usage, `--${kebab(name)} is needed`);
+      return found;
+    },
+    positionals,
+  };
+}
+
+/** `caFile` → `ca-file`. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** Refuses a file that others may read: it holds a secret. */
+export function readSecretFile(path: string): string {
+  if (!existsSync(path)) throw new CommandError(EXIT.config, `${path} does not exist`);
+  if (process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0) {
+    throw new CommandError(EXIT.config, `${path} holds a secret and must have mode 0600`);
+  }
+  return readFileSync(path, "utf8");
+}
+
+function readFlags(args: readonly string[], specs: OptionSpecs) {
+  const options = Object.fromEntries(
+    Object.entries(specs).map(([name, spec]) => [
+      kebab(name),
+      { type: spec.kind === "flag" ? ("boolean" as const) : ("string" as const) },
+    ]),
+  );
+  let parsed: { values: Record<string, unknown>; positionals: string[] };
+  try {
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new CommandError(EXIT.usage, (error as Error).message);
+  }
+  const flags = new Map<string, OptionValue>();
+  for (const [name, spec] of Object.entries(specs)) {
+    const given = parsed.values[kebab(name)];
+    if (given !== undefined) flags.set(name, readValue(`--${kebab(name)}`, spec, given, EXIT.usage));
+  }
+  return { flags, positionals: parsed.positionals };
+}
+
+function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Map<string, OptionValue> {
+  const values = new Map<string, OptionValue>();
+  for (const [name, spec] of Object.entries(specs)) {
+    const variable = `GODWIT_${kebab(name).replaceAll("-", "_").toUpperCase()}`;
+    const given = environment[variable];
+    if (given === undefined) continue;
+    const typed = spec.kind === "flag" ? given === "1" || given === "true" : given;
+    values.set(name, readValue(variable, spec, typed, EXIT.config));
+  }
+  return values;
+}
+
+function readFile(path: string, specs: OptionSpecs): Map<string, OptionValue> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new CommandError(EXIT.config, `${path}: ${(error as Error).message}`);
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    throw new CommandError(EXIT.config, `${path} must hold a JSON object`);
+  }
+  const values = new Map<string, OptionValue>();
+  for (const [name, given] of Object.entries(parsed)) {
+    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
+    if (spec === undefined || name === "config" || name === "help") {
+      throw new CommandError(EXIT.config, `${path}: unknown key "${name}"`);
+    }
+    values.set(name, readValue(`${path}: ${name}`, spec, given, EXIT.config));
+  }
+  return values;
+}
+
+function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 | 78): OptionValue {
+  if (spec.kind === "flag") {
+    if (typeof given === "boolean") return given;
+    throw new CommandError(exitCode, `${where} must be true or false`);
+  }
+  if (spec.kind === "number") {
+    const number = typeof given === "number" ? given : typeof given === "string" && given !== "" ? Number(given) : Number.NaN;
+    const { min = 0, max = Number.MAX_SAFE_INTEGER } = spec;
+    if (!Number.isFinite(number) || number < min || number > max) {
+      throw new CommandError(exitCode, `${where} must be a number from ${min} to ${max}`);
+    }
+    return number;
+  }
+  if (typeof given !== "string") throw new CommandError(exitCode, `${where} must be a text`);
+  if (spec.oneOf !== undefined && !spec.oneOf.includes(given)) {
+    throw new CommandError(exitCode, `${where} must be one of ${spec.oneOf.join(", ")}`);
+  }
+  return given;
+}
+
+function defaultConfigPath(environment: NodeJS.ProcessEnv): string | null {
+  const home = environment.XDG_CONFIG_HOME ?? join(homedir(), ".config");
+  const path = [join(home, "godwit", "config.json"), "/etc/godwit/config.json"].find((candidate) => existsSync(candidate));
+  return path ?? null;
+}
+
+/** Where state goes without `--state`: systemd's choice, else XDG's. */
+export function defaultStateDirectory(environment: NodeJS.ProcessEnv, name: string): string {
+  const systemd = environment.STATE_DIRECTORY;
+  if (systemd !== undefined) return systemd;
+  return join(environment.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "godwit", name);
+}

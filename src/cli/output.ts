@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/** What commands print: results on stdout, logs on stderr, colours only on a terminal that wants them. */
+
+import type { Report } from "../agent/events.ts";
+
+export interface Output {
+  readonly isJson: boolean;
+  /** One line of the result. */
+  line(text: string): void;
+  /** One JSON object on a line of its own. */
+  json(value: unknown): void;
+  /** One line for whoever watches. */
+  log(text: string): void;
+}
+
+export function createOutput(isJson: boolean): Output {
+  return {
+    isJson,
+    line: (text) => void process.stdout.write(`${text}\n`),
+    json: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
+    log: (text) => void process.stderr.write(`${text}\n`),
+  };
+}
+
+/** True when `stream` is a terminal and nobody asked for plain text (no-color.org). */
+export function wantsColour(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && (process.env.NO_COLOR ?? "") === "";
+}
+
+/** A report as one line for people. Reports hold no secret, so every member may be printed. */
+export function describeReport(report: Report): string {
+  const { type, ...members } = report;
+  const details = Object.entries(members)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}=${typeof value === "string" && /\s/.test(value) ? JSON.stringify(value) : value}`);
+  return [type, ...details].join(" ");
+}

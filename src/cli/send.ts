@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/** `godwit send`: an application server for trying things, on top of the npm package `web-push`. */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { Agent } from "node:https";
+import webPush from "web-push";
+import type { Command } from "./command.ts";
+import { trustedCertificates } from "../node/tls.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import { type Options, readSecretFile } from "./options.ts";
+
+export const sendCommand: Command = {
+  summary: "send a push message to a subscription",
+  positionals: "[TEXT]",
+  options: {
+    subscription: { kind: "text", value: "FILE", help: "the subscription as JSON, - for standard input" },
+    title: { kind: "text", value: "TEXT", help: "send a declarative message with this title" },
+    body: { kind: "text", value: "TEXT", help: "its body" },
+    navigate: { kind: "text", value: "URL", help: "where it leads (default /)" },
+    tag: { kind: "text", value: "TAG", help: "replaces the notification with the same tag" },
+    badge: { kind: "number", value: "N", help: "badge to set" },
+    mutable: { kind: "flag", help: "let the app replace it" },
+    ttl: { kind: "number", value: "S", max: 2_592_000, help: "seconds the message is kept (default 3600)" },
+    urgency: { kind: "text", value: "WORD", oneOf: ["very-low", "low", "normal", "high"], help: "how urgent" },
+    topic: { kind: "text", value: "TOPIC", help: "replaces a waiting message with the same topic" },
+    vapidKeys: { kind: "text", value: "FILE", help: "key pair as JSON, made when missing (mode 0600)" },
+    ca: { kind: "text", value: "FILE", help: "PEM certificates to trust besides the system's" },
+  },
+  async run(options, output) {
+    const subscription = readSubscription(options.required("subscription"));
+    const urgency = options.text("urgency") as webPush.Urgency | null;
+    const topic = options.text("topic");
+    const caFile = options.text("ca");
+    const keys = vapidKeys(options);
+    const result = await webPush
+      .sendNotification(subscription, payloadOf(options), {
+        TTL: options.number("ttl") ?? 3600,
+        ...(urgency === null ? {} : { urgency }),
+        ...(topic === null ? {} : { topic }),
+        ...(keys === null ? {} : { vapidDetails: { subject: "mailto:godwit@localhost.example", ...keys } }),
+        ...(caFile === null ? {} : { agent: new Agent({ ca: trustedCertificates(readFileSync(caFile, "utf8")) }) }),
+      })
+      .catch((error: unknown) => {
+        throw sendError(error);
+      });
+    if (output.isJson) output.json({ statusCode: result.statusCode, ttlS: Number(result.headers.ttl) });
+    else output.line(`accepted (${result.statusCode})`);
+  },
+};
+
+/** A declarative message when there is a title, else the text as it is, else a message without body. */
+function payloadOf(options: Options): string | null {
+  const title = options.text("title");
+  if (title === null) return options.positionals.join(" ") || null;
+  const badge = options.number("badge");
+  return JSON.stringify({
+    web_push: 8030,
+    notification: {
+      title,
+      navigate: options.text("navigate") ?? "/",
+      ...(options.text("body") === null ? {} : { body: options.text("body") }),
+      ...(options.text("tag") === null ? {} : { tag: options.text("tag") }),
+    },
+    mutable: options.flag("mutable"),
+    ...(badge === null ? {} : { app_badge: badge }),
+  });
+}
+
+function readSubscription(path: string): webPush.PushSubscription {
+  try {
+    const subscription = JSON.parse(readFileSync(path === "-" ? 0 : path, "utf8"));
+    if (typeof subscription.endpoint !== "string") throw new Error("no endpoint");
+    return subscription;
+  } catch {
+    throw new CommandError(EXIT.usage, `${path} does not hold a subscription as JSON`);
+  }
+}
+
+function vapidKeys(options: Options): { publicKey: string; privateKey: string } | null {
+  const path = options.text("vapidKeys");
+  if (path === null) return null;
+  if (!existsSync(path)) writeFileSync(path, `${JSON.stringify(webPush.generateVAPIDKeys())}\n`, { mode: 0o600 });
+  return JSON.parse(readSecretFile(path));
+}
+
+/** The push service's own words, without the endpoint that web-push's errors carry. */
+function sendError(error: unknown): CommandError {
+  if (!(error instanceof webPush.WebPushError)) {
+    const reason = error instanceof Error ? error.message : "failed";
+    return new CommandError(EXIT.unreachable, `the push service cannot be reached: ${reason}`);
+  }
+  const exitCode = error.statusCode === 503 || error.statusCode === 429 ? EXIT.tryAgain : EXIT.failure;
+  const message = /"message":"([^"]*)"/.exec(error.body)?.[1] ?? "refused";
+  return new CommandError(exitCode, `${error.statusCode}: ${message}`);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The agent's local socket for its administrator: a WebSocket server on a Unix socket inside the state directory, JSON
+ * text frames, request and response by id (SPEC.md, "Admin socket"). Whoever may enter the directory (mode 0700) may ask.
+ */
+
+import { rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
+import { type WebSocket, WebSocketServer } from "ws";
+import { GodwitError } from "../errors.ts";
+import { ADMIN_REQUEST_BYTES_MAX } from "../limits.ts";
+import type { UserAgent } from "./user-agent.ts";
+
+/** Name of the socket in the state directory. */
+export const ADMIN_SOCKET = "admin.sock";
+
+type Verb = (members: Readonly<Record<string, unknown>>) => unknown;
+
+export class AdminSocket {
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #path: string;
+
+  private constructor(server: Server, sockets: WebSocketServer, path: string) {
+    this.#server = server;
+    this.#sockets = sockets;
+    this.#path = path;
+  }
+
+  /** Listens in `stateDirectory`, which the agent has locked: a socket left there by an earlier run is replaced. */
+  static async open(userAgent: UserAgent, stateDirectory: string): Promise<AdminSocket> {
+    const path = join(stateDirectory, ADMIN_SOCKET);
+    await rm(path, { force: true });
+    const server = createServer((_request, response) => response.writeHead(426).end());
+    const sockets = new WebSocketServer({ server, maxPayload: ADMIN_REQUEST_BYTES_MAX, perMessageDeflate: false });
+    const verbs = verbsOf(userAgent);
+    sockets.on("connection", (socket) => {
+      socket.on("error", () => socket.terminate());
+      socket.on("message", (data) => void answer(socket, verbs, String(data)));
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(path, resolve);
+    });
+    return new AdminSocket(server, sockets, path);
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#sockets.close();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await rm(this.#path, { force: true });
+  }
+}
+
+function verbsOf(userAgent: UserAgent): Readonly<Record<string, Verb>> {
+  return {
+    status: () => userAgent.status(),
+    subscriptions: () => userAgent.status().subscriptions,
+    subscribe: async ({ owner, applicationServerKey }) => {
+      const key = typeof applicationServerKey === "string" ? applicationServerKey : null;
+      const app = userAgent.app(String(owner));
+      return (await app.pushManager.subscribe({ applicationServerKey: key, userVisibleOnly: false })).toJSON();
+    },
+    unsubscribe: async ({ owner }) => {
+      const subscription = await userAgent.app(String(owner)).pushManager.getSubscription();
+      return { existed: (await subscription?.unsubscribe()) ?? false };
+    },
+    activate: ({ notificationId, action }) => {
+      userAgent.activateNotification(Number(notificationId), typeof action === "string" ? action : "");
+      return {};
+    },
+  };
+}
+
+async function answer(socket: WebSocket, verbs: Readonly<Record<string, Verb>>, text: string): Promise<void> {
+  let id: unknown = null;
+  try {
+    const request: unknown = JSON.parse(text);
+    if (typeof request !== "object" || request === null) throw new GodwitError("ERR_OPTION", "a request is an object");
+    const members = request as Record<string, unknown>;
+    id = members.id ?? null;
+    const name = typeof members.type === "string" && Object.hasOwn(verbs, members.type) ? members.type : null;
+    const verb = name === null ? undefined : verbs[name];
+    if (verb === undefined) throw new GodwitError("ERR_OPTION", "unknown request type");
+    const result = await verb(members);
+    socket.send(JSON.stringify({ id, result }));
+  } catch (error) {
+    const known = error instanceof GodwitError ? error : new GodwitError("ERR_OPTION", "the request is not JSON");
+    socket.send(JSON.stringify({ id, error: { code: known.code, message: known.message } }));
+  }
+}

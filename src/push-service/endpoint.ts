@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The application servers' side (RFC 8030): publish to an endpoint, withdraw a message, revoke a subscription. Knows HTTP
+ * semantics, not sockets: `server.ts` routes to it.
+ */
+
+import type { IncomingHttpHeaders } from "node:http";
+import { GodwitError } from "../errors.ts";
+import { MESSAGE_BODY_BYTES_MAX, TOPIC_CHARS_MAX, TTL_S_MAX } from "../limits.ts";
+import { URGENCIES, type Urgency } from "../wire/dialect.ts";
+import { emptyReply, HttpError, type HttpErrorName, type Reply } from "./http-errors.ts";
+import type { Hub } from "./hub.ts";
+import { deviceName, type Log } from "./log.ts";
+import type { PublishAuth } from "./publish-auth.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { NewMessage, PutResult, Store } from "./store/store.ts";
+import type { EndpointClaims, Tokens } from "./tokens.ts";
+
+/** Path prefixes of push resources and of messages. */
+export const ENDPOINT_PATH = "/p/";
+export const MESSAGE_PATH = "/m/";
+
+/** A page may publish and withdraw too, as with autopush. */
+export const CORS_HEADERS = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Allow-Methods": "DELETE, GET, POST, PUT",
+  "Access-Control-Allow-Headers":
+    "Authorization, Content-Encoding, Content-Type, Crypto-Key, Encryption, TTL, Topic, Urgency",
+  "Access-Control-Expose-Headers": "Location, Retry-After, TTL, WWW-Authenticate",
+} as const;
+
+/** Wall clock for TTL and VAPID, monotonic for rates. */
+export interface Clock {
+  readonly epochMs: () => number;
+  readonly monotonicMs: () => number;
+}
+
+export interface PublishingOptions {
+  readonly store: Store;
+  readonly tokens: Tokens;
+  readonly hub: Hub;
+  readonly auth: PublishAuth;
+  readonly posts: RateLimit;
+  /** scheme://host[:port], what endpoints start with. */
+  readonly publicOrigin: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface PublishRequest {
+  /** Names in lower case. */
+  readonly headers: IncomingHttpHeaders;
+  /** Called once, after the request was allowed: the whole body, or HttpError bodyTooLarge. */
+  readonly readBody: (bytesMax: number) => Promise<Uint8Array>;
+}
+
+export class Publishing {
+  readonly #options: PublishingOptions;
+
+  constructor(options: PublishingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * POST to an endpoint. 201 with `Location` and `TTL` once the message is durable. Checks in autopush's order:
+   * endpoint, authorization, subscription, rate, body size, TTL, encoding, the other headers, quota.
+   *
+   * @throws {HttpError}
+   */
+  async post(token: string, request: PublishRequest): Promise<Reply> {
+    const { store, auth, clock, posts } = this.#options;
+    const endpoint = this.#openEndpoint(token);
+    auth.checkPublish(endpoint, request.headers.authorization, clock.epochMs() / 1000);
+    const { uaid, channel } = endpoint;
+    const record = await stored(() => store.getChannel(uaid, channel), this.#options.log);
+    if (record === null || record.revoked !== null) throw new HttpError("subscriptionGone");
+    const retryAfterS = posts.take(`${deviceName(uaid)}/${channel}`, clock.monotonicMs());
+    if (retryAfterS > 0) throw new HttpError("endpointRate", { "Retry-After": String(retryAfterS) });
+    const body = await request.readBody(MESSAGE_BODY_BYTES_MAX);
+    const message = parseMessage(request.headers, body, clock.epochMs());
+    const id = await this.#accept(endpoint, message);
+    this.#options.log({
+      event: "message-accepted",
+      device: deviceName(uaid),
+      channel,
+      id,
+      bodyBytes: body.length,
+    });
+    const location = this.#options.tokens.sealMessage({ uaid, channel, id });
+    return emptyReply(201, {
+      Location: `${this.#options.publicOrigin}${MESSAGE_PATH}${location}`,
+      TTL: String(message.ttlS),
+    });
+  }
+
+  /** DELETE of a Location: 204, also when the message is gone already. */
+  async withdraw(token: string): Promise<Reply> {
+    const { store, tokens, hub, log } = this.#options;
+    const { uaid, channel, id } = open(() => tokens.openMessage(token), "messageId");
+    if (await stored(() => store.withdraw(uaid, channel, id), log)) {
+      hub.notify(uaid, { type: "withdrawn", id });
+      log({ event: "message-withdrawn", device: deviceName(uaid), channel, id });
+    }
+    return emptyReply(204);
+  }
+
+  /** DELETE of an endpoint with a revoke token: 204 once that is durable. */
+  async revoke(token: string, authorization: string | undefined): Promise<Reply> {
+    const { store, auth, hub, clock, log, publicOrigin } = this.#options;
+    const endpoint = this.#openEndpoint(token);
+    const url = `${publicOrigin}${ENDPOINT_PATH}${token}`;
+    const used = auth.useRevokeToken(endpoint, url, authorization, clock.epochMs() / 1000);
+    const { uaid, channel } = endpoint;
+    let isRevoked: boolean;
+    try {
+      isRevoked = await stored(() => store.revoke(uaid, channel, "application-server"), log);
+    } catch (error) {
+      auth.giveBack(used);
+      throw error;
+    }
+    if (!isRevoked) throw new HttpError("subscriptionGone");
+    hub.notify(uaid, { type: "revoked", channel, reason: "application-server" });
+    log({ event: "revoked", device: deviceName(uaid), channel });
+    return emptyReply(204);
+  }
+
+  /** The message's id; 0 for one with TTL 0 and no device to take it. */
+  async #accept({ uaid, channel }: EndpointClaims, message: NewMessage): Promise<number> {
+    const { store, hub, log } = this.#options;
+    // Nothing would be stored, so nothing needs an id.
+    if (message.ttlS === 0 && !hub.isConnected(uaid)) return 0;
+    const put = await stored(() => store.putMessage(uaid, channel, message), log);
+    if (put.outcome === "gone") throw new HttpError("subscriptionGone");
+    if (put.outcome === "quota") throw new HttpError("quota");
+    this.#announce(uaid, channel, message, put);
+    return put.id;
+  }
+
+  #announce(
+    uaid: Uint8Array,
+    channel: number,
+    message: NewMessage,
+    put: Extract<PutResult, { outcome: "stored" }>,
+  ): void {
+    const { ttlS, ...rest } = message;
+    const expiresMs = message.receivedMs + ttlS * 1000;
+    const event = { ...rest, id: put.id, channel, expiresMs, mayHaveBeenSent: false };
+    if (ttlS === 0) this.#options.hub.notify(uaid, { type: "ephemeral", message: event });
+    else this.#options.hub.notify(uaid, { type: "stored", message: event, replacedId: put.replacedId });
+  }
+
+  #openEndpoint(token: string): EndpointClaims {
+    return open(() => this.#options.tokens.openEndpoint(token), "endpointInvalid");
+  }
+}
+
+/** True for `application/notification+json`: trimmed, any case, parameters ignored; a comma list is no match. */
+export function isNotificationType(contentType: string | undefined): boolean {
+  const type = contentType?.split(";", 1)[0]?.trim().toLowerCase();
+  return type === "application/notification+json";
+}
+
+function parseMessage(headers: IncomingHttpHeaders, body: Uint8Array, receivedMs: number): NewMessage {
+  const ttl = header(headers, "ttl");
+  if (ttl === undefined || !/^-?\d+$/.test(ttl)) throw new HttpError("ttlMissing");
+  if (body.length > 0 && headers["content-encoding"] !== "aes128gcm") throw new HttpError("encoding");
+  if (ttl.startsWith("-")) throw new HttpError("ttlNegative");
+  return {
+    ttlS: Math.min(Number(ttl), TTL_S_MAX),
+    topic: parseTopic(header(headers, "topic")),
+    urgency: parseUrgency(header(headers, "urgency")),
+    saysNotification: isNotificationType(headers["content-type"]),
+    body: body.length === 0 ? null : body,
+    receivedMs,
+  };
+}
+
+function parseTopic(topic: string | undefined): string | null {
+  if (topic === undefined) return null;
+  if (topic.length > TOPIC_CHARS_MAX || !/^[A-Za-z0-9_-]+$/.test(topic)) throw new HttpError("topic");
+  return topic;
+}
+
+function parseUrgency(urgency: string | undefined): Urgency {
+  if (urgency === undefined) return "normal";
+  const known = URGENCIES.find((name) => name === urgency);
+  if (known === undefined) throw new HttpError("urgency");
+  return known;
+}
+
+/** Repeated headers arrive joined by a comma, which no reader above takes. */
+function header(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(", ") : value;
+}
+
+/** What a sealed text holds; whatever is wrong with it, the answer is the same. */
+function open<T>(unseal: () => T, refusal: HttpErrorName): T {
+  try {
+    return unseal();
+  } catch (error) {
+    if (error instanceof GodwitError) throw new HttpError(refusal);
+    throw error;
+  }
+}
+
+/** Runs one store operation; a failure of the store becomes 503 and a log line. */
+export async function stored<T>(operation: () => Promise<T>, log: Log): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    if (!(error instanceof GodwitError)) throw error;
+    log({ event: "store-failed", error: error.message });
+    throw new HttpError("storage");
+  }
+}

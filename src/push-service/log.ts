@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What the push service tells its log, as one closed union: no event has a field that could carry a token, an endpoint,
+ * a key or a payload.
+ */
+
+import { createHash } from "node:crypto";
+import type { AckCode, ByeReason } from "../wire/dialect.ts";
+
+/** `device`, here: {@link deviceName}. */
+export type LogEvent =
+  | { readonly event: "listening"; readonly port: number; readonly isTls: boolean }
+  | { readonly event: "stopped" }
+  | { readonly event: "device-created"; readonly device: string }
+  | { readonly event: "device-connected"; readonly device: string }
+  | { readonly event: "device-disconnected"; readonly device: string; readonly reason: ByeReason | "link" }
+  | { readonly event: "device-forgotten"; readonly device: string }
+  | { readonly event: "registered"; readonly device: string; readonly channel: number }
+  | { readonly event: "unregistered"; readonly device: string; readonly channel: number }
+  | { readonly event: "revoked"; readonly device: string; readonly channel: number }
+  | {
+      readonly event: "message-accepted";
+      readonly device: string;
+      readonly channel: number;
+      /** 0 for one that was dropped: TTL 0 and nobody connected. */
+      readonly id: number;
+      readonly bodyBytes: number;
+    }
+  | {
+      readonly event: "message-withdrawn";
+      readonly device: string;
+      readonly channel: number;
+      readonly id: number;
+    }
+  | {
+      readonly event: "acknowledged";
+      readonly device: string;
+      readonly code: AckCode;
+      readonly ranges: number;
+    }
+  | { readonly event: "refused"; readonly route: string; readonly status: number; readonly errno: number }
+  | { readonly event: "expired"; readonly messages: number }
+  /** `error` is the message of a GodwitError, which never holds a secret, or the name of any other error. */
+  | { readonly event: "store-failed"; readonly error: string }
+  | { readonly event: "unexpected"; readonly error: string };
+
+export type Log = (event: LogEvent) => void;
+
+/** First 8 hex digits of SHA-256 over the uaid: tells devices apart in a log without naming them. */
+export function deviceName(uaid: Uint8Array): string {
+  return createHash("sha256").update(uaid).digest("hex").slice(0, 8);
+}

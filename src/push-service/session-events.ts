@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The whole vocabulary between a device session and its host: options, events in, effects out, and the table of phases.
+ * Types and data only. Pure.
+ */
+
+import type {
+  AckCode,
+  ByeReason,
+  Conditions,
+  Downstream,
+  IdRange,
+  RevokeReason,
+  Status,
+  Upstream,
+} from "../wire/dialect.ts";
+import type { Attempt } from "./outbox.ts";
+import type { StoredMessage } from "./store/store.ts";
+
+export interface SessionOptions {
+  /** 16 bytes. */
+  readonly uaid: Uint8Array;
+  readonly conditions: Conditions;
+  /** 8 bytes: what the device believes its channels are. */
+  readonly channelsDigest: Uint8Array;
+  readonly storeEpoch: number;
+  readonly reconnectSpreadS: number;
+  /** What a balancer or proxy in front allows a silent link; null for none. */
+  readonly idleLimitS: number | null;
+  /** Path of the canary responder, or null. */
+  readonly canary: string | null;
+  /** How often messages of this device were sent; outlives the session, changed by it. */
+  readonly attempts: Map<number, Attempt>;
+}
+
+/** What the store knew of the device when its link opened. */
+export interface DeviceSnapshot {
+  /** The revoked ones with their reason. */
+  readonly channels: readonly { readonly channel: number; readonly revoked: RevokeReason | null }[];
+  readonly freshUaToken: string | null;
+}
+
+export type SessionEvent =
+  /** The link can carry frames. Events that come earlier count all the same. */
+  | { readonly type: "opened"; readonly device: DeviceSnapshot }
+  | { readonly type: "upstream"; readonly message: Upstream }
+  /** A frame that could not be read; `status` 501 for a type this service does not know. */
+  | { readonly type: "malformed"; readonly status: Status; readonly text: string }
+  /** The device showed life without a frame (a ping). */
+  | { readonly type: "activity" }
+  | { readonly type: "stored"; readonly message: StoredMessage; readonly replacedId: number | null }
+  /** TTL 0: send now or never. */
+  | { readonly type: "ephemeral"; readonly message: StoredMessage }
+  | { readonly type: "withdrawn"; readonly id: number }
+  | { readonly type: "revoked"; readonly channel: number; readonly reason: RevokeReason }
+  /** Answers to effects; `failed` means the store changed nothing. */
+  | { readonly type: "loaded"; readonly messages: readonly StoredMessage[]; readonly complete: boolean }
+  | { readonly type: "loadFailed" }
+  | { readonly type: "acked"; readonly operationId: number }
+  | {
+      readonly type: "registered";
+      readonly operationId: number;
+      readonly status: Status;
+      /** 0 and "" unless the status is 200. */
+      readonly channel: number;
+      readonly endpoint: string;
+    }
+  | { readonly type: "unregistered"; readonly operationId: number; readonly status: Status }
+  | { readonly type: "forgotten"; readonly operationId: number; readonly status: Status }
+  /** The link's queue went over or back under its bound. */
+  | { readonly type: "congested"; readonly isCongested: boolean }
+  | { readonly type: "alarm" }
+  /** The service ends the session. */
+  | { readonly type: "goodbye"; readonly reason: ByeReason; readonly retryAfterS: number }
+  | { readonly type: "linkClosed" };
+
+export type SessionEffect =
+  | { readonly type: "send"; readonly message: Downstream }
+  | { readonly type: "load"; readonly afterId: number; readonly limit: number }
+  | {
+      readonly type: "ack";
+      readonly operationId: number;
+      readonly ranges: readonly IdRange[];
+      readonly code: AckCode;
+    }
+  | {
+      readonly type: "register";
+      readonly operationId: number;
+      readonly registrationId: Uint8Array;
+      readonly applicationServerKey: Uint8Array | null;
+    }
+  | { readonly type: "unregister"; readonly operationId: number; readonly channel: number }
+  | { readonly type: "forget"; readonly operationId: number }
+  /** Replaces the one alarm; monotonic ms, null for none. */
+  | { readonly type: "setAlarm"; readonly atMs: number | null }
+  /** The last effect: send what is queued, then close. */
+  | { readonly type: "close"; readonly reason: ByeReason };
+
+/** Where a session stands. */
+export type Phase = "opening" | "open" | "leaving" | "closed";
+
+/** Phase × what happened → next phase. What is not listed is ignored in that phase. */
+export const PHASES = {
+  opening: { opened: "open", goodbye: "closed", linkClosed: "closed" },
+  open: { unregisterUa: "leaving", goodbye: "closed", linkClosed: "closed" },
+  leaving: { forgotten: "closed", forgetFailed: "open", goodbye: "closed", linkClosed: "closed" },
+  closed: {},
+} as const satisfies Record<Phase, Readonly<Record<string, Phase>>>;

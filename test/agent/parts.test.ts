@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// Goal: the small parts of the agent keep their promises on their own. Method: direct calls with made-up times, and
+// fast-check where a rule holds for all inputs.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { toRanges } from "../../src/agent/acks.ts";
+import { Backoff } from "../../src/agent/backoff.ts";
+import { Clock } from "../../src/agent/clock.ts";
+import { foldDeadlines } from "../../src/agent/deadlines.ts";
+import { PlainHeartbeat } from "../../src/agent/heartbeat.ts";
+import { LINK_TRANSITIONS, type LinkState } from "../../src/agent/link.ts";
+import { baseUrlOf, isOwner } from "../../src/agent/owner.ts";
+import { BACKOFF_CAP_MS, LINK_STABLE_MS } from "../../src/limits.ts";
+import { numRuns } from "../property-runs.ts";
+
+describe("link states", () => {
+  test("every state but the last can be left, and every state can be reached", () => {
+    const reached = new Set<LinkState>(["idle"]);
+    for (const [state, inputs] of Object.entries(LINK_TRANSITIONS)) {
+      expect(Object.keys(inputs).length > 0 || state === "stopped").toBe(true);
+      for (const next of Object.values(inputs)) reached.add(next);
+    }
+    expect([...reached].sort()).toEqual(Object.keys(LINK_TRANSITIONS).sort());
+  });
+
+  test("shutdown ends every state for good", () => {
+    for (const [state, inputs] of Object.entries(LINK_TRANSITIONS)) {
+      expect(inputs.shutdown).toBe(state === "stopped" ? undefined : "stopped");
+    }
+  });
+});
+
+describe("back-off", () => {
+  test("full jitter: between 0 and a ceiling that doubles up to the cap", () => {
+    const backoff = new Backoff(() => 0.999_999);
+    const delays = Array.from({ length: 14 }, () => backoff.handleLost(0, null));
+    expect(delays.slice(0, 4)).toEqual([999, 1999, 3999, 7999]);
+    expect(Math.max(...delays)).toBeLessThanOrEqual(BACKOFF_CAP_MS);
+    expect(delays[13]).toBe(delays[12]);
+  });
+
+  test("a link that was not up for long does not reset it", () => {
+    const backoff = new Backoff(() => 0.5);
+    for (let i = 0; i < 5; i++) backoff.handleLost(0, null);
+    backoff.handleOpened(1000);
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS - 1, null)).toBe(16_000);
+  });
+
+  test("a stable link resets it and is worth one immediate try", () => {
+    const backoff = new Backoff(() => 0.5);
+    for (let i = 0; i < 5; i++) backoff.handleLost(0, null);
+    backoff.handleOpened(1000);
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(0);
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(1000);
+  });
+
+  test("retry-after is a lower bound with jitter behind it", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 86_400 }), fc.double({ min: 0, max: 0.999, noNaN: true }), (s, jitter) => {
+        const delayMs = new Backoff(() => jitter).handleLost(0, s);
+        expect(delayMs).toBeGreaterThanOrEqual(s * 1000);
+        expect(delayMs).toBeLessThanOrEqual(2 * s * 1000);
+      }),
+      { numRuns: numRuns(200) },
+    );
+  });
+});
+
+describe("deadlines", () => {
+  const alarm = fc.record({ atMs: fc.nat(10_000), windowMs: fc.nat(5_000) });
+
+  test("one alarm opens no window too late, and not before the first deadline", () => {
+    fc.assert(
+      fc.property(fc.array(fc.option(alarm), { minLength: 1 }), (deadlines) => {
+        const folded = foldDeadlines(deadlines);
+        const set = deadlines.filter((deadline) => deadline !== null);
+        if (set.length === 0) return expect(folded).toBeNull();
+        if (folded === null) throw new Error("no alarm");
+        for (const { atMs, windowMs } of set) expect(folded.atMs + folded.windowMs).toBeLessThanOrEqual(atMs + windowMs);
+        expect(folded.atMs).toBeGreaterThanOrEqual(Math.min(...set.map(({ atMs }) => atMs)));
+        expect(folded.windowMs).toBeGreaterThanOrEqual(0);
+      }),
+      { numRuns: numRuns(500) },
+    );
+  });
+
+  test("two deadlines whose windows meet share one wake-up", () => {
+    const folded = foldDeadlines([{ atMs: 100, windowMs: 50 }, { atMs: 140, windowMs: 100 }, null]);
+    expect(folded).toEqual({ atMs: 140, windowMs: 10 });
+  });
+});
+
+describe("plain heartbeat", () => {
+  test("traffic puts the ping off, sending alone by one interval at most", () => {
+    const heartbeat = new PlainHeartbeat(100_000);
+    heartbeat.handleOpened(0);
+    heartbeat.handleReceived(50_000);
+    expect(heartbeat.check(130_000)).toBe("fine");
+    for (let ms = 60_000; ms <= 300_000; ms += 10_000) heartbeat.handleSent(ms);
+    expect(heartbeat.check(300_000)).toBe("ping");
+  });
+
+  test("an unanswered ping is a verdict, any frame is an answer", () => {
+    const heartbeat = new PlainHeartbeat(100_000);
+    heartbeat.handleOpened(0);
+    expect(heartbeat.check(95_000)).toBe("ping");
+    heartbeat.handleReceived(96_000);
+    expect(heartbeat.check(110_000)).toBe("fine");
+    expect(heartbeat.check(196_000)).toBe("ping");
+    expect(heartbeat.check(205_900)).toBe("fine");
+    expect(heartbeat.check(206_000)).toBe("dead");
+  });
+});
+
+describe("acknowledged ranges", () => {
+  test("hold exactly the ids, as few ranges as there are gaps", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 60 })), (ids) => {
+        const ranges = toRanges(ids);
+        const held = ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
+        expect(held).toEqual([...ids].sort((a, b) => a - b));
+        for (let i = 1; i < ranges.length; i++) {
+          expect((ranges[i]?.[0] ?? 0) - (ranges[i - 1]?.[1] ?? 0)).toBeGreaterThan(1);
+        }
+      }),
+      { numRuns: numRuns(500) },
+    );
+  });
+});
+
+describe("clock", () => {
+  test("an untrusted clock judges nothing until the service told the time, and then counts from there", () => {
+    const clock = new Clock();
+    clock.handleNow({ monotonicMs: 1000, epochMs: 5, epochTrusted: false });
+    expect(clock.isTrusted).toBe(false);
+    clock.handleServiceTime(1_700_000_000_000);
+    clock.handleNow({ monotonicMs: 3000, epochMs: 6, epochTrusted: false });
+    expect(clock.isTrusted).toBe(true);
+    expect(clock.epochMs).toBe(1_700_000_002_000);
+  });
+});
+
+describe("owners", () => {
+  test.each([
+    ["https://a.example", "https://a.example/"],
+    ["https://a.example:8443", "https://a.example:8443/"],
+    ["http://127.0.0.1:3000", "http://127.0.0.1:3000/"],
+    ["com.example.mail", null],
+  ])("%s is one", (owner, baseUrl) => {
+    expect(isOwner(owner)).toBe(true);
+    expect(baseUrlOf(owner)).toBe(baseUrl);
+  });
+
+  test.each(["", "A", "https://a.example/", "http://a.example", "https://user@a.example", "-x", "a b", "a".repeat(300)])(
+    "%s is none",
+    (owner) => {
+      expect(isOwner(owner)).toBe(false);
+    },
+  );
+});
