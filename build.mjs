@@ -69,7 +69,9 @@ const quickjs = await build({
   minify: true,
   metafile: true,
 });
-const outside = Object.values(quickjs.metafile.outputs).flatMap((output) => output.imports.filter((i) => i.external));
+const outside = Object.values(quickjs.metafile.outputs).flatMap((output) =>
+  output.imports.filter((i) => i.external),
+);
 if (outside.length > 0) fail(`the QuickJS bundle imports ${outside.map((i) => i.path).join(", ")}`);
 checkSize("dist/godwit.quickjs.js", budgets.quickjs);
 
@@ -81,7 +83,9 @@ writeFileSync("dist/.built", version);
 function checkSize(file, { bytesMax, gzipBytesMax }) {
   const code = readFileSync(file);
   const gzipBytes = gzipSync(code, { level: 9 }).length;
-  console.log(`${file}: ${code.length} bytes (limit ${bytesMax}), ${gzipBytes} gzipped (limit ${gzipBytesMax})`);
+  console.log(
+    `${file}: ${code.length} bytes (limit ${bytesMax}), ${gzipBytes} gzipped (limit ${gzipBytesMax})`,
+  );
   if (code.length > bytesMax || gzipBytes > gzipBytesMax) fail(`${file} is over its budget`);
 }
 

@@ -5,8 +5,8 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -62,7 +62,9 @@ function build() {
   const inputs = ["src", "bench", "build.mjs", "package.json", "tsconfig.base.json", "tsconfig.types.json"];
   if (inputs.every((input) => newest(input) <= built)) return;
   console.error("building");
-  const { status } = spawnSync(process.execPath, ["build.mjs"], { stdio: ["ignore", process.stderr, process.stderr] });
+  const { status } = spawnSync(process.execPath, ["build.mjs"], {
+    stdio: ["ignore", process.stderr, process.stderr],
+  });
   if (status !== 0) exitWith(status ?? 1);
 }
 

@@ -45,7 +45,9 @@ function vitest() {
 
 function quickjs() {
   const file = join(results, "quickjs.json");
-  const { status } = spawnSync(process.execPath, ["test/quickjs/run.mjs", "--json-out", file], { stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, ["test/quickjs/run.mjs", "--json-out", file], {
+    stdio: "inherit",
+  });
   add("QuickJS", file, status, (report) => report);
 }
 

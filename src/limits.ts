@@ -185,6 +185,10 @@ export const LINK_FRAMES_BURST_MAX = 1_000;
 export const LINK_FRAMES_PER_SECOND_MAX = 100;
 /** Canary links of one device at a time. */
 export const CANARIES_PER_DEVICE_MAX = 8;
+/** A canary is closed after this: one whose network died silently would stay for ever. */
+export const CANARY_LIFETIME_MS = 24 * 3600 * 1000;
+/** Pings of one canary at once; one a second besides. */
+export const CANARY_PINGS_BURST_MAX = 100;
 
 // --- Push service: tokens and HTTP ---
 /** An older uaToken gets a fresh one with Registered. */
@@ -206,5 +210,7 @@ export const TLS_HANDSHAKE_TIMEOUT_MS = 15_000;
 export const SHUTDOWN_TIMEOUT_MS = 10_000;
 /** Devices come back spread over this long after the service went away. */
 export const RECONNECT_SPREAD_S = 60;
+/** What is left of a refused request's body is read up to this, so that the sender sees the answer and not a reset. */
+export const HTTP_DISCARD_BYTES_MAX = 65_536;
 /** Expired messages are swept this often. */
 export const EXPIRE_INTERVAL_MS = 60_000;

@@ -12,7 +12,8 @@ export {
   recoverJournal,
   type Sealer,
 } from "../journal/index.ts";
-export { type CryptoProvider, nobleProvider, type RandomFill } from "../webpush/index.ts";
+export type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
+export { nobleProvider } from "../webpush/noble.ts";
 export type { Dialect } from "../wire/dialect.ts";
 export { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
 export { Agent, type AgentOptions } from "./agent.ts";

@@ -24,7 +24,6 @@ export type AppPort = (request: AppRequest) => Promise<AppReply>;
 const DOM_NAMES: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_SUBSCRIBE_PERMISSION: "NotAllowedError",
   ERR_OWNER: "NotAllowedError",
-  ERR_SUBSCRIBE_KEY_REQUIRED: "NotSupportedError",
   ERR_SUBSCRIBE_KEY_CHARACTERS: "InvalidCharacterError",
   ERR_SUBSCRIBE_KEY_POINT: "InvalidAccessError",
   ERR_SUBSCRIBE_CONFLICT: "InvalidStateError",

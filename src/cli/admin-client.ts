@@ -3,8 +3,8 @@
 
 import { join } from "node:path";
 import { WebSocket } from "ws";
-import { ADMIN_SOCKET } from "../node/admin-socket.ts";
 import { type ErrorCode, GodwitError } from "../errors.ts";
+import { ADMIN_SOCKET } from "../node/admin-socket.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 interface Answer {
@@ -26,7 +26,8 @@ export async function askAgent(
   const socket = new WebSocket(`ws+unix:${join(stateDirectory, ADMIN_SOCKET)}:/`);
   try {
     const answer = await new Promise<Answer>((resolve, reject) => {
-      const noAgent = () => reject(new CommandError(EXIT.unreachable, `no agent is running in ${stateDirectory}`));
+      const noAgent = () =>
+        reject(new CommandError(EXIT.unreachable, `no agent is running in ${stateDirectory}`));
       socket.on("open", () => socket.send(JSON.stringify({ id: 1, type, ...members })));
       socket.on("message", (data) => resolve(JSON.parse(String(data)) as Answer));
       socket.on("error", noAgent);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What a command is. */
 
-import type { Options, OptionSpecs } from "./options.ts";
+import type { OptionSpecs, Options } from "./options.ts";
 import type { Output } from "./output.ts";
 
 export interface Command {

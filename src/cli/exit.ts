@@ -3,7 +3,15 @@
 
 import { GodwitError } from "../errors.ts";
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, unreachable: 69, tryAgain: 75, denied: 77, config: 78 } as const;
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  unreachable: 69,
+  tryAgain: 75,
+  denied: 77,
+  config: 78,
+} as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Ends a command with a code and one sentence for stderr. */
@@ -29,7 +37,6 @@ export function exitCodeOf(error: unknown): ExitCode {
     case "ERR_SUBSCRIBE_PERMISSION":
       return EXIT.denied;
     case "ERR_SUBSCRIBE_ABORTED":
-    case "ERR_BUSY":
     case "ERR_JOURNAL_IN_USE":
       return EXIT.tryAgain;
     default:

@@ -71,7 +71,9 @@ function help(name: string, command: Command): string {
     const flag = `--${kebab(option)}${spec.value === undefined ? "" : ` ${spec.value}`}`;
     return `  ${flag.padEnd(28)}${spec.help}${spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`}`;
   });
-  const usage = ["usage: godwit", name, "[OPTIONS]", command.positionals].filter((part) => part !== "").join(" ");
+  const usage = ["usage: godwit", name, "[OPTIONS]", command.positionals]
+    .filter((part) => part !== "")
+    .join(" ");
   return `${usage}\n\n${command.summary}\n\n${lines.join("\n")}\n`;
 }
 

@@ -56,7 +56,9 @@ export function readOptions(
   const all = { ...COMMON, ...specs };
   const { flags, positionals } = readFlags(args, all);
   const fromEnvironment = readEnvironment(all, environment);
-  const path = (flags.get("config") ?? fromEnvironment.get("config") ?? defaultConfigPath(environment)) as string | null;
+  const path = (flags.get("config") ?? fromEnvironment.get("config") ?? defaultConfigPath(environment)) as
+    | string
+    | null;
   const fromFile = path === null ? new Map<string, OptionValue>() : readFile(path, { ...COMMON, ...known });
   const value = (name: string): OptionValue | undefined =>
     flags.get(name) ?? fromEnvironment.get(name) ?? fromFile.get(name);
@@ -154,7 +156,12 @@ function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 
     throw new CommandError(exitCode, `${where} must be true or false`);
   }
   if (spec.kind === "number") {
-    const number = typeof given === "number" ? given : typeof given === "string" && given !== "" ? Number(given) : Number.NaN;
+    const number =
+      typeof given === "number"
+        ? given
+        : typeof given === "string" && given !== ""
+          ? Number(given)
+          : Number.NaN;
     const { min = 0, max = Number.MAX_SAFE_INTEGER } = spec;
     if (!Number.isFinite(number) || number < min || number > max) {
       throw new CommandError(exitCode, `${where} must be a number from ${min} to ${max}`);
@@ -170,7 +177,9 @@ function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 
 
 function defaultConfigPath(environment: NodeJS.ProcessEnv): string | null {
   const home = environment.XDG_CONFIG_HOME ?? join(homedir(), ".config");
-  const path = [join(home, "godwit", "config.json"), "/etc/godwit/config.json"].find((candidate) => existsSync(candidate));
+  const path = [join(home, "godwit", "config.json"), "/etc/godwit/config.json"].find((candidate) =>
+    existsSync(candidate),
+  );
   return path ?? null;
 }
 

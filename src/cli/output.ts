@@ -32,6 +32,9 @@ export function describeReport(report: Report): string {
   const { type, ...members } = report;
   const details = Object.entries(members)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name}=${typeof value === "string" && /\s/.test(value) ? JSON.stringify(value) : value}`);
+    .map(
+      ([name, value]) =>
+        `${name}=${typeof value === "string" && /\s/.test(value) ? JSON.stringify(value) : value}`,
+    );
   return [type, ...details].join(" ");
 }

@@ -4,8 +4,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent } from "node:https";
 import webPush from "web-push";
-import type { Command } from "./command.ts";
 import { trustedCertificates } from "../node/tls.ts";
+import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { type Options, readSecretFile } from "./options.ts";
 
@@ -21,7 +21,12 @@ export const sendCommand: Command = {
     badge: { kind: "number", value: "N", help: "badge to set" },
     mutable: { kind: "flag", help: "let the app replace it" },
     ttl: { kind: "number", value: "S", max: 2_592_000, help: "seconds the message is kept (default 3600)" },
-    urgency: { kind: "text", value: "WORD", oneOf: ["very-low", "low", "normal", "high"], help: "how urgent" },
+    urgency: {
+      kind: "text",
+      value: "WORD",
+      oneOf: ["very-low", "low", "normal", "high"],
+      help: "how urgent",
+    },
     topic: { kind: "text", value: "TOPIC", help: "replaces a waiting message with the same topic" },
     vapidKeys: { kind: "text", value: "FILE", help: "key pair as JSON, made when missing (mode 0600)" },
     ca: { kind: "text", value: "FILE", help: "PEM certificates to trust besides the system's" },
@@ -38,7 +43,9 @@ export const sendCommand: Command = {
         ...(urgency === null ? {} : { urgency }),
         ...(topic === null ? {} : { topic }),
         ...(keys === null ? {} : { vapidDetails: { subject: "mailto:godwit@localhost.example", ...keys } }),
-        ...(caFile === null ? {} : { agent: new Agent({ ca: trustedCertificates(readFileSync(caFile, "utf8")) }) }),
+        ...(caFile === null
+          ? {}
+          : { agent: new Agent({ ca: trustedCertificates(readFileSync(caFile, "utf8")) }) }),
       })
       .catch((error: unknown) => {
         throw sendError(error);
@@ -79,7 +86,8 @@ function readSubscription(path: string): webPush.PushSubscription {
 function vapidKeys(options: Options): { publicKey: string; privateKey: string } | null {
   const path = options.text("vapidKeys");
   if (path === null) return null;
-  if (!existsSync(path)) writeFileSync(path, `${JSON.stringify(webPush.generateVAPIDKeys())}\n`, { mode: 0o600 });
+  if (!existsSync(path))
+    writeFileSync(path, `${JSON.stringify(webPush.generateVAPIDKeys())}\n`, { mode: 0o600 });
   return JSON.parse(readSecretFile(path));
 }
 

@@ -14,15 +14,20 @@ export const statusCommand: Command = {
     const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
     const status = (await askAgent(stateDirectory, "status")) as AgentStatus;
     if (output.isJson) return output.json(status);
-    const since = status.linkSinceEpochMs === null ? "" : ` since ${new Date(status.linkSinceEpochMs).toISOString()}`;
+    const since =
+      status.linkSinceEpochMs === null ? "" : ` since ${new Date(status.linkSinceEpochMs).toISOString()}`;
     const retry = status.retryInMs === null ? "" : `, next try in ${Math.ceil(status.retryInMs / 1000)} s`;
     const { messages, wakeUps, bytesReceived, bytesSent } = status.meter;
     output.line(`connection    ${status.link}${since}${retry}`);
     output.line(`push service  ${status.serviceUrl}`);
     output.line(`device        ${status.uaid ?? "none yet"}`);
     output.line(`subscriptions ${status.subscriptions.length}`);
-    output.line(`messages      ${messages.received} received, ${messages.shown} shown, ${status.messagesWaiting} waiting`);
-    output.line(`traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping} pings, ${wakeUps.connect} connects`);
+    output.line(
+      `messages      ${messages.received} received, ${messages.shown} shown, ${status.messagesWaiting} waiting`,
+    );
+    output.line(
+      `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping} pings, ${wakeUps.connect} connects`,
+    );
     if (status.journalFailing) output.line("journal       cannot be written");
   },
 };

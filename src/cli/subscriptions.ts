@@ -28,11 +28,17 @@ export const subscribeCommand: Command = {
   positionals: "OWNER",
   options: {
     state: STATE,
-    applicationServerKey: { kind: "text", value: "KEY", help: "P-256 public key that may publish, base64url" },
+    applicationServerKey: {
+      kind: "text",
+      value: "KEY",
+      help: "P-256 public key that may publish, base64url",
+    },
   },
   async run(options, output) {
     const applicationServerKey = options.text("applicationServerKey");
-    output.json(await askAgent(stateOf(options), "subscribe", { owner: ownerOf(options), applicationServerKey }));
+    output.json(
+      await askAgent(stateOf(options), "subscribe", { owner: ownerOf(options), applicationServerKey }),
+    );
   },
 };
 
@@ -41,7 +47,9 @@ export const unsubscribeCommand: Command = {
   positionals: "OWNER",
   options: { state: STATE },
   async run(options, output) {
-    const result = (await askAgent(stateOf(options), "unsubscribe", { owner: ownerOf(options) })) as { existed: boolean };
+    const result = (await askAgent(stateOf(options), "unsubscribe", { owner: ownerOf(options) })) as {
+      existed: boolean;
+    };
     if (output.isJson) return output.json(result);
     output.line(result.existed ? "unsubscribed" : "there was no subscription");
   },

@@ -46,6 +46,9 @@ export interface MemberRules {
   readonly actionUrlOptional: boolean;
 }
 
+/** Shared: nothing changes it. */
+const NO_ACTIONS: readonly ActionInit[] = [];
+
 /** Members of `source`, which is borrowed; `data` is handed on by reference. */
 export function readMembers(source: JsonObject, rules: MemberRules): NotificationInit {
   const init: NotificationInit = {
@@ -64,7 +67,7 @@ export function readMembers(source: JsonObject, rules: MemberRules): Notificatio
     requireInteraction: false,
     silent: null,
     data: null,
-    actions: [],
+    actions: NO_ACTIONS,
     wrongType: null,
   };
   // Walking the own names, not asking for each known one: a small message costs little, a prototype has no say.

@@ -33,7 +33,11 @@ export class AdminSocket {
     const path = join(stateDirectory, ADMIN_SOCKET);
     await rm(path, { force: true });
     const server = createServer((_request, response) => response.writeHead(426).end());
-    const sockets = new WebSocketServer({ server, maxPayload: ADMIN_REQUEST_BYTES_MAX, perMessageDeflate: false });
+    const sockets = new WebSocketServer({
+      server,
+      maxPayload: ADMIN_REQUEST_BYTES_MAX,
+      perMessageDeflate: false,
+    });
     const verbs = verbsOf(userAgent);
     sockets.on("connection", (socket) => {
       socket.on("error", () => socket.terminate());
@@ -61,7 +65,9 @@ function verbsOf(userAgent: UserAgent): Readonly<Record<string, Verb>> {
     subscribe: async ({ owner, applicationServerKey }) => {
       const key = typeof applicationServerKey === "string" ? applicationServerKey : null;
       const app = userAgent.app(String(owner));
-      return (await app.pushManager.subscribe({ applicationServerKey: key, userVisibleOnly: false })).toJSON();
+      return (
+        await app.pushManager.subscribe({ applicationServerKey: key, userVisibleOnly: false })
+      ).toJSON();
     },
     unsubscribe: async ({ owner }) => {
       const subscription = await userAgent.app(String(owner)).pushManager.getSubscription();
@@ -78,7 +84,8 @@ async function answer(socket: WebSocket, verbs: Readonly<Record<string, Verb>>, 
   let id: unknown = null;
   try {
     const request: unknown = JSON.parse(text);
-    if (typeof request !== "object" || request === null) throw new GodwitError("ERR_OPTION", "a request is an object");
+    if (typeof request !== "object" || request === null)
+      throw new GodwitError("ERR_OPTION", "a request is an object");
     const members = request as Record<string, unknown>;
     id = members.id ?? null;
     const name = typeof members.type === "string" && Object.hasOwn(verbs, members.type) ? members.type : null;
@@ -87,7 +94,8 @@ async function answer(socket: WebSocket, verbs: Readonly<Record<string, Verb>>, 
     const result = await verb(members);
     socket.send(JSON.stringify({ id, result }));
   } catch (error) {
-    const known = error instanceof GodwitError ? error : new GodwitError("ERR_OPTION", "the request is not JSON");
+    const known =
+      error instanceof GodwitError ? error : new GodwitError("ERR_OPTION", "the request is not JSON");
     socket.send(JSON.stringify({ id, error: { code: known.code, message: known.message } }));
   }
 }

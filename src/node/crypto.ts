@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The {@link CryptoProvider} of Node on node:crypto (OpenSSL). Same results as noble, tens of times faster; what has to be
+ * The {@link SigningProvider} of Node on node:crypto (OpenSSL). Same results as noble, tens of times faster; what has to be
  * random inside OpenSSL (ECDSA nonces) comes from OpenSSL.
  */
 import {
@@ -20,7 +20,6 @@ import { bytesEqual } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { base64urlEncode } from "../webpush/base64url.ts";
 import {
-  type CryptoProvider,
   checkGcmLengths,
   GCM_TAG_BYTES,
   type HmacKey,
@@ -29,6 +28,7 @@ import {
   type KeyPair,
   Scratch,
   SIGNATURE_BYTES,
+  type SigningProvider,
   type SubscriptionKeys,
 } from "../webpush/crypto.ts";
 
@@ -37,7 +37,7 @@ const CURVE = "prime256v1";
 const DSA_ENCODING = "ieee-p1363";
 
 /** A provider with scratch space and import caches of its own. */
-export function createNodeProvider(): CryptoProvider {
+export function createNodeProvider(): SigningProvider {
   const imported = new WeakMap<SubscriptionKeys, ImportedKeys>();
   const signers = new WeakMap<KeyPair, KeyObject>();
   return {
@@ -70,7 +70,7 @@ export function createNodeProvider(): CryptoProvider {
 }
 
 /** The provider of Node programs; the default of `godwit`. */
-export const nodeProvider: CryptoProvider = /* @__PURE__ */ createNodeProvider();
+export const nodeProvider: SigningProvider = /* @__PURE__ */ createNodeProvider();
 
 /** Node has no copyable HMAC state; absorbing a short key again takes it well under a microsecond. */
 class NodeHmac implements HmacKey {

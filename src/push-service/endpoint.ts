@@ -5,6 +5,7 @@
  */
 
 import type { IncomingHttpHeaders } from "node:http";
+import { isNotificationContentType } from "../declarative/disposition.ts";
 import { GodwitError } from "../errors.ts";
 import { MESSAGE_BODY_BYTES_MAX, TOPIC_CHARS_MAX, TTL_S_MAX } from "../limits.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
@@ -154,12 +155,6 @@ export class Publishing {
   }
 }
 
-/** True for `application/notification+json`: trimmed, any case, parameters ignored; a comma list is no match. */
-export function isNotificationType(contentType: string | undefined): boolean {
-  const type = contentType?.split(";", 1)[0]?.trim().toLowerCase();
-  return type === "application/notification+json";
-}
-
 function parseMessage(headers: IncomingHttpHeaders, body: Uint8Array, receivedMs: number): NewMessage {
   const ttl = header(headers, "ttl");
   if (ttl === undefined || !/^-?\d+$/.test(ttl)) throw new HttpError("ttlMissing");
@@ -169,7 +164,7 @@ function parseMessage(headers: IncomingHttpHeaders, body: Uint8Array, receivedMs
     ttlS: Math.min(Number(ttl), TTL_S_MAX),
     topic: parseTopic(header(headers, "topic")),
     urgency: parseUrgency(header(headers, "urgency")),
-    saysNotification: isNotificationType(headers["content-type"]),
+    saysNotification: isNotificationContentType(headers["content-type"] ?? null),
     body: body.length === 0 ? null : body,
     receivedMs,
   };

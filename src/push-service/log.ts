@@ -36,7 +36,7 @@ export type LogEvent =
       readonly event: "acknowledged";
       readonly device: string;
       readonly code: AckCode;
-      readonly ranges: number;
+      readonly messages: number;
     }
   | { readonly event: "refused"; readonly route: string; readonly status: number; readonly errno: number }
   | { readonly event: "expired"; readonly messages: number }

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { GodwitError } from "../errors.ts";
 import { REVOKE_EXPIRY_AHEAD_S_MAX, REVOKE_TOKENS_REMEMBERED_MAX, VAPID_EXPIRY_LEEWAY_S } from "../limits.ts";
-import type { CryptoProvider } from "../webpush/crypto.ts";
+import type { SigningProvider } from "../webpush/crypto.ts";
 import { parseVapidHeader, type VapidClaims, verifyVapidToken } from "../webpush/vapid.ts";
 import { HttpError } from "./http-errors.ts";
 import { type EndpointClaims, isEndpointKey } from "./tokens.ts";
@@ -18,7 +18,7 @@ const VERIFIED_MAX = 4_096;
 export interface PublishAuthOptions {
   /** What `aud` must be: the service's public origin. */
   readonly audience: string;
-  readonly provider: CryptoProvider;
+  readonly provider: SigningProvider;
 }
 
 interface Verified {

@@ -5,10 +5,8 @@
  */
 
 import * as agent from "../agent/index.ts";
-import * as declarative from "../declarative/index.ts";
-import * as webpush from "../webpush/index.ts";
 
-export const godwit = { ...agent, declarative, webpush, version: __GODWIT_VERSION__ };
+export const godwit = { ...agent, version: __GODWIT_VERSION__ };
 
 declare const __GODWIT_VERSION__: string;
 

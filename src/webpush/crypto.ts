@@ -73,6 +73,13 @@ export interface CryptoProvider {
   publicKeyOf(privateKey: Uint8Array): Uint8Array | null;
   /** True when `publicKey` is 65 bytes and an uncompressed point on P-256. */
   isPublicKey(publicKey: Uint8Array): boolean;
+}
+
+/**
+ * Signatures, which only application servers and push services make and check. Apart from the rest, so that a device's
+ * bundle carries none.
+ */
+export interface SigningProvider extends CryptoProvider {
   /**
    * ECDSA over SHA-256 (ES256, RFC 7518 §3.4): r then s, a new array of 64 bytes. The import of `keys` is kept.
    *

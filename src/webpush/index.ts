@@ -11,12 +11,14 @@ export {
   type KeyPair,
   type RandomFill,
   Scratch,
+  type SigningProvider,
   type SubscriptionKeys,
 } from "./crypto.ts";
 export { type DecryptOptions, decrypt } from "./decrypt.ts";
 export { type EncryptOptions, encrypt, type RecipientKeys } from "./encrypt.ts";
 export { generateKeyPair, generateKeys, validateKeys } from "./keys.ts";
 export { createNobleProvider, nobleProvider } from "./noble.ts";
+export { createNobleSigningProvider, nobleSigningProvider } from "./noble-signing.ts";
 export {
   parseVapidHeader,
   type SignVapidOptions,

@@ -4,7 +4,6 @@
  * the native providers are tested against.
  */
 import { gcm } from "@noble/ciphers/aes.js";
-import { p256 } from "@noble/curves/nist.js";
 import { type _HMAC, hmac } from "@noble/hashes/hmac.js";
 import { type _SHA256, sha256 } from "@noble/hashes/sha2.js";
 import { bytesEqual } from "../bytes.ts";
@@ -15,18 +14,14 @@ import {
   type HmacKey,
   type ImportedKeys,
   isUncompressedPoint,
-  type KeyPair,
   Scratch,
-  SIGNATURE_BYTES,
   type SubscriptionKeys,
 } from "./crypto.ts";
-
-const { Fn, Fp } = p256.Point;
+import { Point, scalarOf } from "./p256.ts";
 
 /** A provider with scratch space and an import cache of its own. One per thread of execution is enough. */
 export function createNobleProvider(): CryptoProvider {
   const imported = new WeakMap<SubscriptionKeys, ImportedKeys>();
-  const signers = new WeakSet<KeyPair>();
   return {
     name: "noble",
     scratch: new Scratch(),
@@ -44,11 +39,6 @@ export function createNobleProvider(): CryptoProvider {
     gcmSeal,
     publicKeyOf,
     isPublicKey: (publicKey) => pointOf(publicKey) !== null,
-    sign(keys, data) {
-      if (!signers.has(keys)) signers.add(checkedPair(keys));
-      return p256.sign(data, keys.privateKey, { prehash: true, lowS: false });
-    },
-    verify,
   };
 }
 
@@ -85,7 +75,7 @@ class NobleKeys implements ImportedKeys {
   }
 
   isPair(): boolean {
-    this.#isPair ??= bytesEqual(p256.Point.BASE.multiply(this.#scalar).toBytes(false), this.#publicKey);
+    this.#isPair ??= bytesEqual(Point.BASE.multiply(this.#scalar).toBytes(false), this.#publicKey);
     return this.#isPair;
   }
 
@@ -93,7 +83,7 @@ class NobleKeys implements ImportedKeys {
     const peer = pointOf(peerPublicKey);
     if (peer === null) return false;
     // The group has prime order, so a point on the curve times a scalar in [1, n - 1] is never the identity.
-    into.set(Fp.toBytes(peer.multiply(this.#scalar).toAffine().x));
+    into.set(Point.Fp.toBytes(peer.multiply(this.#scalar).toAffine().x));
     return true;
   }
 }
@@ -114,39 +104,14 @@ function gcmSeal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, asso
 
 function publicKeyOf(privateKey: Uint8Array): Uint8Array | null {
   const scalar = scalarOf(privateKey);
-  return scalar === null ? null : p256.Point.BASE.multiply(scalar).toBytes(false);
-}
-
-function checkedPair(keys: KeyPair): KeyPair {
-  const publicKey = publicKeyOf(keys.privateKey);
-  if (publicKey !== null && bytesEqual(publicKey, keys.publicKey)) return keys;
-  throw new GodwitError("ERR_ECE_BAD_SUBSCRIPTION_KEYS", "not a P-256 key pair");
-}
-
-function verify(publicKey: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== SIGNATURE_BYTES || pointOf(publicKey) === null) return false;
-  try {
-    // ES256 signers, node:crypto among them, do not normalise s.
-    return p256.verify(signature, data, publicKey, { prehash: true, lowS: false });
-  } catch {
-    return false;
-  }
-}
-
-function scalarOf(privateKey: Uint8Array): bigint | null {
-  try {
-    const scalar = Fn.fromBytes(privateKey);
-    return Fn.isValidNot0(scalar) ? scalar : null;
-  } catch {
-    return null;
-  }
+  return scalar === null ? null : Point.BASE.multiply(scalar).toBytes(false);
 }
 
 function pointOf(publicKey: Uint8Array) {
   if (!isUncompressedPoint(publicKey)) return null;
   try {
     // Refuses coordinates not below p and points off the curve.
-    return p256.Point.fromBytes(publicKey);
+    return Point.fromBytes(publicKey);
   } catch {
     return null;
   }

@@ -12,8 +12,8 @@ import {
   VAPID_JSON_DEPTH_MAX,
 } from "../limits.ts";
 import { base64urlDecode, base64urlDecodeLenient, base64urlEncode } from "./base64url.ts";
-import type { CryptoProvider, KeyPair } from "./crypto.ts";
-import { nobleProvider } from "./noble.ts";
+import type { KeyPair, SigningProvider } from "./crypto.ts";
+import { nobleSigningProvider } from "./noble-signing.ts";
 import { parseParameterLists } from "./parameters.ts";
 
 /** The claims of a checked token, others than these passed through unread. */
@@ -38,8 +38,8 @@ export interface SignVapidOptions {
   readonly subject?: string;
   /** Further claims, such as `act`. */
   readonly claims?: Readonly<Record<string, unknown>>;
-  /** Default {@link nobleProvider}. */
-  readonly provider?: CryptoProvider;
+  /** Default {@link nobleSigningProvider}. */
+  readonly provider?: SigningProvider;
 }
 
 /** What a token is held against. */
@@ -50,8 +50,8 @@ export interface VapidExpectation {
   readonly nowS: number;
   /** 65 bytes; the key the subscription was restricted to. */
   readonly expectedKey?: Uint8Array | undefined;
-  /** Default {@link nobleProvider}. */
-  readonly provider?: CryptoProvider;
+  /** Default {@link nobleSigningProvider}. */
+  readonly provider?: SigningProvider;
 }
 
 export interface VerifyVapidOptions extends VapidExpectation {
@@ -61,7 +61,7 @@ export interface VerifyVapidOptions extends VapidExpectation {
 
 /** The value of an `Authorization` header: `vapid t=<token>, k=<public key>` (RFC 8292 §3). */
 export function signVapid(options: SignVapidOptions): string {
-  const { keys, audience, expiresS, subject, claims, provider = nobleProvider } = options;
+  const { keys, audience, expiresS, subject, claims, provider = nobleSigningProvider } = options;
   const body = {
     ...claims,
     aud: audience,
@@ -129,7 +129,7 @@ export function verifyVapidToken(
   publicKey: Uint8Array,
   expected: VapidExpectation,
 ): VapidClaims {
-  const { audience, nowS, expectedKey, provider = nobleProvider } = expected;
+  const { audience, nowS, expectedKey, provider = nobleSigningProvider } = expected;
   if (!provider.isPublicKey(publicKey)) throw new GodwitError("ERR_VAPID_KEY", "k is not a point on P-256");
   if (expectedKey !== undefined && !bytesEqual(publicKey, expectedKey)) {
     throw new GodwitError("ERR_VAPID_KEY", "k is not the key of the subscription");

@@ -65,7 +65,9 @@ describe("connection", () => {
     const { linkId } = device;
     device.pass(10_000);
     expect(device.last("closeLink").linkId).toBe(linkId);
-    expect(device.reports.findLast((report) => report.type === "linkClosed")).toMatchObject({ cause: "reset" });
+    expect(device.reports.findLast((report) => report.type === "linkClosed")).toMatchObject({
+      cause: "reset",
+    });
   });
 
   test("stays within the idle limit the service tells", () => {
@@ -117,7 +119,11 @@ describe("connection", () => {
     const device = new Device();
     device.withSubscription(NEWS, 1);
     device.dispatch({ type: "linkMessage", linkId: device.linkId, frame: new Uint8Array([0xff, 0x00]) });
-    device.dispatch({ type: "linkMessage", linkId: device.linkId, frame: new Uint8Array([0x81, 0x18, 0x63]) });
+    device.dispatch({
+      type: "linkMessage",
+      linkId: device.linkId,
+      frame: new Uint8Array([0x81, 0x18, 0x63]),
+    });
     expect(device.reports.filter((report) => report.type === "fault").map((report) => report.code)).toEqual([
       "ERR_CBOR_MALFORMED",
       "ERR_FRAME_UNKNOWN_TYPE",
@@ -156,7 +162,9 @@ describe("subscribing", () => {
     const first = device.withSubscription(NEWS, 1);
     expect(device.replies.get(device.subscribe(NEWS))).toEqual(first);
     const key = Uint8Array.from(first.subscription?.p256dh ?? []);
-    expect(device.replies.get(device.subscribe(NEWS, null, key))).toMatchObject({ code: "ERR_SUBSCRIBE_CONFLICT" });
+    expect(device.replies.get(device.subscribe(NEWS, null, key))).toMatchObject({
+      code: "ERR_SUBSCRIBE_CONFLICT",
+    });
   });
 
   test("the registration id depends on owner and WAToken and survives a restart", () => {
@@ -234,7 +242,9 @@ describe("messages", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);
     device.notify(1, 1, device.seal(reply, "hello"));
-    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual(["hello"]);
+    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual([
+      "hello",
+    ]);
     expect(device.delivered[0]?.redelivered).toBe(false);
     device.pass(600);
     expect(device.acknowledged()).toEqual([[1, "ok"]]);
@@ -245,7 +255,10 @@ describe("messages", () => {
     const reply = device.withSubscription(NEWS, 1);
     device.notify(1, 1, device.seal(reply, declared("Hi")));
     expect(device.delivered).toEqual([]);
-    expect(device.shown[0]?.notification).toMatchObject({ title: "Hi", navigate: "https://news.example/read" });
+    expect(device.shown[0]?.notification).toMatchObject({
+      title: "Hi",
+      navigate: "https://news.example/read",
+    });
     device.pass(600);
     expect(device.acknowledged()).toEqual([[1, "ok"]]);
   });
@@ -272,15 +285,18 @@ describe("messages", () => {
     expect(device.shown[0]?.notification.navigate).toBe("https://news.example/read");
   });
 
-  test.each(["handled", "failed"] as const)("a mutable message whose app shows nothing (%s) is shown as declared", (outcome) => {
-    const device = new Device();
-    const reply = device.withSubscription(NEWS, 1);
-    device.onDeliver = () => outcome;
-    device.notify(1, 1, device.seal(reply, declared("Theirs", ',"mutable":true')));
-    expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Theirs"]);
-    device.pass(600);
-    expect(device.acknowledged()).toEqual([[1, "ok"]]);
-  });
+  test.each(["handled", "failed"] as const)(
+    "a mutable message whose app shows nothing (%s) is shown as declared",
+    (outcome) => {
+      const device = new Device();
+      const reply = device.withSubscription(NEWS, 1);
+      device.onDeliver = () => outcome;
+      device.notify(1, 1, device.seal(reply, declared("Theirs", ',"mutable":true')));
+      expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Theirs"]);
+      device.pass(600);
+      expect(device.acknowledged()).toEqual([[1, "ok"]]);
+    },
+  );
 
   test("a mutable message whose app does not answer is shown as declared after the budget, once", () => {
     const device = new Device();
@@ -292,7 +308,12 @@ describe("messages", () => {
     device.pass(200);
     expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Theirs"]);
     const late = device.delivered[0]?.deliveryId ?? 0;
-    const requestId = device.ask(NEWS, { type: "showNotification", deliveryId: late, title: "Late", options: {} });
+    const requestId = device.ask(NEWS, {
+      type: "showNotification",
+      deliveryId: late,
+      title: "Late",
+      options: {},
+    });
     expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_NOTIFICATION" });
     device.dispatch({ type: "appHandled", deliveryId: late });
     expect(device.shown).toHaveLength(1);
@@ -377,7 +398,9 @@ describe("messages", () => {
       [2, "rejected"],
       [3, "rejected"],
     ]);
-    expect(device.upstream.some((message) => message.type === "unregisterWa" && message.channel === 77)).toBe(true);
+    expect(device.upstream.some((message) => message.type === "unregisterWa" && message.channel === 77)).toBe(
+      true,
+    );
   });
 
   test("acknowledgements of a burst share a frame", () => {
@@ -400,7 +423,10 @@ describe("messages", () => {
     device.pass(5_000);
     expect(device.acknowledged()).toHaveLength(2);
     device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
-    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual(["a", "b"]);
+    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual([
+      "a",
+      "b",
+    ]);
   });
 
   test("over an owner's bound its channel is held, other channels flow, and it resumes", () => {
@@ -507,7 +533,9 @@ describe("a service that forgets or revokes", () => {
     device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
     device.grantRegistration(2);
     expect(device.last("subscriptionChange").newSubscription).not.toBeNull();
-    expect(device.upstream.some((message) => message.type === "unregisterWa" && message.channel === 8)).toBe(true);
+    expect(device.upstream.some((message) => message.type === "unregisterWa" && message.channel === 8)).toBe(
+      true,
+    );
   });
 
   test("a revoked channel ends its subscription, and the app is told", () => {

@@ -70,7 +70,8 @@ export class Device {
   journalWrites = 0;
   screenFails = false;
   /** What apps do with a delivery; null leaves it in their hands. */
-  onDeliver: ((delivery: EffectOf<"deliver">["delivery"]) => "handled" | "failed" | null) | null = () => "handled";
+  onDeliver: ((delivery: EffectOf<"deliver">["delivery"]) => "handled" | "failed" | null) | null = () =>
+    "handled";
   #lastRequestId = 0;
 
   constructor(options: DeviceOptions = {}) {
@@ -152,7 +153,13 @@ export class Device {
     const request = this.last("httpRequest");
     const hex = [...uaid].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     const body = JSON.stringify({ uaToken, uaid: hex });
-    this.dispatch({ type: "httpResponse", requestId: request.requestId, status: 200, retryAfterS: null, body });
+    this.dispatch({
+      type: "httpResponse",
+      requestId: request.requestId,
+      status: 200,
+      retryAfterS: null,
+      body,
+    });
   }
 
   openLink(): void {
@@ -184,13 +191,24 @@ export class Device {
   }
 
   send(message: Downstream): void {
-    this.dispatch({ type: "linkMessage", linkId: this.linkId, frame: godwitDialect.encodeDownstream(message) });
+    this.dispatch({
+      type: "linkMessage",
+      linkId: this.linkId,
+      frame: godwitDialect.encodeDownstream(message),
+    });
   }
 
   /** Answers the newest RegisterWA. */
   grantRegistration(channel: number, endpoint = `https://push.example/p/${channel}`): void {
     const request = this.lastUpstream("registerWa");
-    this.send({ type: "waRegistered", ref: request.ref, status: 200, channel, endpoint, expirationTime: null });
+    this.send({
+      type: "waRegistered",
+      ref: request.ref,
+      status: 200,
+      channel,
+      endpoint,
+      expirationTime: null,
+    });
   }
 
   notify(id: number, channel: number, body: Uint8Array | null, members: Partial<Notification> = {}): void {
@@ -215,7 +233,11 @@ export class Device {
   }
 
   /** A subscription of `owner` on `channel`, made through the whole exchange, with its handler attached. */
-  withSubscription(owner: string, channel: number, handlesPush = true): Extract<AppReply, { type: "subscription" }> {
+  withSubscription(
+    owner: string,
+    channel: number,
+    handlesPush = true,
+  ): Extract<AppReply, { type: "subscription" }> {
     this.dispatch({ type: "appAttached", owner, handlesPush });
     const requestId = this.subscribe(owner);
     if (!this.isLinkOpen) this.connect();
@@ -273,7 +295,8 @@ export class Device {
     const acks: [number, string][] = [];
     for (const message of this.upstream) {
       if (message.type !== "ack") continue;
-      for (const [first, last] of message.ranges) for (let id = first; id <= last; id++) acks.push([id, message.code]);
+      for (const [first, last] of message.ranges)
+        for (let id = first; id <= last; id++) acks.push([id, message.code]);
     }
     return acks;
   }
@@ -337,7 +360,8 @@ export class Device {
         this.delivered.push(delivery);
         const outcome = this.onDeliver?.(delivery) ?? null;
         const { deliveryId } = delivery;
-        if (outcome !== null) this.dispatch({ type: outcome === "handled" ? "appHandled" : "appFailed", deliveryId });
+        if (outcome !== null)
+          this.dispatch({ type: outcome === "handled" ? "appHandled" : "appFailed", deliveryId });
       },
       cancelDelivery: (deliveryId, owner) => record("cancelDelivery", { deliveryId, owner }),
       appReply: (requestId, reply) => {

@@ -114,7 +114,7 @@ describe("later releases", () => {
   });
 
   test("an unknown version is skipped", () => {
-    expect(decodeClear([18, 2, { anything: 1 }])).toBe(null);
+    expect(decodeClear([18, 2, ["anything"]])).toBe(null);
   });
 
   test("fields behind the known ones are ignored", () => {
@@ -124,11 +124,10 @@ describe("later releases", () => {
 
 describe("malformed records", () => {
   test.each([
-    ["not an array", { a: 1 }],
+    ["not an array", "text"],
     ["field missing", [18, 1]],
     ["text for a number", [18, 1, "5"]],
     ["negative number", [18, 1, -5]],
-    ["fraction", [18, 1, 0.5]],
     ["enumeration beyond its end", [9, 1, "o", 3, true, false, false, null]],
     ["number for a boolean", [9, 1, "o", 1, 1, false, false, null]],
     ["false for a badge", [9, 1, "o", 1, true, false, false, false]],

@@ -11,7 +11,7 @@ import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { decrypt } from "../../src/webpush/decrypt.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { generateKeys } from "../../src/webpush/keys.ts";
-import { nobleProvider } from "../../src/webpush/noble.ts";
+import { nobleSigningProvider } from "../../src/webpush/noble-signing.ts";
 import { signVapid, verifyVapid } from "../../src/webpush/vapid.ts";
 import { numRuns } from "../property-runs.ts";
 import { describeProvider } from "../webpush/provider-suite.ts";
@@ -35,10 +35,10 @@ describe("both providers agree", () => {
       (plaintext, pad, seed) => {
         const options = { randomFill: seededFill(seed), paddingBytes: pad };
         const body = encrypt(plaintext, keys, { ...options, provider: nodeProvider });
-        const again = { randomFill: seededFill(seed), paddingBytes: pad, provider: nobleProvider };
+        const again = { randomFill: seededFill(seed), paddingBytes: pad, provider: nobleSigningProvider };
         expect(encrypt(plaintext, keys, again)).toEqual(body);
         expect(decrypt(body, keys, { provider: nodeProvider })).toEqual(plaintext);
-        expect(decrypt(body, keys, { provider: nobleProvider })).toEqual(plaintext);
+        expect(decrypt(body, keys, { provider: nobleSigningProvider })).toEqual(plaintext);
       },
     );
     fc.assert(property, { numRuns: numRuns(50) });
@@ -60,22 +60,22 @@ describe("both providers agree", () => {
     const property = fc.property(fc.nat(body.length - 1), fc.nat(255), fc.nat(40), (at, xor, cut) => {
       const damaged = body.slice(0, cut > 20 ? body.length - cut + 20 : body.length);
       damaged[at] = (damaged[at] ?? 0) ^ xor;
-      expect(outcome(damaged, nodeProvider)).toBe(outcome(damaged, nobleProvider));
+      expect(outcome(damaged, nodeProvider)).toBe(outcome(damaged, nobleSigningProvider));
     });
     fc.assert(property, { numRuns: numRuns(150) });
   });
 
   test("on signatures, sealed records, hashes and keys", () => {
     const property = fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer(), (data, seed) => {
-      const pair = generateKeys(seededFill(seed), nobleProvider);
+      const pair = generateKeys(seededFill(seed), nobleSigningProvider);
       expect(generateKeys(seededFill(seed), nodeProvider)).toEqual(pair);
-      expect(nodeProvider.verify(pair.publicKey, data, nobleProvider.sign(pair, data))).toBe(true);
-      expect(nobleProvider.verify(pair.publicKey, data, nodeProvider.sign(pair, data))).toBe(true);
-      expect(nodeProvider.sha256(data)).toEqual(nobleProvider.sha256(data));
+      expect(nodeProvider.verify(pair.publicKey, data, nobleSigningProvider.sign(pair, data))).toBe(true);
+      expect(nobleSigningProvider.verify(pair.publicKey, data, nodeProvider.sign(pair, data))).toBe(true);
+      expect(nodeProvider.sha256(data)).toEqual(nobleSigningProvider.sha256(data));
       const nonce = pair.authSecret.subarray(0, 12);
       const sealed = nodeProvider.gcmSeal(pair.privateKey, nonce, data, pair.authSecret);
-      expect(nobleProvider.gcmSeal(pair.privateKey, nonce, data, pair.authSecret)).toEqual(sealed);
-      expect(nobleProvider.gcmOpen(pair.privateKey, nonce, sealed, pair.authSecret)).toEqual(data);
+      expect(nobleSigningProvider.gcmSeal(pair.privateKey, nonce, data, pair.authSecret)).toEqual(sealed);
+      expect(nobleSigningProvider.gcmOpen(pair.privateKey, nonce, sealed, pair.authSecret)).toEqual(data);
       expect(nodeProvider.gcmOpen(pair.privateKey, nonce, sealed, pair.authSecret)).toEqual(data);
     });
     fc.assert(property, { numRuns: numRuns(30) });
@@ -102,7 +102,7 @@ describe("http_ece", () => {
   const sender = importEcdh(senderKeys.privateKey);
 
   test.each(["noble", "node"])("reads what we encrypt, %s", (name) => {
-    const provider = name === "node" ? nodeProvider : nobleProvider;
+    const provider = name === "node" ? nodeProvider : nobleSigningProvider;
     for (const paddingBytes of [0, 1, 300]) {
       const plaintext = Buffer.from("to a library we did not write");
       const body = encrypt(plaintext, keys, { provider, randomFill: seededFill(9), paddingBytes });
@@ -116,7 +116,7 @@ describe("http_ece", () => {
   });
 
   test.each(["noble", "node"])("is read by us, %s", (name) => {
-    const provider = name === "node" ? nodeProvider : nobleProvider;
+    const provider = name === "node" ? nodeProvider : nobleSigningProvider;
     const property = fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(100), (plaintext, pad) => {
       const body = ece.encrypt(Buffer.from(plaintext), {
         version: "aes128gcm",
@@ -180,7 +180,8 @@ describe("web-push", () => {
   });
 
   test.each(["noble", "node"])("a header signed by %s verifies on the other provider", (name) => {
-    const [provider, other] = name === "node" ? [nodeProvider, nobleProvider] : [nobleProvider, nodeProvider];
+    const [provider, other] =
+      name === "node" ? [nodeProvider, nobleSigningProvider] : [nobleSigningProvider, nodeProvider];
     const authorization = signVapid({ keys, audience, expiresS: 1_700_000_000, provider });
     expect(verifyVapid({ authorization, audience, nowS: 1_699_999_000, provider: other }).aud).toBe(audience);
   });

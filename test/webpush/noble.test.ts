@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Goal: the portable provider keeps the provider contract. Method: the shared provider suite.
-import { nobleProvider } from "../../src/webpush/noble.ts";
+import { nobleSigningProvider } from "../../src/webpush/noble-signing.ts";
 import { describeProvider } from "./provider-suite.ts";
 
-describeProvider(nobleProvider);
+describeProvider(nobleSigningProvider);

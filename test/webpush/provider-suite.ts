@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Goal: a provider keeps the contract of CryptoProvider beyond what messages use. Method: published vectors for the
+// Goal: a provider keeps the contract of SigningProvider beyond what messages use. Method: published vectors for the
 // primitives and the edges of every range, as a function of the provider.
 import { p256 } from "@noble/curves/nist.js";
 import { describe, expect, test } from "vitest";
 import { hexDecode, hexEncode, utf8Encode } from "../../src/bytes.ts";
-import type { CryptoProvider } from "../../src/webpush/crypto.ts";
+import type { SigningProvider } from "../../src/webpush/crypto.ts";
 import { generateKeyPair, generateKeys } from "../../src/webpush/keys.ts";
 import { codeOf, rfc8291Keys, seededFill } from "./support.ts";
 
 const { p: FIELD, n: ORDER } = p256.Point.CURVE();
 
 /** All contract specs for `provider`. */
-export function describeProvider(provider: CryptoProvider): void {
+export function describeProvider(provider: SigningProvider): void {
   describe(`crypto provider, ${provider.name}`, () => {
     hashes(provider);
     ciphers(provider);
@@ -21,7 +21,7 @@ export function describeProvider(provider: CryptoProvider): void {
   });
 }
 
-function hashes(provider: CryptoProvider): void {
+function hashes(provider: SigningProvider): void {
   test("SHA-256 of abc (FIPS 180-4)", () => {
     const digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     expect(provider.sha256(utf8Encode("abc"))).toEqual(hex(digest));
@@ -42,7 +42,7 @@ function hashes(provider: CryptoProvider): void {
   });
 }
 
-function ciphers(provider: CryptoProvider): void {
+function ciphers(provider: SigningProvider): void {
   const nonce = new Uint8Array(12);
 
   // McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 1, 2, 13 and 14.
@@ -78,7 +78,7 @@ function ciphers(provider: CryptoProvider): void {
   });
 }
 
-function points(provider: CryptoProvider): void {
+function points(provider: SigningProvider): void {
   const good = rfc8291Keys.publicKey;
   const small = smallPoint();
   const bad = [
@@ -105,7 +105,7 @@ function points(provider: CryptoProvider): void {
   });
 }
 
-function scalars(provider: CryptoProvider): void {
+function scalars(provider: SigningProvider): void {
   test.each([
     ["0", 0n, false],
     ["1", 1n, true],
@@ -139,7 +139,7 @@ function scalars(provider: CryptoProvider): void {
   });
 }
 
-function signatures(provider: CryptoProvider): void {
+function signatures(provider: SigningProvider): void {
   const data = utf8Encode("signed text");
 
   test("signs and verifies, and only that", () => {

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { utf8Encode } from "../../src/bytes.ts";
 import { base64urlDecode, base64urlEncode } from "../../src/webpush/base64url.ts";
-import type { CryptoProvider } from "../../src/webpush/crypto.ts";
+import type { SigningProvider } from "../../src/webpush/crypto.ts";
 import { generateKeyPair } from "../../src/webpush/keys.ts";
 import { signVapid, type VapidExpectation, verifyVapid } from "../../src/webpush/vapid.ts";
 import { codeOf, seededFill } from "./support.ts";
@@ -21,7 +21,7 @@ const AUDIENCE = "https://push.example.net";
 const OTHER_KEY = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
 
 /** All VAPID specs for `provider`. */
-export function describeVapid(provider: CryptoProvider): void {
+export function describeVapid(provider: SigningProvider): void {
   const keys = generateKeyPair(seededFill(3), provider);
   const signed = (header: string, claims: string) => {
     const text = `${base64urlEncode(utf8Encode(header))}.${base64urlEncode(utf8Encode(claims))}`;

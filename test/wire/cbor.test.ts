@@ -41,7 +41,6 @@ const EXAMPLES: readonly (readonly [string, unknown])[] = [
   ["3affffffff", -4294967296],
   ["3b0000000100000000", -4294967297],
   ["3b001ffffffffffffe", Number.MIN_SAFE_INTEGER],
-  ["fb3ff199999999999a", 1.1],
   ["f4", false],
   ["f5", true],
   ["f6", null],
@@ -54,8 +53,6 @@ const EXAMPLES: readonly (readonly [string, unknown])[] = [
   ["64f0908591", "\ud800\udd51"],
   ["80", []],
   ["8301820203820405", [1, [2, 3], [4, 5]]],
-  ["a0", {}],
-  ["a26161016162820203", { a: 1, b: [2, 3] }],
 ];
 
 /** Why it is refused, and the bytes. */
@@ -66,10 +63,8 @@ const MALFORMED: readonly (readonly [string, string])[] = [
   ["truncated byte string", "44010203"],
   ["truncated text", "6261"],
   ["truncated array", "8201"],
-  ["truncated map", "a16161"],
   ["array longer than the input", "9affffffff"],
   ["array longer than 2^53", "9bffffffffffffffff"],
-  ["map longer than the input", "bb7fffffffffffffff"],
   ["byte string longer than 2^53", "5bffffffffffffffff"],
   ["bytes behind the value", "0000"],
   ["reserved additional information", "1c"],
@@ -86,11 +81,10 @@ const MALFORMED: readonly (readonly [string, string])[] = [
   ["integer 2^53", "1b0020000000000000"],
   ["integer -2^53", "3b001fffffffffffff"],
   ["integer 2^64 - 1", "1bffffffffffffffff"],
-  ["map key is an integer", "a10102"],
-  ["map key is an array", "a18002"],
-  ["duplicate map key", "a2616101616102"],
-  ["duplicate map key inside", "81a2616101616102"],
-  ["two names cbor-x writes alike", "a2695f5f70726f746f5f5f01685f5f70726f746f5f02"],
+  ["map", "a161610a"],
+  ["half float", "f93c00"],
+  ["float", "fa47c35000"],
+  ["double", "fb3ff199999999999a"],
   ["UTF-8: continuation first", "6180"],
   ["UTF-8: overlong of two", "62c080"],
   ["UTF-8: overlong of three", "63e08080"],
@@ -108,11 +102,6 @@ describe("examples", () => {
     expect(hexEncode(encodeCbor(value))).toBe(hex);
   });
 
-  test("floats of all widths are read", () => {
-    expect(decodeCbor(unhex("f93c00"), LIMITS)).toBe(1);
-    expect(decodeCbor(unhex("fa47c35000"), LIMITS)).toBe(100000);
-  });
-
   test("a longer form than needed is read", () => {
     expect(decodeCbor(unhex("1b0000000000000001"), LIMITS)).toBe(1);
     expect(decodeCbor(unhex("9b000000000000000101"), LIMITS)).toEqual([1]);
@@ -128,7 +117,6 @@ describe("what is refused", () => {
     const limits = { depthMax: 2, itemsMax: 100 };
     expect(decodeCbor(unhex("818101"), limits)).toEqual([[1]]);
     expect(codeOf(() => decodeCbor(unhex("81818101"), limits))).toBe("ERR_CBOR_TOO_DEEP");
-    expect(codeOf(() => decodeCbor(unhex("8181a0"), limits))).toBe("ERR_CBOR_TOO_DEEP");
   });
 
   test("ten thousand levels end at the limit, not at the stack", () => {
@@ -140,7 +128,6 @@ describe("what is refused", () => {
     const limits = { depthMax: 2, itemsMax: 3 };
     expect(decodeCbor(unhex("820102"), limits)).toEqual([1, 2]);
     expect(codeOf(() => decodeCbor(unhex("83010203"), limits))).toBe("ERR_CBOR_TOO_MANY_ITEMS");
-    expect(codeOf(() => decodeCbor(unhex("a2616101616202"), limits))).toBe("ERR_CBOR_TOO_MANY_ITEMS");
   });
 
   test.each([
@@ -150,7 +137,9 @@ describe("what is refused", () => {
     ["a number array of another kind", new Uint16Array(2)],
     ["a symbol", Symbol("s")],
     ["a big integer", 1n],
-    ["a map with the key __proto__", JSON.parse('{"__proto__":1}')],
+    ["a plain object", { a: 1 }],
+    ["a fraction", 1.5],
+    ["an integer beyond 2^53", 2 ** 53],
   ] as const)("encoding %s", (_what, value) => {
     expect(codeOf(() => encodeCbor(value))).toBe("ERR_CBOR_VALUE");
   });
@@ -214,19 +203,14 @@ const { value: anyValue } = fc.letrec<{ value: unknown }>((tie) => ({
     fc.constant(null),
     fc.boolean(),
     fc.maxSafeInteger(),
-    fc.double({ noNaN: true }).map((number) => (Object.is(number, -0) ? 0 : number)),
     fc.string({ unit: "binary" }).filter((text) => !text.startsWith("\ufeff")),
     fc.uint8Array(),
     fc.array(tie("value"), { maxLength: 5 }),
-    fc
-      .dictionary(fc.string(), tie("value"), { maxKeys: 5 })
-      .filter((map) => Object.keys(map).every((key) => !key.startsWith("__proto_")))
-      .map((map) => ({ ...map })),
   ),
 }));
 
 describe("properties", () => {
-  const roomy = { depthMax: 100, itemsMax: 100_000 };
+  const roomy = { depthMax: 16, itemsMax: 100_000 };
 
   test("what is encoded is read back", () => {
     fc.assert(

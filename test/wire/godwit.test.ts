@@ -4,7 +4,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ERROR_CODES, GodwitError } from "../../src/errors.ts";
+import { GodwitError } from "../../src/errors.ts";
 import { FRAME_BYTES_MAX } from "../../src/limits.ts";
 import { encodeCbor } from "../../src/wire/cbor.ts";
 import {
@@ -18,6 +18,7 @@ import {
 } from "../../src/wire/dialect.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
+import { ALL_CODES } from "../error-codes.ts";
 import { numRuns } from "../property-runs.ts";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
@@ -27,11 +28,20 @@ const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const seconds = fc.nat(0xffff_ffff);
 const status = fc.constantFrom(...Object.values(STATUS));
 const text = (maxLength: number) => fc.string({ maxLength, unit: "binary-ascii" });
-const conditions = fc.record({ heartbeatS: seconds, windowS: seconds, leastUrgency: fc.constantFrom(...URGENCIES) });
+const conditions = fc.record({
+  heartbeatS: seconds,
+  windowS: seconds,
+  leastUrgency: fc.constantFrom(...URGENCIES),
+});
 const range = fc.tuple(id, id).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
 
 const upstream: fc.Arbitrary<Upstream> = fc.oneof(
-  fc.record({ type: fc.constant("registerUa" as const), uaToken: text(512), conditions, channelsDigest: bytes(8) }),
+  fc.record({
+    type: fc.constant("registerUa" as const),
+    uaToken: text(512),
+    conditions,
+    channelsDigest: bytes(8),
+  }),
   fc.record({
     type: fc.constant("registerWa" as const),
     ref,
@@ -85,7 +95,11 @@ const downstream: fc.Arbitrary<Downstream> = fc.oneof(
   }),
   fc.record({ type: fc.constant("drained" as const), ref }),
   fc.record({ type: fc.constant("revoked" as const), channel, reason: fc.constantFrom(...REVOKE_REASONS) }),
-  fc.record({ type: fc.constant("bye" as const), reason: fc.constantFrom(...BYE_REASONS), retryAfterS: seconds }),
+  fc.record({
+    type: fc.constant("bye" as const),
+    reason: fc.constantFrom(...BYE_REASONS),
+    retryAfterS: seconds,
+  }),
   fc.record({ type: fc.constant("probeReply" as const), nonce: ref }),
   fc.record({ type: fc.constant("error" as const), ref: fc.option(ref), status, text: text(256) }),
 );
@@ -96,7 +110,7 @@ function refusesProperly(parse: () => unknown): void {
     parse();
   } catch (error) {
     expect(error).toBeInstanceOf(GodwitError);
-    expect(Object.hasOwn(ERROR_CODES, (error as GodwitError).code)).toBe(true);
+    expect(ALL_CODES).toContain((error as GodwitError).code);
   }
 }
 
@@ -129,7 +143,10 @@ describe("round trips", () => {
   });
 
   test("unknown trailing fields are ignored", () => {
-    expect(godwitDialect.parseDownstream(encodeCbor([18, 5, "later", [1]]))).toEqual({ type: "probeReply", nonce: 5 });
+    expect(godwitDialect.parseDownstream(encodeCbor([18, 5, "later", [1]]))).toEqual({
+      type: "probeReply",
+      nonce: 5,
+    });
   });
 });
 

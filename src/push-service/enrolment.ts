@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/**
+ * uaTokens: issuing, refreshing, and checking them against the device's record (DESIGN section 5).
+ */
+
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { isIP } from "node:net";
+import { hexEncode } from "../bytes.ts";
+import { GodwitError } from "../errors.ts";
+import { type Clock, stored } from "./endpoint.ts";
+import { HttpError, jsonReply, type Reply } from "./http-errors.ts";
+import { deviceName, type Log } from "./log.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { Store } from "./store/store.ts";
+import { isUaTokenOld, type Tokens, UAID_BYTES, type UaTokenClaims } from "./tokens.ts";
+import { parseBearer } from "./upgrade.ts";
+
+/** Carries the enrolment secret of a fleet; who knows it is not counted by address. */
+export const ENROLMENT_HEADER = "godwit-enrolment";
+
+export interface EnrolmentOptions {
+  readonly store: Store;
+  readonly tokens: Tokens;
+  readonly rate: RateLimit;
+  /** With any, a new device needs one of them. */
+  readonly secrets: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A device whose token was good. */
+export interface KnownDevice {
+  /** 16 bytes. */
+  readonly uaid: Uint8Array;
+  /** To be used from the next connection on, or null. */
+  readonly freshUaToken: string | null;
+}
+
+export class Enrolment {
+  readonly #options: EnrolmentOptions;
+
+  constructor(options: EnrolmentOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * POST or GET /v1/token: `{"uaToken", "uaid"}`, uaid as 32 hex digits. With a good token as bearer a fresh one for the
+   * same uaid; with a token that is void, as without, a new device.
+   *
+   * @throws {HttpError} enrolment, tokenRate, storage
+   */
+  async issue(headers: IncomingHttpHeaders, address: string): Promise<Reply> {
+    const { store, tokens, clock, log } = this.#options;
+    const old = await this.#find(parseBearer(headers));
+    this.#checkRate(headers, address, old !== null);
+    const issuedMs = clock.epochMs();
+    let claims: UaTokenClaims;
+    if (old === null) {
+      const uaid = new Uint8Array(randomBytes(UAID_BYTES));
+      await stored(() => store.createDevice(uaid, issuedMs), log);
+      log({ event: "device-created", device: deviceName(uaid) });
+      claims = { uaid, issuedMs, generation: 0 };
+    } else {
+      claims = { uaid: old.uaid, issuedMs, generation: old.generation + 1 };
+    }
+    const body = { uaToken: tokens.sealUaToken(claims), uaid: hexEncode(claims.uaid) };
+    return jsonReply(200, body, { "Cache-Control": "no-store" });
+  }
+
+  /**
+   * The device of a connection. Its first use makes a fresh token the only one: older generations are refused from then on.
+   *
+   * @throws {HttpError} uaToken, storage
+   */
+  async authenticate(headers: IncomingHttpHeaders): Promise<KnownDevice> {
+    const { store, tokens, clock, log } = this.#options;
+    const claims = await this.#find(parseBearer(headers));
+    if (claims === null) throw new HttpError("uaToken");
+    const { uaid, generation } = claims;
+    if (claims.isFirstUse) await stored(() => store.raiseTokenGeneration(uaid, generation), log);
+    const issuedMs = clock.epochMs();
+    const freshUaToken = isUaTokenOld(claims, issuedMs)
+      ? tokens.sealUaToken({ uaid, issuedMs, generation: generation + 1 })
+      : null;
+    return { uaid, freshUaToken };
+  }
+
+  /** Claims of a token that counts, or null: broken seal, forgotten device, or an older generation. */
+  async #find(token: string | null): Promise<(UaTokenClaims & { isFirstUse: boolean }) | null> {
+    const { store, tokens, log } = this.#options;
+    if (token === null) return null;
+    let claims: UaTokenClaims;
+    try {
+      claims = tokens.openUaToken(token);
+    } catch (error) {
+      if (error instanceof GodwitError) return null;
+      throw error;
+    }
+    const device = await stored(() => store.getDevice(claims.uaid), log);
+    if (device === null || claims.generation < device.tokenGeneration) return null;
+    return { ...claims, isFirstUse: claims.generation > device.tokenGeneration };
+  }
+
+  #checkRate(headers: IncomingHttpHeaders, address: string, isKnown: boolean): void {
+    const { secrets, rate, clock } = this.#options;
+    const presented = headers[ENROLMENT_HEADER];
+    const isEnrolled = typeof presented === "string" && secrets.some((secret) => isSame(secret, presented));
+    if (isEnrolled) return;
+    if (secrets.length > 0 && !isKnown) throw new HttpError("enrolment");
+    const retryAfterS = rate.take(addressGroup(address), clock.monotonicMs());
+    if (retryAfterS > 0) throw new HttpError("tokenRate", { "Retry-After": String(retryAfterS) });
+  }
+}
+
+/** Addresses that count as one: an IPv4 address, or an IPv6 /64, since one host has all of that. */
+export function addressGroup(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
+  if (isIP(plain) !== 6) return plain;
+  const [head = "", tail] = plain.split("::", 2);
+  const before = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  return `${[...before, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after].slice(0, 4).join(":")}::/64`;
+}
+
+/** Compares in time that depends on neither. */
+function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

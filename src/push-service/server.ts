@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The push service as one HTTP server: puts the parts together, bounds connections, starts and stops. Routes are in
+ * routes.ts, device links in websocket.ts.
+ */
+
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { GodwitError } from "../errors.ts";
+import * as limits from "../limits.ts";
+import { nodeProvider } from "../node/crypto.ts";
+import type { SigningProvider } from "../webpush/crypto.ts";
+import { Canaries } from "./canaries.ts";
+import { type Clock, CORS_HEADERS, Publishing, stored } from "./endpoint.ts";
+import { addressGroup, Enrolment } from "./enrolment.ts";
+import { errorReply, HttpError, type Reply } from "./http-errors.ts";
+import { Hub } from "./hub.ts";
+import type { Log, LogEvent } from "./log.ts";
+import { PublishAuth } from "./publish-auth.ts";
+import { RateLimit, type RateOptions } from "./rate-limit.ts";
+import { writeReply } from "./request.ts";
+import { isCrossOriginRoute, type RoutesOptions, route, routeName } from "./routes.ts";
+import { type Keyring, Sealer } from "./seal.ts";
+import type { Store } from "./store/store.ts";
+import { Tokens } from "./tokens.ts";
+import { CANARY_PATH, DeviceWebSockets, WEBSOCKET_PATH } from "./websocket.ts";
+
+export interface PushServiceOptions {
+  /** Owned from now on: {@link PushService.close} closes it. */
+  readonly store: Store;
+  readonly keyring: Keyring;
+  /** PEM; null for plain HTTP behind a proxy that speaks TLS. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0, any free one. */
+  readonly port?: number;
+  /** scheme://host[:port] that endpoints start with and VAPID tokens name. Default: `localhost` and the port. */
+  readonly publicOrigin?: string;
+  /** Addresses come from the last entry of X-Forwarded-For, and connections are not counted by address. Default false. */
+  readonly isBehindProxy?: boolean;
+  /** With any, a device without a token needs one of them in `Godwit-Enrolment`. Default none. */
+  readonly enrolmentSecrets?: readonly string[];
+  /** Devices come back spread over this long; default `RECONNECT_SPREAD_S`. */
+  readonly reconnectSpreadS?: number;
+  /** What a balancer in front allows a silent link; default null, no such limit. */
+  readonly idleLimitS?: number | null;
+  /** Default `DEVICE_LINKS_MAX`. */
+  readonly deviceLinksMax?: number;
+  /** Default `CONNECTIONS_PER_ADDRESS_MAX`. */
+  readonly connectionsPerAddressMax?: number;
+  /** Per address; default `TOKENS_PER_ADDRESS_*`. */
+  readonly tokenRate?: RateOptions;
+  /** Per endpoint; default `ENDPOINT_POSTS_*`. */
+  readonly endpointRate?: RateOptions;
+  /** Default {@link nodeProvider}. */
+  readonly provider?: SigningProvider;
+  /** Default the system's. */
+  readonly clock?: Clock;
+  /** Default none. */
+  readonly log?: Log;
+}
+
+/** Counts since the start, by kind of {@link LogEvent}, and what there is now. */
+export interface PushServiceStats {
+  readonly devicesConnected: number;
+  readonly canariesConnected: number;
+  readonly connections: number;
+  readonly events: Readonly<Partial<Record<LogEvent["event"], number>>>;
+}
+
+export interface PushService {
+  /** Valid once {@link listen} resolved. */
+  readonly origin: string;
+  readonly port: number;
+  /** @throws {NodeJS.ErrnoException} as `net.Server.listen` */
+  listen(): Promise<void>;
+  /** Says goodbye to every device, finishes what is under way, closes the store. */
+  close(): Promise<void>;
+  stats(): PushServiceStats;
+}
+
+/** A push service that does not listen yet. */
+export function createPushService(options: PushServiceOptions): PushService {
+  return new Service(options);
+}
+
+const SYSTEM_CLOCK: Clock = { epochMs: () => Date.now(), monotonicMs: () => performance.now() };
+
+class Service implements PushService {
+  readonly #options: PushServiceOptions;
+  readonly #clock: Clock;
+  readonly #hub = new Hub();
+  readonly #canaries = new Canaries();
+  readonly #counts: Partial<Record<LogEvent["event"], number>> = {};
+  readonly #log: Log;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Map<string, number>();
+  #routes: RoutesOptions | null = null;
+  #devices: DeviceWebSockets | null = null;
+  #sweep: NodeJS.Timeout | null = null;
+  #isDraining = false;
+  #origin = "";
+
+  constructor(options: PushServiceOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    this.#log = (event) => {
+      this.#counts[event.event] = (this.#counts[event.event] ?? 0) + 1;
+      options.log?.(event);
+    };
+    this.#server = createServer(options.tls);
+    this.#server.on("connection", (socket: Socket) => this.#connected(socket));
+    this.#server.on("request", (request, response) => void this.#answer(request, response));
+    this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+  }
+
+  get origin(): string {
+    return this.#origin;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? 0;
+  }
+
+  async listen(): Promise<void> {
+    const { host = "127.0.0.1", port = 0, tls, publicOrigin } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    this.#origin = publicOrigin ?? `${tls === null ? "http" : "https"}://localhost:${this.port}`;
+    this.#assemble();
+    this.#sweep = setInterval(() => void this.#expire(), limits.EXPIRE_INTERVAL_MS);
+    this.#log({ event: "listening", port: this.port, isTls: tls !== null });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    if (this.#sweep !== null) clearInterval(this.#sweep);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const spreadS = this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S;
+    for (const link of this.#hub.links()) {
+      // Drawn for each device, so that they do not all come back at once.
+      const retryAfterS = Math.round(Math.random() * spreadS);
+      link.handle({ type: "goodbye", reason: "shutdown", retryAfterS });
+    }
+    this.#canaries.closeAll();
+    this.#server.closeIdleConnections();
+    const cut = setTimeout(() => this.#cut(), limits.SHUTDOWN_TIMEOUT_MS);
+    await closed;
+    clearTimeout(cut);
+    await this.#options.store.close();
+    this.#log({ event: "stopped" });
+  }
+
+  stats(): PushServiceStats {
+    return {
+      devicesConnected: this.#hub.size,
+      canariesConnected: this.#canaries.size,
+      connections: this.#sockets.size,
+      events: { ...this.#counts },
+    };
+  }
+
+  /** Made once the port, and so the public origin, is known. */
+  #assemble(): void {
+    const { store, keyring, provider = nodeProvider, enrolmentSecrets: secrets = [] } = this.#options;
+    const shared = { store, tokens: new Tokens(new Sealer(keyring)), clock: this.#clock, log: this.#log };
+    const publicOrigin = this.#origin;
+    const posts = new RateLimit(this.#options.endpointRate ?? ENDPOINT_RATE);
+    const auth = new PublishAuth({ audience: publicOrigin, provider });
+    const enrolment = new Enrolment({
+      ...shared,
+      secrets,
+      rate: new RateLimit(this.#options.tokenRate ?? TOKEN_RATE),
+    });
+    this.#routes = {
+      enrolment,
+      publishing: new Publishing({ ...shared, hub: this.#hub, auth, posts, publicOrigin }),
+      checkReady: () => this.#checkReady(),
+      addressOf: (request) => this.#addressOf(request),
+    };
+    this.#devices = new DeviceWebSockets({
+      services: {
+        ...shared,
+        hub: this.#hub,
+        publicOrigin,
+        reconnectSpreadS: this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S,
+        idleLimitS: this.#options.idleLimitS ?? null,
+        canary: CANARY_PATH,
+      },
+      enrolment,
+      canaries: this.#canaries,
+      deviceLinksMax: this.#options.deviceLinksMax ?? limits.DEVICE_LINKS_MAX,
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const reply = await this.#reply(request);
+    const cors = isCrossOriginRoute(request) ? CORS_HEADERS : {};
+    const draining = this.#isDraining ? { Connection: "close" } : {};
+    const headers = { ...reply.headers, ...cors, ...draining };
+    await writeReply(request, response, { ...reply, headers });
+  }
+
+  async #reply(request: IncomingMessage): Promise<Reply> {
+    try {
+      if (this.#routes === null || this.#isDraining) throw new HttpError("draining");
+      return await route(this.#routes, request);
+    } catch (error) {
+      return this.#refused(routeName(request), error);
+    }
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const path = request.url?.split("?", 1)[0] ?? "";
+    const isKnown = path === WEBSOCKET_PATH || path === CANARY_PATH;
+    if (this.#devices === null || this.#isDraining || !isKnown) {
+      this.#refused(routeName(request), new HttpError(isKnown ? "draining" : "notFound"));
+      socket.on("error", () => socket.destroy());
+      socket.end(
+        `HTTP/1.1 ${isKnown ? "503 Service Unavailable" : "404 Not Found"}\r\nConnection: close\r\n\r\n`,
+      );
+      return;
+    }
+    const error = await this.#devices.handleUpgrade(path, request, socket, head);
+    if (error !== null) this.#refused(path, error);
+  }
+
+  #refused(routeName: string, error: unknown): Reply {
+    const reply = errorReply(error);
+    const { status } = reply;
+    const { errno } = JSON.parse(reply.body) as { errno: number };
+    this.#log({ event: "refused", route: routeName, status, errno });
+    if (!(error instanceof HttpError)) {
+      const name =
+        error instanceof GodwitError ? error.message : ((error as Error | undefined)?.name ?? "unknown");
+      this.#log({ event: "unexpected", error: name });
+    }
+    return reply;
+  }
+
+  /** An empty group commit tells a full or broken disk; nobody has this uaid. */
+  async #checkReady(): Promise<void> {
+    await stored(() => this.#options.store.raiseTokenGeneration(new Uint8Array(16), 0), this.#log);
+  }
+
+  async #expire(): Promise<void> {
+    const nowMs = this.#clock.epochMs();
+    this.#hub.expire(nowMs);
+    try {
+      const messages = await stored(() => this.#options.store.expire(nowMs), this.#log);
+      if (messages > 0) this.#log({ event: "expired", messages });
+    } catch {
+      // Logged by `stored`; the next sweep tries again.
+    }
+  }
+
+  /** Counts by address, and refuses at the bound before TLS costs anything. */
+  #connected(socket: Socket): void {
+    this.#sockets.add(socket);
+    const address = addressGroup(socket.remoteAddress ?? "");
+    const open = (this.#connections.get(address) ?? 0) + 1;
+    this.#connections.set(address, open);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      const left = (this.#connections.get(address) ?? 1) - 1;
+      if (left > 0) this.#connections.set(address, left);
+      else this.#connections.delete(address);
+    });
+    const { isBehindProxy = false, connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } =
+      this.#options;
+    if (!isBehindProxy && open > connectionsPerAddressMax) socket.destroy();
+  }
+
+  #addressOf(request: IncomingMessage): string {
+    const forwarded = this.#options.isBehindProxy ? request.headers["x-forwarded-for"] : undefined;
+    // The last entry is the proxy's own; those before it are the sender's claim.
+    const last = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1)?.trim();
+    return last ?? request.socket.remoteAddress ?? "";
+  }
+
+  /** What did not end by itself in time. */
+  #cut(): void {
+    this.#devices?.terminate();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+const TOKEN_RATE: RateOptions = {
+  burstMax: limits.TOKENS_PER_ADDRESS_BURST_MAX,
+  perMinute: limits.TOKENS_PER_ADDRESS_PER_MINUTE_MAX,
+};
+const ENDPOINT_RATE: RateOptions = {
+  burstMax: limits.ENDPOINT_POSTS_BURST_MAX,
+  perMinute: limits.ENDPOINT_POSTS_PER_MINUTE_MAX,
+};
+
+/** The server with its time-outs; a slow sender is cut by Node after these. */
+function createServer(tls: PushServiceOptions["tls"]): Server {
+  const bounds = {
+    maxHeaderSize: limits.HTTP_HEADER_BYTES_MAX,
+    headersTimeout: limits.HTTP_HEADERS_TIMEOUT_MS,
+    requestTimeout: limits.HTTP_REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: limits.HTTP_KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 5_000,
+  };
+  if (tls === null) return createHttpServer(bounds);
+  return createHttpsServer({
+    ...bounds,
+    ...tls,
+    minVersion: "TLSv1.2",
+    handshakeTimeout: limits.TLS_HANDSHAKE_TIMEOUT_MS,
+  });
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Runs one pure Session: gives it times, performs its effects on the store and on a link, and feeds the outcomes back. The
+ * same for every transport; knows no frames.
+ */
+
+import { GodwitError } from "../errors.ts";
+import type { ByeReason, Downstream, Status } from "../wire/dialect.ts";
+import { STATUS } from "../wire/dialect.ts";
+import { type Clock, ENDPOINT_PATH } from "./endpoint.ts";
+import type { DeviceLink, Hub } from "./hub.ts";
+import { deviceName, type Log } from "./log.ts";
+import { Session } from "./session.ts";
+import type { SessionEffect, SessionEvent, SessionOptions } from "./session-events.ts";
+import type { RegisterResult, Store } from "./store/store.ts";
+import { endpointKeyHash, type Tokens } from "./tokens.ts";
+
+/** Longest time setTimeout takes. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+
+/** What carries the messages of one device. */
+export interface LinkPort {
+  send(message: Downstream): void;
+  /** Sends what is queued, then closes. */
+  close(reason: ByeReason): void;
+}
+
+/** What all sessions of one service share. */
+export interface SessionServices {
+  readonly store: Store;
+  readonly tokens: Tokens;
+  readonly hub: Hub;
+  readonly publicOrigin: string;
+  readonly reconnectSpreadS: number;
+  /** What a balancer in front allows a silent link, or null. */
+  readonly idleLimitS: number | null;
+  readonly canary: string | null;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface SessionHostOptions {
+  readonly services: SessionServices;
+  readonly device: Pick<SessionOptions, "uaid" | "conditions" | "channelsDigest">;
+  readonly link: LinkPort;
+}
+
+/** Attaches itself to the hub at once, so that nothing that happens to the device from now on is missed. */
+export class SessionHost implements DeviceLink {
+  readonly #services: SessionServices;
+  readonly #uaid: Uint8Array;
+  readonly #link: LinkPort;
+  readonly #session: Session;
+  /** Events that came while another one was being handled. */
+  readonly #events: SessionEvent[] = [];
+  #isHandling = false;
+  #alarm: NodeJS.Timeout | null = null;
+  #endReason: ByeReason | "link" = "link";
+
+  constructor({ services, device, link }: SessionHostOptions) {
+    const { store, hub, reconnectSpreadS, idleLimitS, canary, log } = services;
+    this.#services = services;
+    this.#uaid = device.uaid;
+    this.#link = link;
+    const attempts = hub.attempts(device.uaid);
+    const shared = { storeEpoch: store.epoch, reconnectSpreadS, idleLimitS, canary, attempts };
+    this.#session = new Session({ ...device, ...shared });
+    hub.attach(device.uaid, this);
+    log({ event: "device-connected", device: deviceName(device.uaid) });
+  }
+
+  /** Handles `event` and everything that follows from it; from inside a handler it is queued. */
+  handle(event: SessionEvent): void {
+    this.#events.push(event);
+    if (this.#isHandling) return;
+    this.#isHandling = true;
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      const { clock } = this.#services;
+      this.#session.handle(next, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
+      for (let effect = this.#session.poll(); effect !== undefined; effect = this.#session.poll()) {
+        this.#perform(effect);
+      }
+    }
+    this.#isHandling = false;
+  }
+
+  /** True until the session said goodbye or lost its link. */
+  isLive(): boolean {
+    return this.#session.phase !== "closed";
+  }
+
+  /** The link is gone. Call it once, after the last {@link handle}. */
+  detach(): void {
+    this.handle({ type: "linkClosed" });
+    this.#setAlarm(null);
+    this.#services.hub.detach(this.#uaid, this);
+    const device = deviceName(this.#uaid);
+    this.#services.log({ event: "device-disconnected", device, reason: this.#endReason });
+  }
+
+  #perform(effect: SessionEffect): void {
+    switch (effect.type) {
+      case "send":
+        return this.#link.send(effect.message);
+      case "setAlarm":
+        return this.#setAlarm(effect.atMs);
+      case "close":
+        this.#endReason = effect.reason;
+        return this.#link.close(effect.reason);
+      case "load":
+        return void this.#load(effect);
+      case "ack":
+        return void this.#ack(effect);
+      case "register":
+        return void this.#register(effect);
+      case "unregister":
+        return void this.#unregister(effect);
+      case "forget":
+        return void this.#forget(effect);
+    }
+  }
+
+  async #load({ afterId, limit }: Extract<SessionEffect, { type: "load" }>): Promise<void> {
+    const { store, clock } = this.#services;
+    const page = await this.#try(() =>
+      store.messages(this.#uaid, { afterId, limit, nowMs: clock.epochMs() }),
+    );
+    this.handle(page === null ? { type: "loadFailed" } : { type: "loaded", ...page });
+  }
+
+  async #ack({ operationId, ranges, code }: Extract<SessionEffect, { type: "ack" }>): Promise<void> {
+    const { store, log } = this.#services;
+    const removed = await this.#try(() => store.ack(this.#uaid, ranges));
+    if (removed !== null) {
+      log({ event: "acknowledged", device: deviceName(this.#uaid), code, messages: removed });
+    }
+    this.handle({ type: "acked", operationId });
+  }
+
+  async #register(effect: Extract<SessionEffect, { type: "register" }>): Promise<void> {
+    const { store, clock } = this.#services;
+    const { operationId, registrationId, applicationServerKey } = effect;
+    const result = await this.#try(() =>
+      store.register(this.#uaid, registrationId, applicationServerKey, clock.epochMs()),
+    );
+    const reply = this.#registration(result, applicationServerKey);
+    this.handle({ type: "registered", operationId, ...reply });
+  }
+
+  #registration(result: RegisterResult | null, applicationServerKey: Uint8Array | null) {
+    if (result?.outcome !== "registered") {
+      return {
+        status: result === null ? STATUS.unavailable : REFUSED[result.outcome],
+        channel: 0,
+        endpoint: "",
+      };
+    }
+    const { tokens, publicOrigin, log } = this.#services;
+    const { channel, created } = result;
+    if (created) log({ event: "registered", device: deviceName(this.#uaid), channel });
+    const keyHash = endpointKeyHash(applicationServerKey);
+    const token = tokens.sealEndpoint({ uaid: this.#uaid, channel, keyHash });
+    return { status: STATUS.ok, channel, endpoint: `${publicOrigin}${ENDPOINT_PATH}${token}` };
+  }
+
+  async #unregister({ operationId, channel }: Extract<SessionEffect, { type: "unregister" }>): Promise<void> {
+    const { store, log } = this.#services;
+    const wasThere = await this.#try(() => store.unregister(this.#uaid, channel));
+    if (wasThere) log({ event: "unregistered", device: deviceName(this.#uaid), channel });
+    const status = wasThere === null ? STATUS.unavailable : wasThere ? STATUS.ok : STATUS.notFound;
+    this.handle({ type: "unregistered", operationId, status });
+  }
+
+  async #forget({ operationId }: Extract<SessionEffect, { type: "forget" }>): Promise<void> {
+    const { store, log } = this.#services;
+    const done = await this.#try(async () => {
+      await store.removeDevice(this.#uaid);
+      return true;
+    });
+    if (done) log({ event: "device-forgotten", device: deviceName(this.#uaid) });
+    this.handle({ type: "forgotten", operationId, status: done ? STATUS.ok : STATUS.unavailable });
+  }
+
+  /** The operation's result, or null when it failed, which is logged. */
+  async #try<T>(operation: () => Promise<T>): Promise<T | null> {
+    try {
+      return await operation();
+    } catch (error) {
+      const text = error instanceof GodwitError ? error.message : String((error as Error).name);
+      this.#services.log({ event: "store-failed", error: text });
+      return null;
+    }
+  }
+
+  #setAlarm(atMs: number | null): void {
+    if (this.#alarm !== null) clearTimeout(this.#alarm);
+    this.#alarm = null;
+    if (atMs === null) return;
+    const delayMs = Math.ceil(Math.max(0, atMs - this.#services.clock.monotonicMs()));
+    this.#alarm = setTimeout(() => this.handle({ type: "alarm" }), Math.min(delayMs, TIMER_MS_MAX));
+  }
+}
+
+const REFUSED = {
+  conflict: STATUS.conflict,
+  tooMany: STATUS.tooMany,
+  gone: STATUS.gone,
+} as const satisfies Record<Exclude<RegisterResult["outcome"], "registered">, Status>;

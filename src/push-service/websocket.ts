@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Device links over WebSocket (RFC 6455) with `ws`: the upgrade, frames to messages and back, back-pressure. The rules of
+ * a session are in session.ts.
+ */
+
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocket, WebSocketServer } from "ws";
+import { GodwitError } from "../errors.ts";
+import {
+  FRAME_BYTES_MAX,
+  LINK_CONGESTED_BYTES,
+  LINK_FRAMES_BURST_MAX,
+  LINK_FRAMES_PER_SECOND_MAX,
+  LINK_QUEUED_BYTES_MAX,
+} from "../limits.ts";
+import { type ByeReason, type Downstream, STATUS } from "../wire/dialect.ts";
+import { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
+import type { Canaries } from "./canaries.ts";
+import { stored } from "./endpoint.ts";
+import type { Enrolment } from "./enrolment.ts";
+import { errorReply, HttpError, type Reply } from "./http-errors.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
+import { parseChannelsDigest, parseConditions, requireSubprotocol } from "./upgrade.ts";
+
+export const WEBSOCKET_PATH = "/v1/ws";
+export const CANARY_PATH = "/v1/canary";
+
+/** RFC 6455 §7.4.1 and the IANA registry: what a device sees besides the Bye frame. */
+const CLOSE_CODES = {
+  shutdown: 1001,
+  replaced: 1000,
+  idle: 1000,
+  unregistered: 1000,
+  protocol: 1002,
+  overload: 1013,
+} as const satisfies Record<ByeReason, number>;
+const CLOSE_UNSUPPORTED_DATA = 1003;
+
+export interface WebSocketLinksOptions {
+  readonly services: SessionServices;
+  readonly enrolment: Enrolment;
+  readonly canaries: Canaries;
+  readonly deviceLinksMax: number;
+}
+
+export class DeviceWebSockets {
+  readonly #options: WebSocketLinksOptions;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    clientTracking: false,
+    maxPayload: FRAME_BYTES_MAX,
+    handleProtocols: () => GODWIT_SUBPROTOCOL,
+  });
+  readonly #sockets = new Set<WebSocket>();
+
+  constructor(options: WebSocketLinksOptions) {
+    this.#options = options;
+  }
+
+  /** Takes over an upgrade on one of the two paths. Never throws: a refusal is answered with HTTP and returned. */
+  async handleUpgrade(
+    path: string,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<unknown> {
+    // Node leaves the socket to us: without a listener an error on it would end the process.
+    socket.on("error", () => socket.destroy());
+    try {
+      requireSubprotocol(request.headers);
+      if (path === CANARY_PATH) await this.#openCanary(request, socket, head);
+      else await this.#openLink(request, socket, head);
+      return null;
+    } catch (error) {
+      refuseUpgrade(socket, errorReply(error));
+      return error;
+    }
+  }
+
+  /** Cuts every link at once. */
+  terminate(): void {
+    for (const socket of this.#sockets) socket.terminate();
+    this.#server.close();
+  }
+
+  async #openLink(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { services, enrolment, canaries, deviceLinksMax } = this.#options;
+    const conditions = parseConditions(request.headers);
+    const channelsDigest = parseChannelsDigest(request.headers);
+    if (services.hub.size >= deviceLinksMax) throw new HttpError("linksFull");
+    const { uaid, freshUaToken } = await enrolment.authenticate(request.headers);
+    const link = new WebSocketLink();
+    const device = { uaid, conditions, channelsDigest };
+    const host = new SessionHost({ services, device, link });
+    try {
+      const channels = await stored(() => services.store.channels(uaid), services.log);
+      if (socket.destroyed || !host.isLive()) throw new HttpError("draining");
+      const webSocket = this.#accept(request, socket, head);
+      // The canaries of the link before belong to a connection that is gone.
+      canaries.closeAll(uaid);
+      link.open(webSocket, host);
+      host.handle({ type: "opened", device: { channels, freshUaToken } });
+    } catch (error) {
+      host.detach();
+      throw error;
+    }
+  }
+
+  async #openCanary(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { enrolment, canaries } = this.#options;
+    const { uaid } = await enrolment.authenticate(request.headers);
+    if (!canaries.hasRoom(uaid)) throw new HttpError("canariesFull");
+    if (socket.destroyed) return;
+    canaries.add(uaid, this.#accept(request, socket, head));
+  }
+
+  /**
+   * Answers 101, synchronously, so that nothing can come between this and the first frame.
+   *
+   * @throws {HttpError} request, when `ws` refused the upgrade and answered itself
+   */
+  #accept(request: IncomingMessage, socket: Duplex, head: Buffer): WebSocket {
+    let accepted: WebSocket | null = null;
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      accepted = webSocket;
+    });
+    const webSocket = accepted as WebSocket | null;
+    if (webSocket === null) throw new HttpError("request");
+    this.#sockets.add(webSocket);
+    webSocket.on("close", () => this.#sockets.delete(webSocket));
+    // `ws` closes after an error; the listener only keeps it from ending the process.
+    webSocket.on("error", () => webSocket.terminate());
+    return webSocket;
+  }
+}
+
+/** One device's WebSocket as its session sees it. */
+class WebSocketLink implements LinkPort {
+  readonly #frames = new RateLimit({
+    burstMax: LINK_FRAMES_BURST_MAX,
+    perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
+    namesMax: 1,
+  });
+  #webSocket: WebSocket | null = null;
+  #host: SessionHost | null = null;
+  #isCongested = false;
+
+  /** From now on frames go to `host`, and what it sends goes out. */
+  open(webSocket: WebSocket, host: SessionHost): void {
+    this.#webSocket = webSocket;
+    this.#host = host;
+    webSocket.on("message", (data, isBinary) => this.#received(data as Buffer, isBinary));
+    webSocket.on("ping", () => {
+      if (this.#isAllowed()) host.handle({ type: "activity" });
+    });
+    webSocket.on("close", () => host.detach());
+  }
+
+  send(message: Downstream): void {
+    const webSocket = this.#webSocket;
+    if (webSocket?.readyState !== WebSocket.OPEN) return;
+    webSocket.send(godwitDialect.encodeDownstream(message), () => this.#sent());
+    if (webSocket.bufferedAmount > LINK_QUEUED_BYTES_MAX) webSocket.terminate();
+    else if (webSocket.bufferedAmount > LINK_CONGESTED_BYTES) this.#setCongested(true);
+  }
+
+  close(reason: ByeReason): void {
+    this.#webSocket?.close(CLOSE_CODES[reason], reason);
+  }
+
+  #received(data: Buffer, isBinary: boolean): void {
+    if (!this.#isAllowed()) return;
+    if (!isBinary) {
+      this.send({ type: "error", ref: null, status: STATUS.badRequest, text: "frames are binary" });
+      this.#webSocket?.close(CLOSE_UNSUPPORTED_DATA, "text");
+      return;
+    }
+    try {
+      // A plain view: the decoder returns Buffers when it is fed one.
+      const frame = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      this.#host?.handle({ type: "upstream", message: godwitDialect.parseUpstream(frame) });
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      const status = error.code === "ERR_FRAME_UNKNOWN_TYPE" ? STATUS.unknownType : STATUS.badRequest;
+      this.#host?.handle({ type: "malformed", status, text: error.message });
+    }
+  }
+
+  #sent(): void {
+    if ((this.#webSocket?.bufferedAmount ?? 0) <= LINK_CONGESTED_BYTES / 2) this.#setCongested(false);
+  }
+
+  #setCongested(isCongested: boolean): void {
+    if (this.#isCongested === isCongested) return;
+    this.#isCongested = isCongested;
+    this.#host?.handle({ type: "congested", isCongested });
+  }
+
+  /** False, and the link ends, when the device sends more than any honest one would. */
+  #isAllowed(): boolean {
+    // Pongs go out by themselves and are queued like frames.
+    if ((this.#webSocket?.bufferedAmount ?? 0) > LINK_QUEUED_BYTES_MAX) this.#webSocket?.terminate();
+    else if (this.#frames.take("", performance.now()) === 0) return true;
+    this.#host?.handle({ type: "goodbye", reason: "overload", retryAfterS: 60 });
+    return false;
+  }
+}
+
+/** Answers an upgrade with plain HTTP and closes. */
+function refuseUpgrade(socket: Duplex, reply: Reply): void {
+  if (socket.destroyed || !socket.writable) return;
+  const headers = { ...reply.headers, Connection: "close", "Content-Length": String(reply.body.length) };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status]}\r\n${lines.join("")}\r\n${reply.body}`);
+}
