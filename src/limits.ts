@@ -212,5 +212,9 @@ export const SHUTDOWN_TIMEOUT_MS = 10_000;
 export const RECONNECT_SPREAD_S = 60;
 /** What is left of a refused request's body is read up to this, so that the sender sees the answer and not a reset. */
 export const HTTP_DISCARD_BYTES_MAX = 65_536;
+/** Validity of the development certificates: the longest that systems take, and when a new one is made. */
+export const DEV_CA_DAYS = 3_650;
+export const DEV_CERTIFICATE_DAYS_MAX = 824;
+export const DEV_CERTIFICATE_RENEW_DAYS = 7;
 /** Expired messages are swept this often. */
 export const EXPIRE_INTERVAL_MS = 60_000;

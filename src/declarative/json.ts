@@ -37,7 +37,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /** Own member `name`, or undefined: what `Object.prototype` holds is not part of a message. */
 export function ownMember(object: JsonObject, name: string): unknown {
-  return object[name];
+  return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 /** True when there are more than `levels` brackets, without which nothing nests so deep. */

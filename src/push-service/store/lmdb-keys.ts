@@ -45,6 +45,11 @@ export const messageKeys = (uaid: Uint8Array, first: number, last: number): KeyR
   // A key is below any longer one that starts with it.
   end: concatBytes(messageKey(uaid, last), Uint8Array.of(0)),
 });
+/** Messages of all devices. */
+export const allMessageKeys = (): KeyRange => ({
+  start: Uint8Array.of(PREFIX.message),
+  end: Uint8Array.of(PREFIX.message + 1),
+});
 /** Messages that expire up to and including `nowMs`. */
 export const expiryKeysUntil = (nowMs: number): KeyRange => ({
   start: Uint8Array.of(PREFIX.expiry),

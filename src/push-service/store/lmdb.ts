@@ -221,6 +221,10 @@ class LmdbStore implements Store {
     });
   }
 
+  async countMessages(): Promise<number> {
+    return this.#database.getKeysCount(keys.allMessageKeys());
+  }
+
   async expire(nowMs: number): Promise<number> {
     let total = 0;
     for (;;) {

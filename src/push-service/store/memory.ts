@@ -186,6 +186,12 @@ export class MemoryStore implements Store {
     return true;
   }
 
+  async countMessages(): Promise<number> {
+    let count = 0;
+    for (const device of this.#devices.values()) count += device.messages.size;
+    return count;
+  }
+
   async expire(nowMs: number): Promise<number> {
     this.#check();
     let removed = 0;

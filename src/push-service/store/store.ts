@@ -138,6 +138,9 @@ export interface Store {
   /** Removes one message of one channel; true when it was there. */
   withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean>;
 
+  /** Messages stored over all devices, expired ones that were not removed yet included. */
+  countMessages(): Promise<number>;
+
   /**
    * Removes expired messages, and devices that registered nothing within `DEVICE_UNUSED_MS_MAX`. Resolves to the number
    * of messages removed.

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `godwit demo`: the whole system on this machine for real: push service over TLS with LMDB, user agent, two apps, and
+ * `web-push` as the application server. Prints what happens as a timeline.
+ */
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { Agent } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import webPush from "web-push";
+import type { Report } from "../agent/events.ts";
+import type { PushSubscription } from "../apps/push-manager.ts";
+import { AdminSocket } from "../node/admin-socket.ts";
+import { TerminalDisplay } from "../node/display.ts";
+import { trustedCertificates } from "../node/tls.ts";
+import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
+import {
+  createPushService,
+  loadDevCertificate,
+  loadKeyring,
+  openLmdbStore,
+  type PushService,
+  type Store,
+} from "../push-service/index.ts";
+import type { Command } from "./command.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import type { Output } from "./output.ts";
+import { untilStopped } from "./signals.ts";
+
+/** Longest wait for one step; the whole takes about a second. */
+const STEP_TIMEOUT_MS = 20_000;
+const NEWS = "https://news.example";
+const CHAT = "https://chat.example";
+
+export const demoCommand: Command = {
+  summary: "run everything on this machine and send three real push messages",
+  positionals: "",
+  options: {
+    once: { kind: "flag", help: "end when the messages have arrived" },
+    state: {
+      kind: "text",
+      value: "DIR",
+      help: "keep the state here (default: a temporary directory, removed at the end)",
+    },
+    port: { kind: "number", value: "N", max: 65_535, help: "port of the push service (default: a free one)" },
+  },
+  async run(options, output) {
+    const kept = options.text("state");
+    const directory = kept ?? mkdtempSync(join(tmpdir(), "godwit-demo-"));
+    const timeline = new Timeline(output);
+    try {
+      const world = await startWorld(directory, options.number("port") ?? 0, timeline);
+      try {
+        const sender = await playMessages(world, timeline);
+        if (!options.flag("once")) {
+          await explainNext(directory, sender, output);
+          await untilStopped();
+        }
+      } finally {
+        await world.close();
+      }
+    } finally {
+      if (kept === null) rmSync(directory, { recursive: true, force: true });
+    }
+  },
+};
+
+/** What happened when; also what the steps wait on. */
+class Timeline {
+  readonly #output: Output;
+  readonly #startMs = performance.now();
+  readonly #seen = new Set<string>();
+  readonly #waiting = new Map<string, () => void>();
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  /** Prints one step. `step` is stable and for programs, `text` for people; neither holds a secret. */
+  add(step: string, text: string): void {
+    const ms = Math.round(performance.now() - this.#startMs);
+    if (this.#output.isJson) this.#output.json({ ms, step, text });
+    else this.#output.line(`${String(ms).padStart(6)} ms  ${text}`);
+    this.#seen.add(step);
+    this.#waiting.get(step)?.();
+  }
+
+  /** Resolves once `step` was added. */
+  async until(step: string): Promise<void> {
+    if (this.#seen.has(step)) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(
+            new CommandError(EXIT.failure, `"${step}" did not happen within ${STEP_TIMEOUT_MS / 1000} s`),
+          ),
+        STEP_TIMEOUT_MS,
+      );
+      this.#waiting.set(step, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}
+
+interface World {
+  readonly service: PushService;
+  readonly store: Store;
+  readonly userAgent: UserAgent;
+  readonly ca: string;
+  close(): Promise<void>;
+}
+
+async function startWorld(directory: string, port: number, timeline: Timeline): Promise<World> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const tls = await loadDevCertificate({ directory: join(directory, "tls"), nowMs: Date.now() });
+  const store = await openLmdbStore({ directory: join(directory, "store") });
+  let acknowledged = 0;
+  const service = createPushService({
+    tls,
+    store,
+    keyring: loadKeyring(join(directory, "keys.json")),
+    port,
+    log: (event) => {
+      if (event.event !== "acknowledged") return;
+      acknowledged += event.messages;
+      timeline.add(
+        `acknowledged-${acknowledged}`,
+        `push service: ${acknowledged} of 3 acknowledged and removed`,
+      );
+    },
+  });
+  await service.listen();
+  timeline.add("service", `push service: listening at ${service.origin} (TLS, LMDB)`);
+  const stateDirectory = join(directory, "agent");
+  const userAgent = await createUserAgent({
+    serviceUrl: service.origin,
+    stateDirectory,
+    ca: tls.ca,
+    permission: () => "granted",
+    display: new TerminalDisplay((line) => timeline.add("display", `screen: ${line}`)),
+    onReport: (report) => addReport(report, timeline),
+  });
+  const admin = await AdminSocket.open(userAgent, stateDirectory);
+  const close = async (): Promise<void> => {
+    await admin.close();
+    await userAgent.close();
+    await service.close();
+  };
+  return { service, store, userAgent, ca: tls.ca, close };
+}
+
+/** Picks from the agent's reports what tells the story. */
+function addReport(report: Report, timeline: Timeline): void {
+  switch (report.type) {
+    case "token":
+      return timeline.add("token", "user agent: UA token fetched over HTTPS");
+    case "registered":
+      return timeline.add(
+        "registered",
+        `user agent: registered, one connection for all apps (device ${report.uaid}…)`,
+      );
+    case "subscribed": {
+      const token = report.ownToken ? "with its own WAToken" : "with a generated WAToken";
+      return timeline.add(
+        `subscribed ${report.owner}`,
+        `user agent: ${report.owner} subscribed ${token}, channel ${report.channel}`,
+      );
+    }
+    case "shown":
+      return timeline.add(
+        `shown-${report.by}`,
+        `user agent: notification shown, ${report.by === "app" ? "by its app" : "no app code ran"}`,
+      );
+    case "fault":
+      return timeline.add("fault", `user agent: ${report.code}: ${report.text}`);
+  }
+}
+
+interface Sender {
+  readonly news: PushSubscription;
+  readonly keys: webPush.VapidKeys;
+}
+
+async function playMessages({ userAgent, store, ca }: World, timeline: Timeline): Promise<Sender> {
+  const keys = webPush.generateVAPIDKeys();
+  const chat = userAgent.app(CHAT);
+  const news = userAgent.app(NEWS);
+  const applicationServerKey = keys.publicKey;
+  const newsSubscription = await news.pushManager.subscribe({
+    applicationServerKey,
+    waToken: "news-on-this-device",
+  });
+  const chatSubscription = await chat.pushManager.subscribe({ applicationServerKey });
+  chat.onpush = async (event) => {
+    if (event.notification === null) {
+      return timeline.add("app-opaque", `app ${CHAT}: got "${event.data?.text()}"`);
+    }
+    timeline.add("app-mutable", `app ${CHAT}: may replace "${event.notification.title}"`);
+    await event.showNotification("Ada: lunch at noon?", { body: "replaced by the app" });
+  };
+
+  const send = async (name: string, subscription: PushSubscription, payload: string): Promise<void> => {
+    const { statusCode } = await webPush.sendNotification(subscription.toJSON(), payload, {
+      vapidDetails: { subject: "mailto:demo@news.example", ...keys },
+      TTL: 60,
+      agent: new Agent({ ca: trustedCertificates(ca) }),
+    });
+    timeline.add(`sent-${name}`, `web-push: ${name} message answered ${statusCode}`);
+  };
+  await send("opaque", chatSubscription, "hello from web-push");
+  await timeline.until("app-opaque");
+  await send(
+    "declarative",
+    newsSubscription,
+    declarative("Godwits reach New Zealand", "/stories/godwits", false),
+  );
+  await timeline.until("shown-declared");
+  await send("mutable", chatSubscription, declarative("1 new message", "/inbox", true));
+  await timeline.until("shown-app");
+  await timeline.until("acknowledged-3");
+  const left = await store.countMessages();
+  if (left !== 0) throw new CommandError(EXIT.failure, `${left} messages are left in the store`);
+  timeline.add("store-empty", "push service: store empty, nothing lost");
+  return { news: newsSubscription, keys };
+}
+
+function declarative(title: string, navigate: string, mutable: boolean): string {
+  return JSON.stringify({ web_push: 8030, notification: { title, navigate }, mutable });
+}
+
+/** Leaves what another sender needs in files, and says how. */
+async function explainNext(directory: string, { news, keys }: Sender, output: Output): Promise<void> {
+  const subscription = join(directory, "news.subscription.json");
+  const vapid = join(directory, "vapid.json");
+  writeFileSync(subscription, `${JSON.stringify(news)}\n`, { mode: 0o600 });
+  writeFileSync(vapid, `${JSON.stringify(keys)}\n`, { mode: 0o600 });
+  const ca = join(directory, "tls", "ca.pem");
+  output.log(
+    [
+      "",
+      "Still running. Send another push from a second terminal, in this directory:",
+      "",
+      `  npx godwit send --subscription ${subscription} --vapid-keys ${vapid} --ca ${ca} --title "Hello"`,
+      "",
+      `  npx godwit status --state ${join(directory, "agent")}`,
+      "",
+      "Ctrl-C ends it.",
+    ].join("\n"),
+  );
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/** `godwit push-service`: the push service as a daemon. */
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  createPushService,
+  type LogEvent,
+  loadDevCertificate,
+  loadKeyring,
+  MemoryStore,
+  openLmdbStore,
+} from "../push-service/index.ts";
+import type { Command } from "./command.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import { defaultStateDirectory, type Options, readSecretFile } from "./options.ts";
+import type { Output } from "./output.ts";
+import { untilStopped } from "./signals.ts";
+
+export const pushServiceCommand: Command = {
+  summary: "run a push service",
+  positionals: "",
+  options: {
+    host: { kind: "text", value: "ADDRESS", help: "address to listen on (default 127.0.0.1)" },
+    port: { kind: "number", value: "N", max: 65_535, help: "port to listen on (default 8443)" },
+    origin: { kind: "text", value: "URL", help: "public origin that endpoints start with" },
+    state: { kind: "text", value: "DIR", help: "where messages and sealing keys are kept" },
+    store: {
+      kind: "text",
+      value: "WORD",
+      oneOf: ["lmdb", "memory"],
+      help: "lmdb keeps messages over a restart (default)",
+    },
+    tlsCert: {
+      kind: "text",
+      value: "FILE",
+      help: "PEM certificate chain; without one a development certificate is made",
+    },
+    tlsKey: { kind: "text", value: "FILE", help: "its PEM key (mode 0600)" },
+    noTls: { kind: "flag", help: "plain HTTP, for a proxy in front that speaks TLS" },
+    behindProxy: { kind: "flag", help: "client addresses come from X-Forwarded-For" },
+    enrolmentFile: {
+      kind: "text",
+      value: "FILE",
+      help: "secrets, one a line, of which a new device needs one (mode 0600)",
+    },
+    idleLimit: {
+      kind: "number",
+      value: "S",
+      min: 10,
+      max: 86_400,
+      help: "what a balancer in front allows a silent link",
+    },
+    quiet: { kind: "flag", help: "no log on stderr" },
+  },
+  async run(options, output) {
+    const directory = options.text("state") ?? defaultStateDirectory(process.env, "push-service");
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const isMemory = options.text("store") === "memory";
+    const service = createPushService({
+      tls: await readTls(options, directory, output),
+      keyring: loadKeyring(join(directory, "keys.json")),
+      store: isMemory ? new MemoryStore() : await openLmdbStore({ directory: join(directory, "store") }),
+      host: options.text("host") ?? "127.0.0.1",
+      port: options.number("port") ?? 8443,
+      isBehindProxy: options.flag("behindProxy"),
+      idleLimitS: options.number("idleLimit"),
+      enrolmentSecrets: readEnrolment(options),
+      log: options.flag("quiet") ? () => {} : (event) => output.log(describeEvent(event)),
+      ...publicOrigin(options),
+    });
+    await service.listen();
+    if (output.isJson) output.json({ origin: service.origin, port: service.port });
+    else output.line(`push service ready at ${service.origin}`);
+    await untilStopped();
+    await service.close();
+  },
+};
+
+/** One event as one line; events hold no secret. */
+export function describeEvent(event: LogEvent): string {
+  const { event: name, ...members } = event;
+  return [name, ...Object.entries(members).map(([key, value]) => `${key}=${value}`)].join(" ");
+}
+
+async function readTls(options: Options, directory: string, output: Output) {
+  const certFile = options.text("tlsCert");
+  const keyFile = options.text("tlsKey");
+  if (options.flag("noTls")) return null;
+  if (certFile !== null && keyFile !== null)
+    return { cert: readFileSync(certFile, "utf8"), key: readSecretFile(keyFile) };
+  if (certFile !== null || keyFile !== null) {
+    throw new CommandError(EXIT.config, "--tls-cert and --tls-key go together");
+  }
+  const hosts = [options.text("host")].filter(
+    (host) => host !== null && host !== "127.0.0.1" && host !== "0.0.0.0",
+  );
+  const tlsDirectory = join(directory, "tls");
+  const made = await loadDevCertificate({
+    directory: tlsDirectory,
+    hosts: hosts as string[],
+    nowMs: Date.now(),
+  });
+  output.log(`development certificate; clients trust it with --ca ${join(tlsDirectory, "ca.pem")}`);
+  return made;
+}
+
+function readEnrolment(options: Options): string[] {
+  const path = options.text("enrolmentFile");
+  if (path === null) return [];
+  const secrets = readSecretFile(path)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  if (secrets.length === 0) throw new CommandError(EXIT.config, `${path} holds no secret`);
+  return secrets;
+}
+
+function publicOrigin(options: Options): { publicOrigin?: string } {
+  const origin = options.text("origin");
+  if (origin === null) return {};
+  if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+    throw new CommandError(EXIT.config, "--origin must be like https://push.example, without path");
+  }
+  return { publicOrigin: origin };
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/** `godwit/push-service`: what a program needs to run the push service or to put a store under it. */
+
+export { type ErrorCode, type Fault, GodwitError } from "../errors.ts";
+export { type DevCertificate, type DevCertificateOptions, loadDevCertificate } from "./dev-ca.ts";
+export type { Clock } from "./endpoint.ts";
+export { HTTP_ERRORS, type HttpErrorName } from "./http-errors.ts";
+export { loadKeyring, newKeyring, rotateKeyring, saveKeyring } from "./keyring.ts";
+export type { Log, LogEvent } from "./log.ts";
+export type { RateOptions } from "./rate-limit.ts";
+export type { Keyring, SealingKey } from "./seal.ts";
+export {
+  createPushService,
+  type PushService,
+  type PushServiceOptions,
+  type PushServiceStats,
+} from "./server.ts";
+export { Session } from "./session.ts";
+export type { DeviceSnapshot, SessionEffect, SessionEvent, SessionOptions } from "./session-events.ts";
+export { type LmdbStoreOptions, openLmdbStore } from "./store/lmdb.ts";
+export { MemoryStore } from "./store/memory.ts";
+export type {
+  ChannelRecord,
+  DeviceRecord,
+  MessagePage,
+  NewMessage,
+  PutResult,
+  RegisterResult,
+  Store,
+  StoredMessage,
+} from "./store/store.ts";
