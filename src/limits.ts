@@ -117,6 +117,8 @@ export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
 export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
 /** Notifications kept until closed, per owner; the oldest goes first. */
 export const NOTIFICATIONS_PER_OWNER_MAX = 32;
+/** A notification as JSON text; three UTF-8 bytes a character stay within a journal record. */
+export const NOTIFICATION_CHARS_MAX = 10_000;
 /** One journal record, framed. */
 export const JOURNAL_RECORD_BYTES_MAX = 32_768;
 /** Arrays inside each other in one journal record: the record and one list. */

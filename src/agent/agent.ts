@@ -5,25 +5,24 @@
  */
 
 import { hexEncode } from "../bytes.ts";
-import { type ActivationPolicy, createAppNotification } from "../declarative/index.ts";
+import type { ActivationPolicy } from "../declarative/index.ts";
 import { type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
-import { NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { Acks } from "./acks.ts";
+import { AppRequests } from "./app-requests.ts";
 import { Backoff, type Jitter } from "./backoff.ts";
 import { Clock } from "./clock.ts";
 import { Credentials } from "./credentials.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import { Deliveries } from "./deliveries.ts";
-import type { AgentEvent, Alarm, AppRequest, Effect, Instant } from "./events.ts";
+import type { AgentEvent, Alarm, Effect, Instant } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
 import { Meter } from "./meter.ts";
 import { Notifications } from "./notifications.ts";
-import { baseUrlOf } from "./owner.ts";
 import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
 import { Requests } from "./requests.ts";
@@ -70,6 +69,7 @@ export class Agent {
   readonly #notifications: Notifications;
   readonly #inbox: Inbox;
   readonly #deliveries: Deliveries;
+  readonly #appRequests: AppRequests;
   #alarm: Alarm | null = null;
   #isRunning = false;
 
@@ -119,13 +119,24 @@ export class Agent {
     this.#link = link;
     this.#requests = requests;
     this.#acks = acks;
-    this.#subscriptions = new Subscriptions({ ...shared, randomFill, jitter });
+    this.#subscriptions = new Subscriptions({
+      ...shared,
+      randomFill,
+      jitter,
+      handleRemoved: (subscriptionId, now) => this.#deliveries.handleRemoved(subscriptionId, now),
+    });
     const notifications = new Notifications({ ...shared, policy: options.navigation });
     this.#notifications = notifications;
     const handleOrphan = (channel: number, now: Instant) => this.#subscriptions.handleOrphan(channel, now);
     this.#inbox = new Inbox({ ...shared, notifications, handleOrphan });
     this.#deliveries = new Deliveries({ ...shared, notifications, inbox: this.#inbox });
     this.#inbox.connect(this.#deliveries);
+    this.#appRequests = new AppRequests({
+      ...shared,
+      notifications,
+      subscriptions: this.#subscriptions,
+      deliveries: this.#deliveries,
+    });
   }
 
   /** Takes one event. Afterwards drain {@link poll}. */
@@ -192,7 +203,7 @@ export class Agent {
       case "httpResponse":
         return this.#handleToken(event, now);
       case "appRequest":
-        return this.#handleApp(event.requestId, event.owner, event.request, now);
+        return this.#appRequests.handle(event.requestId, event.owner, event.request, now);
       case "appAttached":
         return this.#deliveries.handleAttached(event.owner, event.handlesPush, now);
       case "appDetached":
@@ -344,66 +355,6 @@ export class Agent {
     this.#credentials.abandon();
     this.#requests.handleLinkLost();
     this.#subscriptions.handleLinkLost();
-  }
-
-  #handleApp(requestId: number, owner: string, request: AppRequest, now: Instant): void {
-    switch (request.type) {
-      case "subscribe":
-        return this.#subscriptions.subscribe(requestId, owner, request, now);
-      case "getSubscription":
-        return this.#subscriptions.getSubscription(requestId, owner, request.waToken);
-      case "unsubscribe":
-        return this.#subscriptions.unsubscribe(requestId, owner, request.subscriptionId);
-      case "permissionState": {
-        const { permission } = this.#registry.owner(owner);
-        this.#effects.push({ type: "appReply", requestId, reply: { type: "permission", permission } });
-        return;
-      }
-      case "showNotification":
-        return this.#showNotification(requestId, owner, request, now);
-      case "setAppBadge":
-        this.#notifications.applyBadge(owner, null, request.badge);
-        if (request.deliveryId !== null && this.#deliveries.isInHand(owner, request.deliveryId)) {
-          this.#deliveries.noteBadge(request.deliveryId, request.badge);
-        }
-        this.#effects.push({ type: "appReply", requestId, reply: { type: "done" } });
-        return;
-    }
-  }
-
-  #showNotification(
-    requestId: number,
-    owner: string,
-    request: Extract<AppRequest, { type: "showNotification" }>,
-    now: Instant,
-  ): void {
-    const { deliveryId } = request;
-    const refuse = (message: string): void => {
-      this.#effects.push({
-        type: "appReply",
-        requestId,
-        reply: { type: "error", code: "ERR_NOTIFICATION", message },
-      });
-    };
-    if (deliveryId !== null && !this.#deliveries.isInHand(owner, deliveryId))
-      return refuse("the time for this message is over");
-    if (this.#registry.owner(owner).permission !== "granted") return refuse("permission was not granted");
-    const declared = this.#deliveries.declaredFor(owner, deliveryId)?.notification ?? null;
-    const result = createAppNotification(request.title, request.options, declared, {
-      baseUrl: baseUrlOf(owner),
-      maxActions: NOTIFICATION_ACTIONS_MAX,
-      epochMs: this.#clock.epochMs,
-    });
-    if (!result.ok) return refuse(`not a notification: ${result.reason}`);
-    if (deliveryId !== null) this.#deliveries.noteShown(deliveryId);
-    const done = (): void => {
-      this.#effects.push({ type: "appReply", requestId, reply: { type: "done" } });
-    };
-    const { notification } = result;
-    this.#notifications.show(
-      { owner, subscriptionId: null, messageId: null, notification, by: "app", done },
-      now,
-    );
   }
 
   /** A connection exists while there is a subscription or a pending request, or the admin says so; otherwise none. */

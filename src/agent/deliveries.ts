@@ -15,7 +15,6 @@ import {
   JOURNAL_RETRY_MS,
   JOURNAL_UNHANDLED_AFTER_MS,
   TRANSFORM_BUDGET_MS,
-  TRANSFORM_BUDGET_MS_MAX,
 } from "../limits.ts";
 import type { AckCode } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
@@ -204,13 +203,12 @@ export class Deliveries {
     }
   }
 
-  /** The subscription is gone, and with it the keys: its messages are nobody's. */
+  /** The subscription is gone, and with it the keys: its messages are nobody's. One in an app's hands stays there. */
   handleRemoved(subscriptionId: number, now: Instant): void {
     for (const lane of [...this.#busy]) {
-      for (const entry of lane.queue.filter((waiting) => waiting.record.subscriptionId === subscriptionId)) {
-        lane.queue.splice(lane.queue.indexOf(entry), 1);
-        this.#drop(entry, "rejected", "unsubscribed", now);
-      }
+      const removed = lane.take((entry) => entry.record.subscriptionId === subscriptionId);
+      for (const entry of removed) this.#drop(entry, "rejected", "unsubscribed", now);
+      this.#pump(lane, now);
     }
   }
 
@@ -238,7 +236,7 @@ export class Deliveries {
       if (lane.current !== null) at(lane.current.budgetEndMs);
       else if (lane.canDeliver && lane.queue.length > 0) at(lane.retryAtMs);
       for (const entry of lane.entries()) if (entry.journal === "no") at(entry.journalAtMs);
-      for (const entry of lane.queue) if (entry.declared !== null) at(this.#overdueAtMs(lane, entry));
+      for (const entry of lane.queue) if (entry.declared !== null) at(lane.overdueAtMs(entry));
     }
     return next;
   }
@@ -328,15 +326,10 @@ export class Deliveries {
 
   /** Mutable messages whose app did not come, or is busy for too long, are shown as declared. */
   #showOverdue(lane: Lane, now: Instant): void {
-    for (const entry of [...lane.queue]) {
-      if (entry.declared === null || now.monotonicMs < this.#overdueAtMs(lane, entry)) continue;
-      lane.queue.splice(lane.queue.indexOf(entry), 1);
-      this.#settle(entry, false, null, now);
-    }
-  }
-
-  #overdueAtMs(lane: Lane, entry: Entry): number {
-    return entry.receivedMs + (lane.canDeliver ? TRANSFORM_BUDGET_MS_MAX : TRANSFORM_BUDGET_MS);
+    const overdue = lane.take(
+      (entry) => entry.declared !== null && now.monotonicMs >= lane.overdueAtMs(entry),
+    );
+    for (const entry of overdue) this.#settle(entry, false, null, now);
   }
 
   #journal(entry: Entry, now: Instant): void {

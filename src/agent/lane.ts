@@ -3,6 +3,7 @@
 
 import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
 import type { MessageRecord } from "../journal/index.ts";
+import { TRANSFORM_BUDGET_MS, TRANSFORM_BUDGET_MS_MAX } from "../limits.ts";
 
 /** A message the app has not dealt with yet. */
 export interface Entry {
@@ -57,6 +58,18 @@ export class Lane {
   /** An app is there that takes messages. */
   get canDeliver(): boolean {
     return this.isAttached && this.handlesPush;
+  }
+
+  /** When a waiting mutable message is shown as declared: its app is absent, or busy with others for too long. */
+  overdueAtMs(entry: Entry): number {
+    return entry.receivedMs + (this.canDeliver ? TRANSFORM_BUDGET_MS_MAX : TRANSFORM_BUDGET_MS);
+  }
+
+  /** Removes and returns the waiting entries that are `wanted`, in order. */
+  take(wanted: (entry: Entry) => boolean): Entry[] {
+    const taken = this.queue.filter(wanted);
+    for (const entry of taken) this.queue.splice(this.queue.indexOf(entry), 1);
+    return taken;
   }
 
   /** Every entry, the one in hand first. */

@@ -4,38 +4,27 @@
  * happens when the service forgot them (Push API; DESIGN sections 4 and 5). Pure.
  */
 
-import { bytesEqual, utf8Encode } from "../bytes.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { JournalRecord, JournalState, SubscriptionRecord } from "../journal/index.ts";
+import type { JournalRecord, SubscriptionRecord } from "../journal/index.ts";
 import {
   REGISTRATIONS_PENDING_MAX,
-  REREGISTER_SPREAD_MS,
   SUBSCRIBE_TIMEOUT_MS,
   SUBSCRIPTIONS_MAX,
   SUBSCRIPTIONS_PER_OWNER_MAX,
   WA_TOKEN_CHARS_MAX,
 } from "../limits.ts";
-import { base64urlEncode } from "../webpush/base64url.ts";
-import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
-import { generateKeys } from "../webpush/keys.ts";
 import { STATUS } from "../wire/dialect.ts";
-import type { Jitter } from "./backoff.ts";
 import { earlier } from "./deadlines.ts";
-import type { Alarm, AppReply, Emit, Instant, SubscribeRequest, SubscriptionView } from "./events.ts";
+import type { Alarm, AppReply, Instant, SubscribeRequest } from "./events.ts";
+import { hasOptions, newSubscription } from "./new-subscription.ts";
 import { isOwner } from "./owner.ts";
-import type { Persistence } from "./persistence.ts";
-import { type Registry, viewOf } from "./registry.ts";
-import type { Answer, Requests } from "./requests.ts";
+import { viewOf } from "./registry.ts";
+import { Renewal, type RenewalOptions } from "./renewal.ts";
+import type { Answer } from "./requests.ts";
 
-export interface SubscriptionsOptions {
-  readonly state: JournalState;
-  readonly registry: Registry;
-  readonly persistence: Persistence;
-  readonly requests: Requests;
-  readonly provider: CryptoProvider;
-  readonly randomFill: RandomFill;
-  readonly jitter: Jitter;
-  readonly emit: Emit;
+export interface SubscriptionsOptions extends RenewalOptions {
+  /** The subscription and its keys are gone: nothing more may reach its app. */
+  readonly handleRemoved: (subscriptionId: number, now: Instant) => void;
 }
 
 /** A subscription being made: nothing of it is on disk, no app has seen it. */
@@ -51,11 +40,7 @@ export class Subscriptions {
   readonly #pending = new Set<Pending>();
   /** Subscribe requests waiting for a person's answer. */
   readonly #asking = new Map<string, { requestId: number; request: SubscribeRequest }[]>();
-  /** Subscriptions the service lost: when to register again, and what the app still has. */
-  readonly #lost = new Map<
-    number,
-    { atMs: number; isSent: boolean; readonly oldView: SubscriptionView | null }
-  >();
+  readonly #renewal: Renewal;
   /** Channels the service knows and we do not. */
   readonly #orphans = new Set<number>();
   readonly #unregistering = new Set<number>();
@@ -63,15 +48,14 @@ export class Subscriptions {
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
-    for (const subscription of options.registry.subscriptions()) {
-      if (subscription.channel === null)
-        this.#lost.set(subscription.id, { atMs: 0, isSent: false, oldView: null });
-    }
+    this.#renewal = new Renewal(options);
   }
 
   /** True while the service has to be asked something (DESIGN section 4: then a connection is wanted). */
   get needsService(): boolean {
-    return this.#pending.size > 0 || this.#lost.size > 0 || this.#options.state.pendingUnregisters.size > 0;
+    return (
+      this.#pending.size > 0 || this.#renewal.isNeeded || this.#options.state.pendingUnregisters.size > 0
+    );
   }
 
   // --- what apps ask -------------------------------------------------------------------------------------------------
@@ -103,7 +87,7 @@ export class Subscriptions {
       else this.#refusePermission([requestId]);
     }
     if (permission === "denied")
-      for (const subscription of registry.ofOwner(owner)) this.#remove(subscription, () => {});
+      for (const subscription of registry.ofOwner(owner)) this.#remove(subscription, now, () => {});
   }
 
   getSubscription(requestId: number, owner: string, waToken: string | null): void {
@@ -111,11 +95,11 @@ export class Subscriptions {
     this.#reply(requestId, { type: "subscription", subscription: found === null ? null : viewOf(found) });
   }
 
-  unsubscribe(requestId: number, owner: string, subscriptionId: number): void {
+  unsubscribe(requestId: number, owner: string, subscriptionId: number, now: Instant): void {
     const found = this.#options.registry.byId(subscriptionId);
     if (found === null || found.owner !== owner)
       return this.#reply(requestId, { type: "unsubscribed", existed: false });
-    this.#remove(found, () => this.#reply(requestId, { type: "unsubscribed", existed: true }));
+    this.#remove(found, now, () => this.#reply(requestId, { type: "unsubscribed", existed: true }));
   }
 
   // --- what the service says -----------------------------------------------------------------------------------------
@@ -132,7 +116,7 @@ export class Subscriptions {
     this.#isOnline = false;
     this.#unregistering.clear();
     for (const pending of this.#pending) pending.isSent = false;
-    for (const lost of this.#lost.values()) lost.isSent = false;
+    this.#renewal.handleLinkLost();
   }
 
   handleRevoked(channel: number, now: Instant): void {
@@ -143,7 +127,7 @@ export class Subscriptions {
       return;
     }
     const oldSubscription = viewOf(subscription);
-    this.#remove(subscription, () => {});
+    this.#remove(subscription, now, () => {});
     emit({ type: "subscriptionChange", owner: subscription.owner, oldSubscription, newSubscription: null });
     this.sync(now);
   }
@@ -160,19 +144,17 @@ export class Subscriptions {
     const { state, registry, persistence } = this.#options;
     for (const channel of [...state.pendingUnregisters])
       persistence.note({ type: "pendingUnregisterDone", channel });
-    for (const subscription of [...registry.subscriptions()]) this.#lose(subscription, now);
+    for (const subscription of [...registry.subscriptions()]) this.#renewal.lose(subscription, now);
   }
 
   /** Sends what the service does not know yet. */
   sync(now: Instant): void {
     if (!this.#isOnline) return;
     for (const pending of this.#pending) if (!pending.isSent) this.#register(pending, now);
-    for (const [id, lost] of this.#lost) {
-      if (!lost.isSent && now.monotonicMs >= lost.atMs) this.#registerAgain(id, now);
-    }
+    this.#renewal.sync(now);
     for (const channel of this.#options.state.pendingUnregisters) this.#unregister(channel, now);
     // A channel may belong to a registration whose answer was lost; only when none is open is it nobody's.
-    if (this.#pending.size > 0 || this.#lost.size > 0) return;
+    if (this.#pending.size > 0 || this.#renewal.isNeeded) return;
     for (const channel of this.#orphans) this.#unregister(channel, now);
   }
 
@@ -198,11 +180,7 @@ export class Subscriptions {
   nextDeadline(): Alarm | null {
     let next: Alarm | null = null;
     for (const pending of this.#pending) next = earlier(next, { atMs: pending.giveUpAtMs, windowMs: 1000 });
-    if (!this.#isOnline) return next;
-    for (const lost of this.#lost.values()) {
-      if (!lost.isSent) next = earlier(next, { atMs: lost.atMs, windowMs: REREGISTER_SPREAD_MS / 10 });
-    }
-    return next;
+    return this.#isOnline ? earlier(next, this.#renewal.nextDeadline()) : next;
   }
 
   // --- registering ---------------------------------------------------------------------------------------------------
@@ -248,32 +226,10 @@ export class Subscriptions {
     if (isFull || mine >= SUBSCRIPTIONS_PER_OWNER_MAX) {
       return this.#refuse([requestId], "ERR_SUBSCRIBE_LIMIT", "no more subscriptions can be made");
     }
-    const record = this.#newRecord(owner, request, now);
+    const record = newSubscription(this.#nextId(), owner, request, this.#options, now);
     const giveUpAtMs = now.monotonicMs + SUBSCRIBE_TIMEOUT_MS;
     this.#pending.add({ record, requestIds: [requestId], giveUpAtMs, isSent: false });
     this.sync(now);
-  }
-
-  #newRecord(owner: string, request: SubscribeRequest, now: Instant): SubscriptionRecord {
-    const { state, provider, randomFill } = this.#options;
-    const waToken = request.waToken ?? this.#randomToken();
-    return {
-      type: "subscription",
-      id: this.#nextId(),
-      owner,
-      registrationId: this.#registrationId(state, owner, waToken),
-      applicationServerKey: request.applicationServerKey?.slice() ?? null,
-      mode: request.declarative,
-      userVisibleOnly: request.userVisibleOnly,
-      allowAesgcm: request.allowAesgcm,
-      generatedToken: request.waToken === null,
-      channel: null,
-      expirationTime: null,
-      createdEpochMs: now.epochMs,
-      waToken,
-      endpoint: null,
-      ...generateKeys(randomFill, provider),
-    };
   }
 
   #register(pending: Pending, now: Instant): void {
@@ -328,73 +284,21 @@ export class Subscriptions {
     const { registry, state } = this.#options;
     for (const subscription of [...registry.subscriptions()]) {
       if (subscription.channel !== null && !theirs.delete(subscription.channel))
-        this.#lose(subscription, now);
+        this.#renewal.lose(subscription, now);
     }
     for (const channel of theirs) if (!state.pendingUnregisters.has(channel)) this.#orphans.add(channel);
   }
 
-  /** Channel and endpoint mean nothing any more; numbers may come again for others, so they are forgotten at once. */
-  #lose(subscription: SubscriptionRecord, now: Instant): void {
-    const { emit, jitter, persistence, registry } = this.#options;
-    if (this.#lost.has(subscription.id)) return;
-    emit({ type: "report", report: { type: "subscriptionLost", owner: subscription.owner } });
-    const record = { ...subscription, channel: null, endpoint: null };
-    persistence.note(record);
-    registry.handleStored(record, subscription);
-    const atMs = now.monotonicMs + Math.floor(jitter() * REREGISTER_SPREAD_MS);
-    this.#lost.set(record.id, { atMs, isSent: false, oldView: viewOf(subscription) });
-  }
-
-  #registerAgain(id: number, now: Instant): void {
-    const { registry, requests } = this.#options;
-    const subscription = registry.byId(id);
-    const lost = this.#lost.get(id);
-    if (subscription === null || lost === undefined) {
-      this.#lost.delete(id);
-      return;
-    }
-    const { registrationId, applicationServerKey } = subscription;
-    lost.isSent = requests.send(
-      { type: "registerWa", registrationId, applicationServerKey },
-      (answer) => this.#handleRegisteredAgain(subscription, answer),
-      now,
-    );
-  }
-
-  /** A refreshed subscription has new keys, so that nothing made for the old endpoint opens (Push API, "refresh"). */
-  #handleRegisteredAgain(before: SubscriptionRecord, answer: Answer): void {
-    const { persistence, registry, emit, provider, randomFill } = this.#options;
-    if (answer.type !== "waRegistered" || answer.status !== STATUS.ok || registry.byId(before.id) !== before)
-      return;
-    const { channel, endpoint, expirationTime } = answer;
-    const record = { ...before, ...generateKeys(randomFill, provider), channel, endpoint, expirationTime };
-    persistence.store([record], (failure) => {
-      const lost = this.#lost.get(before.id);
-      if (failure !== null) {
-        if (lost !== undefined) lost.isSent = false;
-        return;
-      }
-      this.#lost.delete(before.id);
-      registry.handleStored(record, before);
-      const oldSubscription = lost?.oldView ?? null;
-      emit({
-        type: "subscriptionChange",
-        owner: record.owner,
-        oldSubscription,
-        newSubscription: viewOf(record),
-      });
-    });
-  }
-
   // --- ending --------------------------------------------------------------------------------------------------------
 
-  #remove(subscription: SubscriptionRecord, done: () => void): void {
+  #remove(subscription: SubscriptionRecord, now: Instant, done: () => void): void {
     const { persistence, registry, emit } = this.#options;
     const { id, owner, channel } = subscription;
     const records: JournalRecord[] = [{ type: "subscriptionRemoved", id }];
     if (channel !== null) records.push({ type: "pendingUnregister", channel });
-    this.#lost.delete(id);
+    this.#renewal.forget(id);
     registry.handleRemoved(subscription);
+    this.#options.handleRemoved(id, now);
     persistence.erase(records, () => {
       emit({ type: "report", report: { type: "unsubscribed", owner, channel } });
       done();
@@ -437,20 +341,6 @@ export class Subscriptions {
     return idMax + 1;
   }
 
-  #randomToken(): string {
-    const token = new Uint8Array(16);
-    this.#options.randomFill(token);
-    return base64urlEncode(token);
-  }
-
-  /** HMAC under a device secret, so that apps cannot collide with or probe each other (DESIGN section 5). 16 bytes. */
-  #registrationId(state: JournalState, owner: string, waToken: string): Uint8Array {
-    const mac = new Uint8Array(32);
-    const secret = state.device?.deviceSecret ?? new Uint8Array(32);
-    this.#options.provider.hmac(secret).mac(utf8Encode(`${owner}\u0000${waToken}`), mac);
-    return mac.slice(0, 16);
-  }
-
   #refusePermission(requestIds: readonly number[]): void {
     this.#refuse(requestIds, "ERR_SUBSCRIBE_PERMISSION", "permission for push was not granted");
   }
@@ -462,17 +352,4 @@ export class Subscriptions {
   #reply(requestId: number, reply: AppReply): void {
     this.#options.emit({ type: "appReply", requestId, reply });
   }
-}
-
-/** True when subscribing again with `request` would give the same subscription. */
-function hasOptions(record: SubscriptionRecord, request: SubscribeRequest): boolean {
-  const a = record.applicationServerKey;
-  const b = request.applicationServerKey;
-  const sameKey = a === null || b === null ? a === b : bytesEqual(a, b);
-  return (
-    sameKey &&
-    record.userVisibleOnly === request.userVisibleOnly &&
-    record.mode === request.declarative &&
-    record.allowAesgcm === request.allowAesgcm
-  );
 }

@@ -73,6 +73,9 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
   const journal = options.journal ?? (await JournalFiles.open({ directory: options.stateDirectory }));
   try {
     const recovery = recoverJournal(await journal.read(), { deviceBinding, sealer });
+    // The right key could still open what is there; a checkpoint under this one would end that.
+    if (recovery.report.wrongKey)
+      throw new GodwitError("ERR_JOURNAL_SEAL", "the journal was sealed under another device key");
     const agent = new Agent({
       serviceUrl,
       dialect: godwitDialect,

@@ -403,6 +403,26 @@ describe("messages", () => {
     );
   });
 
+  test("unsubscribing takes the waiting messages along", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    const body = device.seal(reply, "late");
+    for (let id = 1; id <= 3; id++) device.notify(id, 1, body);
+    device.ask(NEWS, { type: "unsubscribe", subscriptionId: reply.subscription?.subscriptionId ?? 0 });
+    device.dispatch({ type: "appHandled", deliveryId: device.delivered[0]?.deliveryId ?? 0 });
+    expect(device.delivered).toHaveLength(1);
+    expect(device.status.messagesWaiting).toBe(0);
+  });
+
+  test("a notification too large for the journal is refused", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    const options = { data: "x".repeat(20_000) };
+    const requestId = device.ask(NEWS, { type: "showNotification", deliveryId: null, title: "t", options });
+    expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_NOTIFICATION" });
+  });
+
   test("acknowledgements of a burst share a frame", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/** What apps ask for, passed to the part that can do it; every request is answered once. Pure. */
+
+import { createAppNotification } from "../declarative/index.ts";
+import { NOTIFICATION_ACTIONS_MAX, NOTIFICATION_CHARS_MAX } from "../limits.ts";
+import type { Clock } from "./clock.ts";
+import type { Deliveries } from "./deliveries.ts";
+import type { AppReply, AppRequest, Emit, Instant } from "./events.ts";
+import type { Notifications } from "./notifications.ts";
+import { baseUrlOf } from "./owner.ts";
+import type { Registry } from "./registry.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+
+export interface AppRequestsOptions {
+  readonly registry: Registry;
+  readonly subscriptions: Subscriptions;
+  readonly notifications: Notifications;
+  readonly deliveries: Deliveries;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+type RequestOf<Type extends AppRequest["type"]> = Extract<AppRequest, { type: Type }>;
+
+export class AppRequests {
+  readonly #options: AppRequestsOptions;
+
+  constructor(options: AppRequestsOptions) {
+    this.#options = options;
+  }
+
+  handle(requestId: number, owner: string, request: AppRequest, now: Instant): void {
+    const { subscriptions, registry } = this.#options;
+    switch (request.type) {
+      case "subscribe":
+        return subscriptions.subscribe(requestId, owner, request, now);
+      case "getSubscription":
+        return subscriptions.getSubscription(requestId, owner, request.waToken);
+      case "unsubscribe":
+        return subscriptions.unsubscribe(requestId, owner, request.subscriptionId, now);
+      case "permissionState":
+        return this.#reply(requestId, { type: "permission", permission: registry.owner(owner).permission });
+      case "showNotification":
+        return this.#showNotification(requestId, owner, request, now);
+      case "setAppBadge":
+        return this.#setAppBadge(requestId, owner, request);
+    }
+  }
+
+  #setAppBadge(requestId: number, owner: string, { deliveryId, badge }: RequestOf<"setAppBadge">): void {
+    const { deliveries, notifications } = this.#options;
+    notifications.applyBadge(owner, null, badge);
+    if (deliveryId !== null && deliveries.isInHand(owner, deliveryId))
+      deliveries.noteBadge(deliveryId, badge);
+    this.#reply(requestId, { type: "done" });
+  }
+
+  #showNotification(
+    requestId: number,
+    owner: string,
+    request: RequestOf<"showNotification">,
+    now: Instant,
+  ): void {
+    const { deliveries, registry, notifications, clock } = this.#options;
+    const { deliveryId } = request;
+    const refuse = (message: string): void =>
+      this.#reply(requestId, { type: "error", code: "ERR_NOTIFICATION", message });
+    if (deliveryId !== null && !deliveries.isInHand(owner, deliveryId))
+      return refuse("the time for this message is over");
+    if (registry.owner(owner).permission !== "granted") return refuse("permission was not granted");
+    const declared = deliveries.declaredFor(owner, deliveryId)?.notification ?? null;
+    const result = createAppNotification(request.title, request.options, declared, {
+      baseUrl: baseUrlOf(owner),
+      maxActions: NOTIFICATION_ACTIONS_MAX,
+      epochMs: clock.epochMs,
+    });
+    if (!result.ok) return refuse(`not a notification: ${result.reason}`);
+    const { notification } = result;
+    // Also what the journal can hold: a record it cannot take would stand in the way of every later one.
+    if (JSON.stringify(notification).length > NOTIFICATION_CHARS_MAX)
+      return refuse("the notification is too large");
+    if (deliveryId !== null) deliveries.noteShown(deliveryId);
+    const done = (): void => this.#reply(requestId, { type: "done" });
+    notifications.show({ owner, subscriptionId: null, messageId: null, notification, by: "app", done }, now);
+  }
+
+  #reply(requestId: number, reply: AppReply): void {
+    this.#options.emit({ type: "appReply", requestId, reply });
+  }
+}
