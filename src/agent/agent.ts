@@ -72,11 +72,13 @@ export class Agent {
   readonly #appRequests: AppRequests;
   #alarm: Alarm | null = null;
   #isRunning = false;
+  #mustResynchronise: boolean;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     const { recovery, provider, randomFill, jitter, dialect, serviceUrl, heartbeat } = options;
     const { state, cleanStop } = recovery;
+    this.#mustResynchronise = recovery.report.damaged;
     const emit = (effect: Effect): void => {
       this.#effects.push(effect);
     };
@@ -306,7 +308,14 @@ export class Agent {
     });
     this.#subscriptions.handleOnline(message.channels, now);
     this.#deliveries.handleOnline(now);
+    this.#resynchronise(now);
     this.#acks.flush(now, true);
+  }
+
+  /** After journal damage nobody knows what was acknowledged from it: everything the service still has comes again. */
+  #resynchronise(now: Instant): void {
+    if (!this.#mustResynchronise) return;
+    this.#requests.send({ type: "getAllMessages" }, () => (this.#mustResynchronise = false), now);
   }
 
   /** A fresh token, or another store epoch: written down, without waiting for it. The old token stays good meanwhile. */

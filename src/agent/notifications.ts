@@ -107,11 +107,13 @@ export class Notifications {
     } else if (outcome.kind === "navigate" && !outcome.ask) {
       emit({ type: "openUrl", owner, url: outcome.url });
     } else {
+      // It stays: closing what led nowhere would look as if it had worked.
       const text =
         outcome.kind === "refused"
           ? `link refused: ${outcome.reason}`
           : "link to another origin needs consent";
       emit({ type: "report", report: { type: "fault", code: "ERR_NAVIGATION_REFUSED", text } });
+      return;
     }
     this.close(notificationId);
   }

@@ -47,7 +47,8 @@ export type Disposition =
  */
 export function decide(bytes: Uint8Array | null, options: DispositionOptions): Disposition {
   const { mode } = options;
-  if (bytes === null) return notDeclarative("legacy", "no-body");
+  // Under `only` nothing is ever handed to app code, and there is nothing to show.
+  if (bytes === null) return notDeclarative(mode === "only" ? "error" : "legacy", "no-body");
   if (mode === "never") return notDeclarative("legacy", "never");
   const explainer =
     mode === "only" || (mode === "auto+explainer" && isNotificationContentType(options.contentType));

@@ -71,11 +71,12 @@ export class Enrolment {
   /**
    * The device of a connection. Its first use makes a fresh token the only one: older generations are refused from then on.
    *
+   * @param uaToken as presented, or null
    * @throws {HttpError} uaToken, storage
    */
-  async authenticate(headers: IncomingHttpHeaders): Promise<KnownDevice> {
+  async authenticate(uaToken: string | null): Promise<KnownDevice> {
     const { store, tokens, clock, log } = this.#options;
-    const claims = await this.#find(parseBearer(headers));
+    const claims = await this.#find(uaToken);
     if (claims === null) throw new HttpError("uaToken");
     const { uaid, generation } = claims;
     if (claims.isFirstUse) await stored(() => store.raiseTokenGeneration(uaid, generation), log);

@@ -74,14 +74,11 @@ export class SessionHost implements DeviceLink {
     this.#events.push(event);
     if (this.#isHandling) return;
     this.#isHandling = true;
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      const { clock } = this.#services;
-      this.#session.handle(next, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
-      for (let effect = this.#session.poll(); effect !== undefined; effect = this.#session.poll()) {
-        this.#perform(effect);
-      }
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#step(next);
+    } finally {
+      this.#isHandling = false;
     }
-    this.#isHandling = false;
   }
 
   /** True until the session said goodbye or lost its link. */
@@ -96,6 +93,14 @@ export class SessionHost implements DeviceLink {
     this.#services.hub.detach(this.#uaid, this);
     const device = deviceName(this.#uaid);
     this.#services.log({ event: "device-disconnected", device, reason: this.#endReason });
+  }
+
+  #step(event: SessionEvent): void {
+    const { clock } = this.#services;
+    this.#session.handle(event, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
+    for (let effect = this.#session.poll(); effect !== undefined; effect = this.#session.poll()) {
+      this.#perform(effect);
+    }
   }
 
   #perform(effect: SessionEffect): void {

@@ -23,7 +23,7 @@ import type { Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
-import { parseChannelsDigest, parseConditions, requireSubprotocol } from "./upgrade.ts";
+import { parseBearer, parseChannelsDigest, parseConditions, requireSubprotocol } from "./upgrade.ts";
 
 export const WEBSOCKET_PATH = "/v1/ws";
 export const CANARY_PATH = "/v1/canary";
@@ -92,7 +92,7 @@ export class DeviceWebSockets {
     const conditions = parseConditions(request.headers);
     const channelsDigest = parseChannelsDigest(request.headers);
     if (services.hub.size >= deviceLinksMax) throw new HttpError("linksFull");
-    const { uaid, freshUaToken } = await enrolment.authenticate(request.headers);
+    const { uaid, freshUaToken } = await enrolment.authenticate(parseBearer(request.headers));
     const link = new WebSocketLink();
     const device = { uaid, conditions, channelsDigest };
     const host = new SessionHost({ services, device, link });
@@ -112,7 +112,7 @@ export class DeviceWebSockets {
 
   async #openCanary(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { enrolment, canaries } = this.#options;
-    const { uaid } = await enrolment.authenticate(request.headers);
+    const { uaid } = await enrolment.authenticate(parseBearer(request.headers));
     if (!canaries.hasRoom(uaid)) throw new HttpError("canariesFull");
     if (socket.destroyed) return;
     canaries.add(uaid, this.#accept(request, socket, head));

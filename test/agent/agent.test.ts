@@ -525,6 +525,30 @@ describe("restart", () => {
   });
 });
 
+describe("a damaged journal", () => {
+  test("is reported, keeps what is intact, and the service is asked for everything again, once", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.withSubscription("other.app", 2);
+    device.dispatch({ type: "shutdown" });
+    const image = device.segment;
+    const at = Math.floor(image.length * 0.7);
+    image[at] = (image[at] ?? 0) ^ 0xff;
+    const again = device.restart();
+    expect(again.reports).toContainEqual(expect.objectContaining({ type: "fault", code: "ERR_JOURNAL_RECORD" }));
+    again.connect();
+    const { ref } = again.lastUpstream("getAllMessages");
+    again.send({ type: "drained", ref });
+    again.closeLink();
+    again.pass(10_000);
+    again.openLink();
+    again.registered();
+    expect(again.countUpstream("getAllMessages")).toBe(1);
+    const requestId = again.ask(NEWS, { type: "getSubscription", waToken: null });
+    expect(again.replies.get(requestId)).toEqual(reply);
+  });
+});
+
 describe("a service that forgets or revokes", () => {
   test("a new uaid gives every owner a new subscription with new keys", () => {
     const device = new Device();

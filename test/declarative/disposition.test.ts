@@ -60,11 +60,16 @@ describe("modes", () => {
     );
   });
 
-  test.each(["auto", "auto+explainer", "only", "never"] as const)(
-    "a push without body is legacy (%s)",
-    (mode) => {
+  test.each([
+    ["auto", "legacy"],
+    ["auto+explainer", "legacy"],
+    ["only", "error"],
+    ["never", "legacy"],
+  ] as const)(
+    "a push without body under %s is %s",
+    (mode, kind) => {
       expect(decide(null, { ...context, mode, contentType: HEADER })).toStrictEqual({
-        kind: "legacy",
+        kind,
         notification: null,
         mutable: false,
         appBadge: null,

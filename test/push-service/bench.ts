@@ -16,6 +16,7 @@ import {
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";
+import type { KeyPair } from "../../src/webpush/crypto.ts";
 import { generateKeyPair } from "../../src/webpush/keys.ts";
 import { signVapid } from "../../src/webpush/vapid.ts";
 import type { Downstream, Upstream } from "../../src/wire/dialect.ts";
@@ -178,7 +179,7 @@ export class TestBench {
   }
 
   vapid(
-    overrides: { aud?: string; expiresS?: number; sub?: string; act?: string; keys?: typeof this.keys } = {},
+    overrides: { aud?: string; expiresS?: number; sub?: string; act?: string; keys?: KeyPair } = {},
   ): string {
     return signVapid({
       keys: overrides.keys ?? this.keys,
@@ -206,5 +207,7 @@ export function gate(): { promise: Promise<void>; open: () => void; fail: (error
     open = resolve;
     fail = reject;
   });
+  // A failure may come before anybody waits for it.
+  promise.catch(() => {});
   return { promise, open, fail };
 }

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Goal: whatever the order of store answers, news, holds, conditions and acknowledgements, no message is lost, none goes
+// out once its acknowledgement was stored, and the window holds. Method: random sequences against a store that
+// answers late; then everything is let through and must have arrived.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { MESSAGES_IN_FLIGHT_MAX } from "../../src/limits.ts";
+import { Session } from "../../src/push-service/session.ts";
+import type { SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
+import type { StoredMessage } from "../../src/push-service/store/store.ts";
+import { type Upstream, URGENCIES } from "../../src/wire/dialect.ts";
+
+type Step =
+  | {
+      readonly do: "put";
+      readonly channel: number;
+      readonly urgency: number;
+      readonly isHeard: boolean;
+      readonly count: number;
+    }
+  | { readonly do: "hear" | "load" | "settle" | "getAll" | "ping" | "congest" | "flow" }
+  | { readonly do: "ack"; readonly pick: number }
+  | { readonly do: "hold" | "resume"; readonly channel: number }
+  | { readonly do: "least"; readonly urgency: number }
+  | { readonly do: "pass"; readonly ms: number };
+
+const channel = fc.integer({ min: 1, max: 3 });
+const urgency = fc.integer({ min: 0, max: 3 });
+const put = fc.record({
+  do: fc.constant("put"),
+  channel,
+  urgency,
+  isHeard: fc.boolean(),
+  count: fc.constantFrom(1, 1, 1, 1, 40),
+});
+const simple = fc.constantFrom("hear", "load", "settle", "getAll", "ping", "congest", "flow");
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: put },
+  { weight: 8, arbitrary: simple.map((what) => ({ do: what })) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("ack"), pick: fc.nat(200) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("hold", "resume"), channel }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("least"), urgency }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("pass"), ms: fc.integer({ min: 1, max: 90_000 }) }) },
+) as fc.Arbitrary<Step>;
+
+class World {
+  readonly stored = new Map<number, StoredMessage>();
+  readonly seen = new Set<number>();
+  /** Sent and neither acknowledged nor taken back by a hold or GetAllMessages. */
+  readonly inFlight = new Map<number, number>();
+  readonly settled = new Set<number>();
+  #news: StoredMessage[] = [];
+  #loads: { readonly messages: StoredMessage[]; readonly complete: boolean }[] = [];
+  #acks: Extract<SessionEffect, { type: "ack" }>[] = [];
+  #isRefused = false;
+  #lastId = 0;
+  #nowMs = 0;
+  readonly #session = new Session({
+    uaid: new Uint8Array(16),
+    conditions: { heartbeatS: 86_400, windowS: 60, leastUrgency: "very-low" },
+    channelsDigest: new Uint8Array(8),
+    storeEpoch: 1,
+    reconnectSpreadS: 0,
+    idleLimitS: null,
+    canary: null,
+    attempts: new Map(),
+  });
+
+  constructor() {
+    this.#handle({ type: "opened", device: { channels: [], freshUaToken: null } });
+  }
+
+  run(step: Step): void {
+    switch (step.do) {
+      case "put":
+        for (let i = 0; i < step.count; i++) this.#put(step);
+        return;
+      case "hear": {
+        const message = this.#news.shift();
+        if (message !== undefined) this.#handle({ type: "stored", message, replacedId: null });
+        return;
+      }
+      case "load": {
+        const page = this.#loads.shift();
+        if (page !== undefined) this.#handle({ type: "loaded", ...page });
+        return;
+      }
+      case "settle":
+        return this.#settle();
+      case "getAll":
+        return this.#getAll();
+      case "ping":
+        return this.#handle({ type: "activity" });
+      case "congest":
+        return this.#handle({ type: "congested", isCongested: true });
+      case "flow":
+        return this.#handle({ type: "congested", isCongested: false });
+      case "ack": {
+        const ids = [...this.inFlight.keys()];
+        const id = ids[step.pick % Math.max(1, ids.length)];
+        if (id !== undefined) this.#ack(id);
+        return;
+      }
+      case "hold":
+        for (const [id, held] of this.inFlight) if (held === step.channel) this.inFlight.delete(id);
+        return this.#up({ type: "hold", channel: step.channel });
+      case "resume":
+        return this.#up({ type: "resume", channel: step.channel });
+      case "least": {
+        const leastUrgency = URGENCIES[step.urgency] ?? "normal";
+        return this.#up({
+          type: "conditions",
+          conditions: { heartbeatS: 86_400, windowS: 60, leastUrgency },
+        });
+      }
+      case "pass":
+        this.#nowMs += step.ms;
+        return this.#handle({ type: "alarm" });
+    }
+  }
+
+  /** Lets everything through and acknowledges whatever comes, until nothing moves. */
+  settleAll(): void {
+    for (const held of [1, 2, 3]) this.run({ do: "resume", channel: held });
+    this.run({ do: "least", urgency: 0 });
+    this.run({ do: "flow" });
+    while (this.#news.length + this.#loads.length + this.#acks.length + this.inFlight.size > 0) {
+      this.run({ do: "hear" });
+      this.run({ do: "load" });
+      this.run({ do: "settle" });
+      for (const id of [...this.inFlight.keys()]) this.#ack(id);
+      this.run({ do: "ping" });
+    }
+  }
+
+  #getAll(): void {
+    const before = [...this.inFlight];
+    this.inFlight.clear();
+    this.#isRefused = false;
+    this.#up({ type: "getAllMessages", ref: 1 });
+    // Too many are unanswered: then nothing is taken back.
+    if (this.#isRefused) for (const [id, channel] of before) this.inFlight.set(id, channel);
+  }
+
+  #put({ channel, urgency, isHeard }: Extract<Step, { do: "put" }>): void {
+    const epochMs = this.#epochMs();
+    const message: StoredMessage = {
+      id: ++this.#lastId,
+      channel,
+      receivedMs: epochMs,
+      expiresMs: epochMs + 2_000_000_000,
+      urgency: URGENCIES[urgency] ?? "normal",
+      topic: null,
+      saysNotification: false,
+      body: null,
+      mayHaveBeenSent: false,
+    };
+    this.stored.set(message.id, message);
+    if (isHeard) this.#handle({ type: "stored", message, replacedId: null });
+    else this.#news.push(message);
+  }
+
+  #ack(id: number): void {
+    this.inFlight.delete(id);
+    this.#up({ type: "ack", code: "ok", ranges: [[id, id]] });
+  }
+
+  #settle(): void {
+    const ack = this.#acks.shift();
+    if (ack === undefined) return;
+    for (const [first] of ack.ranges) {
+      this.stored.delete(first);
+      this.settled.add(first);
+    }
+    this.#handle({ type: "acked", operationId: ack.operationId });
+  }
+
+  #up(message: Upstream): void {
+    this.#handle({ type: "upstream", message });
+  }
+
+  #handle(event: SessionEvent): void {
+    this.#session.handle(event, { monotonicMs: this.#nowMs, epochMs: this.#epochMs() });
+    for (let effect = this.#session.poll(); effect !== undefined; effect = this.#session.poll()) {
+      this.#perform(effect);
+    }
+  }
+
+  #perform(effect: SessionEffect): void {
+    if (effect.type === "load") {
+      // Read now, answered later: what happens in between must not confuse the session.
+      const found = [...this.stored.values()].filter(({ id }) => id > effect.afterId);
+      this.#loads.push({ messages: found.slice(0, effect.limit), complete: found.length <= effect.limit });
+    }
+    if (effect.type === "ack") this.#acks.push(effect);
+    if (effect.type === "send" && effect.message.type === "error") this.#isRefused = true;
+    if (effect.type !== "send" || effect.message.type !== "notification") return;
+    const { id, channel } = effect.message;
+    expect(this.settled.has(id)).toBe(false);
+    expect(this.inFlight.has(id)).toBe(false);
+    this.seen.add(id);
+    this.inFlight.set(id, channel);
+    expect(this.inFlight.size).toBeLessThanOrEqual(MESSAGES_IN_FLIGHT_MAX);
+  }
+
+  #epochMs(): number {
+    return 1_800_000_000_000 + this.#nowMs;
+  }
+}
+
+describe("outbox", () => {
+  test("loses nothing, repeats nothing settled, keeps the window", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
+        const world = new World();
+        let puts = 0;
+        for (const each of steps) {
+          world.run(each);
+          if (each.do === "put") puts += each.count;
+        }
+        world.settleAll();
+        expect(world.seen.size).toBe(puts);
+        expect(world.stored.size).toBe(0);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

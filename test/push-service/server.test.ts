@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// Goal: the service starts, issues tokens within its rates, serves TLS, tells its health, and stops without losing anybody.
+// Method: real sockets on free ports; stops and restarts over one LMDB directory.
+
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { get } from "node:https";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
+import { addressGroup } from "../../src/push-service/enrolment.ts";
+import { loadKeyring } from "../../src/push-service/keyring.ts";
+import { openLmdbStore } from "../../src/push-service/store/lmdb.ts";
+import { MemoryStore } from "../../src/push-service/store/memory.ts";
+import { TestBench } from "./bench.ts";
+
+const benches: TestBench[] = [];
+const directories: string[] = [];
+
+async function start(options: Parameters<typeof TestBench.start>[0] = {}): Promise<TestBench> {
+  const bench = await TestBench.start(options);
+  benches.push(bench);
+  return bench;
+}
+
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "godwit-service-"));
+  directories.push(directory);
+  return directory;
+}
+
+afterEach(async () => {
+  for (const bench of benches.splice(0)) await bench.stop();
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+});
+
+const errnoOf = async (response: Response) => [
+  response.status,
+  ((await response.json()) as { errno: number }).errno,
+];
+
+describe("token", () => {
+  test("GET and POST both issue one, never cached", async () => {
+    const bench = await start();
+    for (const method of ["GET", "POST"]) {
+      const response = await bench.fetch("/v1/token", { method });
+      expect([response.status, response.headers.get("cache-control")]).toEqual([200, "no-store"]);
+      expect(await response.json()).toEqual({
+        uaToken: expect.stringMatching(/^[\w-]+$/),
+        uaid: expect.stringMatching(/^[0-9a-f]{32}$/),
+      });
+    }
+  });
+
+  test("is limited by address: 429/312 with Retry-After", async () => {
+    const bench = await start({ tokenRate: { burstMax: 1, perMinute: 6 } });
+    await bench.token();
+    const response = await bench.fetch("/v1/token", { method: "POST" });
+    expect(response.headers.get("retry-after")).toBe("10");
+    expect(await errnoOf(response)).toEqual([429, 312]);
+  });
+
+  test("behind a proxy the address is the last one it forwarded", async () => {
+    const bench = await start({ isBehindProxy: true, tokenRate: { burstMax: 1, perMinute: 6 } });
+    await bench.token({ "X-Forwarded-For": "192.0.2.1" });
+    await bench.token({ "X-Forwarded-For": "192.0.2.2" });
+    const spoofed = await bench.fetch("/v1/token", {
+      headers: { "X-Forwarded-For": "198.51.100.1, 192.0.2.2" },
+    });
+    expect(spoofed.status).toBe(429);
+  });
+
+  test("with an enrolment secret no rate counts, without it no new device gets in", async () => {
+    const bench = await start({ enrolmentSecrets: ["s3cret"], tokenRate: { burstMax: 1, perMinute: 1 } });
+    expect(await errnoOf(await bench.fetch("/v1/token"))).toEqual([401, 311]);
+    expect(
+      await errnoOf(await bench.fetch("/v1/token", { headers: { "Godwit-Enrolment": "wrong" } })),
+    ).toEqual([401, 311]);
+    const headers = { "Godwit-Enrolment": "s3cret" };
+    const first = await bench.token(headers);
+    await bench.token(headers);
+    const refreshed = await bench.token({ Authorization: `Bearer ${first.uaToken}` });
+    expect(refreshed.uaid).toBe(first.uaid);
+  });
+
+  test.each([
+    ["192.0.2.7", "192.0.2.7"],
+    ["::ffff:192.0.2.7", "192.0.2.7"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8::6", "2001:db8:0:0::/64"],
+    ["::1", "0:0:0:0::/64"],
+  ])("address %s counts as %s", (address, group) => {
+    expect(addressGroup(address)).toBe(group);
+  });
+});
+
+describe("health", () => {
+  test("is well and ready, and not ready once the store fails", async () => {
+    const store = new MemoryStore();
+    const bench = await start({ store });
+    expect((await bench.fetch("/healthz")).status).toBe(200);
+    expect((await bench.fetch("/readyz")).status).toBe(200);
+    await store.close();
+    expect((await bench.fetch("/healthz")).status).toBe(200);
+    expect((await bench.fetch("/readyz")).status).toBe(503);
+  });
+});
+
+describe("connections", () => {
+  test("beyond the cap of an address are cut", async () => {
+    const bench = await start({ connectionsPerAddressMax: 2 });
+    const sockets: Socket[] = [];
+    for (let i = 0; i < 2; i++) {
+      sockets.push(connect(bench.service.port, "127.0.0.1"));
+      await once(sockets[i] as Socket, "connect");
+    }
+    const third = connect(bench.service.port, "127.0.0.1");
+    third.on("error", () => {});
+    await once(third, "close");
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test("a header that is too large is refused", async () => {
+    const bench = await start();
+    const response = await bench.fetch("/healthz", { headers: { "X-Large": "a".repeat(20_000) } });
+    expect(response.status).toBe(431);
+  });
+});
+
+describe("TLS", () => {
+  test("serves the development certificate to whoever trusts its CA", async () => {
+    const certificate = await loadDevCertificate({ directory: newDirectory(), nowMs: Date.now() });
+    const bench = await start({ tls: certificate });
+    const request = get(`https://localhost:${bench.service.port}/healthz`, {
+      ca: certificate.ca,
+      lookup: (_host, _options, done) => done(null, [{ address: "127.0.0.1", family: 4 }]),
+    });
+    const [response] = (await once(request, "response")) as [import("node:http").IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(200);
+    request.destroy();
+  });
+});
+
+describe("stopping", () => {
+  test("says goodbye with a time to come back, and closes the store", async () => {
+    const bench = await start();
+    const { device, endpoint } = await bench.subscribed();
+    const closed = once(device.webSocket, "close");
+    const stopped = bench.service.close();
+    const bye = await device.next("bye");
+    expect(bye.reason).toBe("shutdown");
+    expect(bye.retryAfterS).toBeGreaterThanOrEqual(0);
+    expect(bye.retryAfterS).toBeLessThanOrEqual(60);
+    expect((await closed)[0]).toBe(1001);
+    await stopped;
+    await expect(bench.post(endpoint)).rejects.toThrow();
+    await expect(bench.store.getDevice(new Uint8Array(16))).rejects.toMatchObject({
+      code: "ERR_STORE_CLOSED",
+    });
+  });
+
+  test("endpoints, tokens and messages outlive a restart; what may have been sent says so", async () => {
+    const directory = newDirectory();
+    const open = async () =>
+      start({
+        store: await openLmdbStore({ directory }),
+        keyring: loadKeyring(join(directory, "keys.json")),
+      });
+    const first = await open();
+    const { uaToken, endpoint, channel, device } = await first.subscribed();
+    await first.post(endpoint, { TTL: "600" });
+    expect(await device.next("notification")).toMatchObject({ id: 1, attempt: 1 });
+    await first.stop();
+    const second = await open();
+    expect((await second.post(endpoint, { TTL: "600" })).status).toBe(201);
+    const again = await second.connect(uaToken, [channel]);
+    expect((await again.next("registered")).storeEpoch).toBe(second.store.epoch);
+    expect(await again.next("notification")).toMatchObject({ id: 1, attempt: 2 });
+    expect(await again.next("notification")).toMatchObject({ id: 2, attempt: 1 });
+  });
+});
