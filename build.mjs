@@ -67,6 +67,8 @@ const quickjs = await build({
   platform: "neutral",
   mainFields: ["module", "main"],
   minify: true,
+  // Names of the parts' methods among themselves; hosts never call one, and no dependency has such a name.
+  mangleProps: /^(handle[A-Z]\w*|nextDeadline)$/,
   metafile: true,
 });
 const outside = Object.values(quickjs.metafile.outputs).flatMap((output) =>

@@ -203,6 +203,7 @@ export type Report =
   | { readonly type: "fault"; readonly code: ErrorCode; readonly text: string };
 
 export type Effect =
+  /** Answered by `linkOpened` or `linkClosed` with the same linkId. */
   | {
       readonly type: "openLink";
       readonly linkId: number;
@@ -213,22 +214,26 @@ export type Effect =
       readonly bearer: string;
       readonly headers: Readonly<Record<string, string>>;
     }
+  /** One whole frame, which the host then owns. Over its queue bound the host closes the link ("overflow"). */
   | { readonly type: "send"; readonly linkId: number; readonly frame: Uint8Array }
+  /** One transport-level ping; answered by `linkPong`. */
   | { readonly type: "ping"; readonly linkId: number }
+  /** No event of that link is expected any more. */
   | { readonly type: "closeLink"; readonly linkId: number }
-  /** Replaces the one alarm; null cancels it. */
+  /** Replaces the one alarm; null cancels it. Answered by `alarm`. */
   | { readonly type: "setAlarm"; readonly alarm: Alarm | null }
   /** The device should not suspend before this time of the monotonic clock. */
   | { readonly type: "stayAwake"; readonly untilMs: number }
-  /** Framed records for the end of the active segment. */
+  /** Framed records for the end of the active segment. Answered by `journalAppended` once they survive a power cut. */
   | { readonly type: "append"; readonly appendId: number; readonly bytes: Uint8Array }
-  /** A whole new segment; `urgent` may use the flash reserve. */
+  /** A whole new segment in place of the old, atomically; `urgent` may use the flash reserve. Answered like `append`. */
   | {
       readonly type: "checkpoint";
       readonly appendId: number;
       readonly bytes: Uint8Array;
       readonly urgent: boolean;
     }
+  /** Answered by `httpResponse`. */
   | {
       readonly type: "httpRequest";
       readonly requestId: number;
@@ -239,6 +244,7 @@ export type Effect =
       readonly timeoutMs: number;
     }
   | { readonly type: "startApp"; readonly owner: string }
+  /** Answered by `appHandled` or `appFailed`. */
   | { readonly type: "deliver"; readonly delivery: Delivery }
   /** The budget of a delivery is over; whatever its app still does is ignored. */
   | { readonly type: "cancelDelivery"; readonly deliveryId: number; readonly owner: string }
@@ -249,7 +255,10 @@ export type Effect =
       readonly oldSubscription: SubscriptionView | null;
       readonly newSubscription: SubscriptionView | null;
     }
-  /** `replaces`: the notification with the same tag this one takes the place of, or null. */
+  /**
+   * Answered by `displayed` or `displayFailed`. `replaces`: the notification with the same tag this one takes the place
+   * of, or null.
+   */
   | {
       readonly type: "show";
       readonly notificationId: number;
@@ -268,6 +277,7 @@ export type Effect =
     }
   | { readonly type: "setBadge"; readonly owner: string; readonly badge: AppBadge }
   | { readonly type: "openUrl"; readonly owner: string; readonly url: string }
+  /** Answered by `permissionAnswered`. */
   | { readonly type: "askPermission"; readonly owner: string }
   | { readonly type: "report"; readonly report: Report };
 

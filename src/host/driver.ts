@@ -37,49 +37,7 @@ export class Driver {
   }
 }
 
+/** The member of the host's own name; the cast says that it takes this very effect, which the type {@link Host} ensures. */
 function perform(effect: Effect, host: Host): void {
-  switch (effect.type) {
-    case "openLink":
-      return host.openLink(effect);
-    case "send":
-      return host.send(effect.linkId, effect.frame);
-    case "ping":
-      return host.ping(effect.linkId);
-    case "closeLink":
-      return host.closeLink(effect.linkId);
-    case "setAlarm":
-      return host.setAlarm(effect.alarm);
-    case "stayAwake":
-      return host.stayAwake(effect.untilMs);
-    case "append":
-      return host.append(effect.appendId, effect.bytes);
-    case "checkpoint":
-      return host.checkpoint(effect.appendId, effect.bytes, effect.urgent);
-    case "httpRequest":
-      return host.httpRequest(effect);
-    case "startApp":
-      return host.startApp(effect.owner);
-    case "deliver":
-      return host.deliver(effect.delivery);
-    case "cancelDelivery":
-      return host.cancelDelivery(effect.deliveryId, effect.owner);
-    case "appReply":
-      return host.appReply(effect.requestId, effect.reply);
-    case "subscriptionChange":
-      return host.subscriptionChange(effect.owner, effect.oldSubscription, effect.newSubscription);
-    case "show":
-      return host.show(effect);
-    case "closeNotification":
-      return host.closeNotification(effect.notificationId);
-    case "notificationClick":
-      return host.notificationClick(effect.owner, effect.notification, effect.action);
-    case "setBadge":
-      return host.setBadge(effect.owner, effect.badge);
-    case "openUrl":
-      return host.openUrl(effect.owner, effect.url);
-    case "askPermission":
-      return host.askPermission(effect.owner);
-    case "report":
-      return host.report(effect.report);
-  }
+  (host[effect.type] as (effect: Effect) => void).call(host, effect);
 }

@@ -6,12 +6,12 @@ import { request as httpsRequest, type RequestOptions } from "node:https";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
 import type { AgentEvent } from "../agent/events.ts";
-import type { Host } from "../host/host.ts";
+import type { EffectOf } from "../host/host.ts";
 import { HTTP_RESPONSE_BYTES_MAX } from "../limits.ts";
 import { trustedCertificates } from "./tls.ts";
 import { parseRetryAfter } from "./websocket.ts";
 
-type HttpRequest = Parameters<Host["httpRequest"]>[0];
+type HttpRequest = EffectOf<"httpRequest">;
 
 /**
  * Performs one request and dispatches its `httpResponse`; status 0 stands for no usable answer.

@@ -2,22 +2,12 @@
 /** The host contract on Node: every effect becomes a call of a library or of an app; every outcome comes back as an event. */
 
 import { randomFillSync } from "node:crypto";
-import type {
-  AgentEvent,
-  Alarm,
-  AppReply,
-  Delivery,
-  Instant,
-  Permission,
-  Report,
-  SubscriptionView,
-} from "../agent/events.ts";
-import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
+import type { AgentEvent, AppReply, Instant, Permission, Report } from "../agent/events.ts";
 import { GodwitError } from "../errors.ts";
-import type { Host } from "../host/host.ts";
+import type { EffectOf, Host } from "../host/host.ts";
 import { AlarmClock, readClock } from "./alarm.ts";
 import type { AppHandle } from "./app-handle.ts";
-import type { Display, ShownNotification } from "./display.ts";
+import type { Display } from "./display.ts";
 import type { JournalStorage } from "./files.ts";
 import { performHttpRequest } from "./http.ts";
 import { WebSocketLinks } from "./websocket.ts";
@@ -38,9 +28,6 @@ export interface NodeHostOptions {
   /** Called when an app with waiting messages is not attached. */
   readonly startApp: (owner: string) => void;
 }
-
-type OpenRequest = Parameters<Host["openLink"]>[0];
-type HttpRequest = Parameters<Host["httpRequest"]>[0];
 
 export class NodeHost implements Host {
   readonly #options: NodeHostOptions;
@@ -66,23 +53,23 @@ export class NodeHost implements Host {
     return readClock(this.#options.epochTrusted);
   }
 
-  openLink(request: OpenRequest): void {
+  openLink(request: EffectOf<"openLink">): void {
     this.#links.open(request);
   }
 
-  send(linkId: number, frame: Uint8Array): void {
+  send({ linkId, frame }: EffectOf<"send">): void {
     this.#links.send(linkId, frame);
   }
 
-  ping(linkId: number): void {
+  ping({ linkId }: EffectOf<"ping">): void {
     this.#links.ping(linkId);
   }
 
-  closeLink(linkId: number): void {
+  closeLink({ linkId }: EffectOf<"closeLink">): void {
     this.#links.close(linkId);
   }
 
-  setAlarm(alarm: Alarm | null): void {
+  setAlarm({ alarm }: EffectOf<"setAlarm">): void {
     this.#alarm.set(alarm);
   }
 
@@ -90,15 +77,15 @@ export class NodeHost implements Host {
     // A Node host runs where something else decides about suspend; firmware-bridge holds a wake lock here.
   }
 
-  append(appendId: number, bytes: Uint8Array): void {
+  append({ appendId, bytes }: EffectOf<"append">): void {
     this.#journaled(appendId, this.#options.journal.append(bytes));
   }
 
-  checkpoint(appendId: number, bytes: Uint8Array, urgent: boolean): void {
+  checkpoint({ appendId, bytes, urgent }: EffectOf<"checkpoint">): void {
     this.#journaled(appendId, this.#options.journal.checkpoint(bytes, { urgent }));
   }
 
-  httpRequest(request: HttpRequest): void {
+  httpRequest(request: EffectOf<"httpRequest">): void {
     const abort = performHttpRequest(request, this.#options.ca, (event) => {
       this.#abortHttp.delete(abort);
       this.#dispatch(event);
@@ -106,11 +93,11 @@ export class NodeHost implements Host {
     this.#abortHttp.add(abort);
   }
 
-  startApp(owner: string): void {
+  startApp({ owner }: EffectOf<"startApp">): void {
     this.#options.startApp(owner);
   }
 
-  deliver(delivery: Delivery): void {
+  deliver({ delivery }: EffectOf<"deliver">): void {
     const { deliveryId, owner } = delivery;
     const handled =
       this.#options.apps.get(owner)?.deliver(delivery) ?? Promise.reject(new Error("no such app"));
@@ -133,16 +120,17 @@ export class NodeHost implements Host {
     });
   }
 
-  appReply(requestId: number, reply: AppReply): void {
+  appReply({ requestId, reply }: EffectOf<"appReply">): void {
     this.#replies.get(requestId)?.(reply);
     this.#replies.delete(requestId);
   }
 
-  subscriptionChange(owner: string, before: SubscriptionView | null, after: SubscriptionView | null): void {
-    this.#guard(() => this.#options.apps.get(owner)?.handleSubscriptionChange(before, after));
+  subscriptionChange({ owner, oldSubscription, newSubscription }: EffectOf<"subscriptionChange">): void {
+    const app = this.#options.apps.get(owner);
+    this.#guard(() => app?.handleSubscriptionChange(oldSubscription, newSubscription));
   }
 
-  show(shown: ShownNotification): void {
+  show(shown: EffectOf<"show">): void {
     const { notificationId } = shown;
     // Synchronous displays answer at once; a throw or rejection means that there is no screen.
     const outcome = new Promise<void>((resolve) => resolve(this.#options.display.show(shown)));
@@ -152,31 +140,31 @@ export class NodeHost implements Host {
     );
   }
 
-  closeNotification(notificationId: number): void {
+  closeNotification({ notificationId }: EffectOf<"closeNotification">): void {
     this.#options.display.close(notificationId);
   }
 
-  notificationClick(owner: string, notification: GodwitNotification, action: string): void {
+  notificationClick({ owner, notification, action }: EffectOf<"notificationClick">): void {
     const app = this.#options.apps.get(owner);
     this.#guard(() => app?.onnotificationclick?.({ type: "notificationclick", notification, action }));
   }
 
-  setBadge(owner: string, badge: AppBadge): void {
+  setBadge({ owner, badge }: EffectOf<"setBadge">): void {
     this.#options.display.setBadge(owner, badge);
   }
 
-  openUrl(owner: string, url: string): void {
+  openUrl({ owner, url }: EffectOf<"openUrl">): void {
     this.#options.display.openUrl(owner, url);
   }
 
-  askPermission(owner: string): void {
+  askPermission({ owner }: EffectOf<"askPermission">): void {
     const answer = new Promise<Permission>((resolve) => resolve(this.#options.permission(owner)));
     answer
       .catch((): Permission => "denied")
       .then((permission) => this.#dispatch({ type: "permissionAnswered", owner, permission }));
   }
 
-  report(report: Report): void {
+  report({ report }: EffectOf<"report">): void {
     this.#options.onReport(report);
   }
 
@@ -205,7 +193,11 @@ export class NodeHost implements Host {
   /** An app's handler must not take the agent down with it. */
   #guard(call: () => unknown): void {
     new Promise((resolve) => resolve(call())).catch(() => {
-      this.report({ type: "fault", code: "ERR_APP_HANDLER", text: "an app's event handler failed" });
+      this.#options.onReport({
+        type: "fault",
+        code: "ERR_APP_HANDLER",
+        text: "an app's event handler failed",
+      });
     });
   }
 }

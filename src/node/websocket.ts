@@ -9,11 +9,11 @@ import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
 import { WebSocket } from "ws";
 import type { AgentEvent, LinkCause } from "../agent/events.ts";
-import type { Host } from "../host/host.ts";
+import type { EffectOf } from "../host/host.ts";
 import { FRAME_BYTES_MAX, LINK_QUEUED_BYTES_MAX, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
 import { trustedCertificates } from "./tls.ts";
 
-type OpenRequest = Parameters<Host["openLink"]>[0];
+type OpenRequest = EffectOf<"openLink">;
 
 export interface WebSocketLinksOptions {
   /** PEM certificates trusted besides the system's, or null. */

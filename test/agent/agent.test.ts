@@ -535,7 +535,9 @@ describe("a damaged journal", () => {
     const at = Math.floor(image.length * 0.7);
     image[at] = (image[at] ?? 0) ^ 0xff;
     const again = device.restart();
-    expect(again.reports).toContainEqual(expect.objectContaining({ type: "fault", code: "ERR_JOURNAL_RECORD" }));
+    expect(again.reports).toContainEqual(
+      expect.objectContaining({ type: "fault", code: "ERR_JOURNAL_RECORD" }),
+    );
     again.connect();
     const { ref } = again.lastUpstream("getAllMessages");
     again.send({ type: "drained", ref });

@@ -9,14 +9,12 @@ import type { AgentEvent, Alarm, AppReply, AppRequest, Effect, Report } from "..
 import { PlainHeartbeat } from "../../src/agent/heartbeat.ts";
 import { concatBytes } from "../../src/bytes.ts";
 import { Driver } from "../../src/host/driver.ts";
-import type { Host } from "../../src/host/host.ts";
+import type { EffectOf, Host } from "../../src/host/host.ts";
 import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { nobleProvider } from "../../src/webpush/noble.ts";
 import type { Downstream, Notification, Upstream } from "../../src/wire/dialect.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
-
-type EffectOf<Type extends Effect["type"]> = Extract<Effect, { type: Type }>;
 
 export const UAID = new Uint8Array(16).fill(7);
 export const STORE_EPOCH = 4242;
@@ -319,74 +317,74 @@ export class Device {
   }
 
   #host(options: DeviceOptions): Host {
-    const record = <Type extends Effect["type"]>(type: Type, members: object): void => {
-      this.effects.push({ type, ...members } as Effect);
+    const keep = (effect: Effect): void => {
+      this.effects.push(effect);
     };
     return {
       now: () => ({ ...this.instant(), epochTrusted: options.epochTrusted ?? true }),
-      openLink: (request) => {
-        this.linkId = request.linkId;
-        record("openLink", request);
+      openLink: (effect) => {
+        this.linkId = effect.linkId;
+        keep(effect);
       },
-      send: (linkId, frame) => {
-        record("send", { linkId, frame });
-        this.upstream.push(godwitDialect.parseUpstream(frame));
+      send: (effect) => {
+        keep(effect);
+        this.upstream.push(godwitDialect.parseUpstream(effect.frame));
       },
-      ping: (linkId) => record("ping", { linkId }),
-      closeLink: (linkId) => {
+      ping: keep,
+      closeLink: (effect) => {
         this.isLinkOpen = false;
-        record("closeLink", { linkId });
+        keep(effect);
       },
-      setAlarm: (alarm) => {
+      setAlarm: ({ alarm }) => {
         this.alarm = alarm;
       },
-      stayAwake: () => {},
-      append: (appendId, bytes) => {
-        record("append", { appendId, bytes });
-        this.#write(appendId, () => {
-          this.segment = concatBytes(this.segment, bytes);
+      stayAwake: keep,
+      append: (effect) => {
+        keep(effect);
+        this.#write(effect.appendId, () => {
+          this.segment = concatBytes(this.segment, effect.bytes);
         });
       },
-      checkpoint: (appendId, bytes, urgent) => {
-        record("checkpoint", { appendId, bytes, urgent });
-        this.#write(appendId, () => {
-          this.segment = bytes;
+      checkpoint: (effect) => {
+        keep(effect);
+        this.#write(effect.appendId, () => {
+          this.segment = effect.bytes;
         });
       },
-      httpRequest: (request) => record("httpRequest", request),
-      startApp: (owner) => record("startApp", { owner }),
-      deliver: (delivery) => {
-        record("deliver", { delivery });
+      httpRequest: keep,
+      startApp: keep,
+      deliver: (effect) => {
+        keep(effect);
+        const { delivery } = effect;
         this.delivered.push(delivery);
         const outcome = this.onDeliver?.(delivery) ?? null;
         const { deliveryId } = delivery;
         if (outcome !== null)
           this.dispatch({ type: outcome === "handled" ? "appHandled" : "appFailed", deliveryId });
       },
-      cancelDelivery: (deliveryId, owner) => record("cancelDelivery", { deliveryId, owner }),
-      appReply: (requestId, reply) => {
-        record("appReply", { requestId, reply });
-        this.replies.set(requestId, reply);
+      cancelDelivery: keep,
+      appReply: (effect) => {
+        keep(effect);
+        this.replies.set(effect.requestId, effect.reply);
       },
-      subscriptionChange: (owner, oldSubscription, newSubscription) =>
-        record("subscriptionChange", { owner, oldSubscription, newSubscription }),
-      show: (request) => {
-        record("show", request);
-        this.shown.push({ ...request, type: "show" });
-        const { notificationId } = request;
+      subscriptionChange: keep,
+      show: (effect) => {
+        keep(effect);
+        this.shown.push(effect);
+        const { notificationId } = effect;
         this.dispatch({ type: this.screenFails ? "displayFailed" : "displayed", notificationId });
       },
-      closeNotification: (notificationId) => record("closeNotification", { notificationId }),
-      notificationClick: (owner, notification, action) =>
-        record("notificationClick", { owner, notification, action }),
-      setBadge: (owner, badge) => record("setBadge", { owner, badge }),
-      openUrl: (owner, url) => record("openUrl", { owner, url }),
-      askPermission: (owner) => {
-        record("askPermission", { owner });
+      closeNotification: keep,
+      notificationClick: keep,
+      setBadge: keep,
+      openUrl: keep,
+      askPermission: (effect) => {
+        keep(effect);
         const permission = options.permission ?? "granted";
-        if (permission !== "prompt") this.dispatch({ type: "permissionAnswered", owner, permission });
+        if (permission !== "prompt")
+          this.dispatch({ type: "permissionAnswered", owner: effect.owner, permission });
       },
-      report: (report) => {
+      report: ({ report }) => {
         this.reports.push(report);
       },
     };

@@ -8,6 +8,7 @@ import { WebSocket } from "ws";
 import { nodeProvider } from "../../src/node/crypto.ts";
 import { newKeyring } from "../../src/push-service/keyring.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
+import type { Keyring } from "../../src/push-service/seal.ts";
 import {
   createPushService,
   type PushService,
@@ -83,6 +84,7 @@ export class TestDevice {
 export class TestBench {
   readonly service: PushService;
   readonly store: Store;
+  readonly keyring: Keyring;
   readonly log: LogEvent[] = [];
   readonly keys = generateKeyPair((target) => randomFillSync(target), nodeProvider);
   epochMs = START_MS;
@@ -91,13 +93,14 @@ export class TestBench {
 
   constructor(options: Partial<PushServiceOptions> = {}) {
     this.store = options.store ?? new MemoryStore();
+    this.keyring = options.keyring ?? newKeyring();
     this.service = createPushService({
-      keyring: newKeyring(),
       tls: null,
       publicOrigin: PUBLIC_ORIGIN,
       clock: { epochMs: () => this.epochMs, monotonicMs: () => this.monotonicMs },
       log: (event) => this.log.push(event),
       ...options,
+      keyring: this.keyring,
       store: this.store,
     });
   }

@@ -4,16 +4,20 @@
 
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { get } from "node:https";
-import { connect, type Socket } from "node:net";
+import { Agent, get } from "node:https";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import webpush from "web-push";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { addressGroup } from "../../src/push-service/enrolment.ts";
 import { loadKeyring } from "../../src/push-service/keyring.ts";
+import { Sealer } from "../../src/push-service/seal.ts";
 import { openLmdbStore } from "../../src/push-service/store/lmdb.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
+import { endpointKeyHash, Tokens } from "../../src/push-service/tokens.ts";
+import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { TestBench } from "./bench.ts";
 
 const benches: TestBench[] = [];
@@ -143,6 +147,47 @@ describe("TLS", () => {
     request.destroy();
   });
 });
+
+describe("web-push", () => {
+  test("the reference sender publishes over TLS to an endpoint with a key", async () => {
+    const certificate = await loadDevCertificate({ directory: newDirectory(), nowMs: Date.now() });
+    const clock = { epochMs: () => Date.now(), monotonicMs: () => performance.now() };
+    const { port } = await freePort();
+    const publicOrigin = `https://localhost:${port}`;
+    const bench = await start({ tls: certificate, port, publicOrigin, clock });
+    const uaid = new Uint8Array(16).fill(1);
+    await bench.store.createDevice(uaid, Date.now());
+    await bench.store.register(uaid, new Uint8Array(16), bench.keys.publicKey, Date.now());
+    const keyHash = endpointKeyHash(bench.keys.publicKey);
+    const tokens = new Tokens(new Sealer(bench.keyring));
+    const endpoint = `${publicOrigin}/p/${tokens.sealEndpoint({ uaid, channel: 1, keyHash })}`;
+    const result = await webpush.sendNotification(
+      { endpoint, keys: { p256dh: base64urlEncode(bench.keys.publicKey), auth: "A".repeat(22) } },
+      "hello",
+      {
+        TTL: 60,
+        vapidDetails: {
+          subject: "mailto:sender@example.com",
+          publicKey: base64urlEncode(bench.keys.publicKey),
+          privateKey: base64urlEncode(bench.keys.privateKey),
+        },
+        agent: new Agent({ ca: certificate.ca }),
+      },
+    );
+    expect([result.statusCode, result.headers.ttl]).toEqual([201, "60"]);
+    expect(await bench.store.getDevice(uaid)).toMatchObject({ messages: 1 });
+  });
+});
+
+/** A port that was free a moment ago: the public origin has to be known before the service listens. */
+async function freePort(): Promise<{ port: number }> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return { port };
+}
 
 describe("stopping", () => {
   test("says goodbye with a time to come back, and closes the store", async () => {

@@ -7,7 +7,9 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { open } from "lmdb";
 import { afterEach, describe, expect, test } from "vitest";
+import { GroupCommit } from "../../src/push-service/store/group-commit.ts";
 import { openLmdbStore } from "../../src/push-service/store/lmdb.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
@@ -69,7 +71,8 @@ describe("LMDB store", () => {
   test("loses nothing when the process is killed right after the promise resolved", async () => {
     const directory = newDirectory();
     const script = `
-      import { openLmdbStore } from "./src/push-service/store/lmdb.ts";
+      import { GroupCommit } from "../../src/push-service/store/group-commit.ts";
+import { openLmdbStore } from "./src/push-service/store/lmdb.ts";
       const store = await openLmdbStore({ directory: ${JSON.stringify(directory)} });
       const uaid = new Uint8Array(16).fill(1);
       await store.createDevice(uaid, ${NOW_MS});
@@ -107,6 +110,26 @@ describe("LMDB store", () => {
     const full = await openAt(directory, Number.MAX_SAFE_INTEGER);
     await expect(full.register(uaid, uaidOf(9), null, NOW_MS)).rejects.toMatchObject({ code: "ERR_STORE" });
     expect(await full.channels(uaid)).toEqual([]);
+  });
+
+  test("a group that fails changes nothing, and nothing is written after it", async () => {
+    const directory = newDirectory();
+    const database = open<unknown, Uint8Array>({
+      path: directory,
+      keyEncoding: "binary",
+      overlappingSync: false,
+    });
+    const group = new GroupCommit({ database, directory });
+    const key = Uint8Array.of(1);
+    const put = group.run(() => void database.put(key, 1));
+    const broken = group.run(() => {
+      throw new Error("disk");
+    });
+    const results = await Promise.allSettled([put, broken]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(database.get(key)).toBeUndefined();
+    await expect(group.run(() => 1)).rejects.toMatchObject({ code: "ERR_STORE" });
+    await database.close();
   });
 
   test("keeps its directory to its owner", async () => {

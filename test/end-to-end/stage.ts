@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The real programs on one stage: starts `dist/cli.js` and the children of this folder as processes, waits for what they
+ * print, and takes everything away at the end, also after a failure. Also the application server: `web-push`. No tests here.
+ */
+
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import webPush from "web-push";
+import type { PushSubscriptionJSON, PushSubscriptionOptionsInit } from "../../src/apps/push-manager.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CLI = join(ROOT, "dist", "cli.js");
+const CHILDREN = fileURLToPath(new URL("children", import.meta.url));
+/** Nothing waited for takes nearly this long; it only makes a failure readable. */
+const WAIT_MS_MAX = 25_000;
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** The lines of one stream, and waiting for them. */
+export class Lines {
+  readonly all: string[] = [];
+  readonly #name: string;
+  readonly #waiting = new Set<() => void>();
+  #isOver = false;
+
+  constructor(name: string, stream: Readable) {
+    this.#name = name;
+    const reader = createInterface({ input: stream });
+    reader.on("line", (line) => {
+      this.all.push(line);
+      this.#look();
+    });
+    reader.on("close", () => {
+      this.#isOver = true;
+      this.#look();
+    });
+  }
+
+  /** Resolves to what `find` makes of the lines as soon as that is not null; asked again after each line. */
+  until<T>(what: string, find: (lines: readonly string[]) => T | null): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void => {
+        const tail = this.all.slice(-15).join("\n");
+        settle(() => reject(new Error(`${this.#name}: ${why} before ${what}; it said last:\n${tail}`)));
+      };
+      const look = (): void => {
+        const found = find(this.all);
+        if (found !== null) settle(() => resolve(found));
+        else if (this.#isOver) fail("ended");
+      };
+      const settle = (done: () => void): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        done();
+      };
+      const timer = setTimeout(() => fail("time is up"), WAIT_MS_MAX);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** The first line that `pattern` matches. */
+  match(pattern: RegExp): Promise<string> {
+    return this.until(String(pattern), (lines) => lines.find((line) => pattern.test(line)) ?? null);
+  }
+
+  #look(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+}
+
+/** One process. */
+export class Program {
+  readonly child: ChildProcess;
+  readonly stdout: Lines;
+  readonly stderr: Lines;
+  /** Resolves once the process is gone and everything it wrote was read. */
+  readonly exited: Promise<Exit>;
+
+  constructor(name: string, child: ChildProcess) {
+    this.child = child;
+    if (child.stdout === null || child.stderr === null) throw new Error("both streams are piped");
+    this.stdout = new Lines(`${name} stdout`, child.stdout);
+    this.stderr = new Lines(`${name} stderr`, child.stderr);
+    this.exited = new Promise((resolve) => {
+      child.on("close", (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  end(signal: NodeJS.Signals): Promise<Exit> {
+    this.child.kill(signal);
+    return this.exited;
+  }
+}
+
+export interface ServiceOptions {
+  /** Default: a new one. */
+  readonly directory?: string;
+  readonly port?: number;
+  readonly args?: readonly string[];
+  /** What Math.random gives there. */
+  readonly random?: number;
+}
+
+/** A running `godwit push-service`. */
+export class ServiceProcess extends Program {
+  readonly directory: string;
+  readonly origin: string;
+  readonly port: number;
+  readonly caFile: string;
+  readonly ca: string;
+  readonly #stage: Stage;
+
+  constructor(stage: Stage, program: Program, directory: string, ready: { origin: string; port: number }) {
+    super("push service", program.child);
+    this.#stage = stage;
+    this.directory = directory;
+    this.origin = ready.origin;
+    this.port = ready.port;
+    this.caFile = join(directory, "tls", "ca.pem");
+    this.ca = readFileSync(this.caFile, "utf8");
+  }
+
+  /** The same service again, on the same port and state. */
+  again(options: ServiceOptions = {}): Promise<ServiceProcess> {
+    const { directory, port } = this;
+    return this.#stage.service({ directory, port, ...options });
+  }
+
+  /** Resolves once devices acknowledged this many messages to this process. */
+  async acknowledged(messages: number): Promise<void> {
+    await this.stderr.until(`${messages} acknowledged`, (lines) => {
+      let sum = 0;
+      for (const line of lines) sum += Number(/^acknowledged .*messages=(\d+)$/.exec(line)?.[1] ?? 0);
+      return sum >= messages ? true : null;
+    });
+  }
+
+  /** One request to this service, which does not have to be a good one. */
+  request(method: string, url: string, headers: Record<string, string> = {}, body = new Uint8Array(0)) {
+    return new Promise<{ status: number; errno: number | null; message: string | null }>(
+      (resolve, reject) => {
+        const target = new URL(url, this.origin);
+        const outgoing = request(target, { method, headers, ca: this.ca, agent: false }, (response) => {
+          let text = "";
+          response.on("data", (chunk) => {
+            text += String(chunk);
+          });
+          response.on("end", () => {
+            const json = text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+            const { errno = null, message = null } = json as { errno?: number; message?: string };
+            resolve({ status: response.statusCode ?? 0, errno, message });
+          });
+        });
+        outgoing.on("error", reject);
+        outgoing.end(body);
+      },
+    );
+  }
+}
+
+/** What the agent's process writes, by its member `event`. */
+export interface Push {
+  readonly event: "push";
+  readonly owner: string;
+  readonly messageId: string;
+  readonly redelivered: boolean;
+  readonly text: string | null;
+}
+
+export interface Change {
+  readonly event: "change";
+  readonly owner: string;
+  readonly oldSubscription: PushSubscriptionJSON | null;
+  readonly newSubscription: PushSubscriptionJSON | null;
+}
+
+interface Answer {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: { readonly name: string; readonly code: string; readonly message: string };
+}
+
+export interface AgentOptions {
+  readonly service: Pick<ServiceProcess, "origin" | "ca">;
+  readonly stateDirectory: string;
+  readonly owners: readonly string[];
+  /** Dies by SIGKILL inside the handler of this delivery of its run, counted from 1. */
+  readonly dieAt?: number;
+  /** Handlers take a turn of the event loop. */
+  readonly isSlow?: boolean;
+  /** Handlers throw. */
+  readonly fails?: boolean;
+  /** 32 bytes as hex. */
+  readonly deviceKey?: string;
+  readonly windowS?: number;
+  readonly permission?: "granted" | "denied";
+  /** What Math.random gives there; default 0.1, so that reconnecting takes no long. */
+  readonly random?: number;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** A running `children/agent.mjs`. */
+export class AgentProcess extends Program {
+  #lastId = 0;
+
+  constructor(child: ChildProcess) {
+    super("agent", child);
+  }
+
+  /** Every line of one kind so far. */
+  events<T extends { readonly event: string }>(event: T["event"]): T[] {
+    return eventsIn<T>(this.stdout.all, event);
+  }
+
+  pushes(): Push[] {
+    return this.events<Push>("push");
+  }
+
+  /** Resolves once `isDone` is true of the deliveries so far. */
+  async untilPushed(what: string, isDone: (pushes: readonly Push[]) => boolean): Promise<Push[]> {
+    return this.stdout.until(what, (lines) => {
+      const pushes = eventsIn<Push>(lines, "push");
+      return isDone(pushes) ? pushes : null;
+    });
+  }
+
+  /** The first delivery of this payload. */
+  async pushed(text: string): Promise<Push> {
+    const isIt = (push: Push): boolean => push.text === text;
+    const pushes = await this.untilPushed(`"${text}" is delivered`, (all) => all.some(isIt));
+    return pushes.find(isIt) as Push;
+  }
+
+  /** The `count`th report of one type, or the first that `isIt` likes. */
+  async reported(type: string, isIt: (report: Record<string, unknown>) => boolean = () => true) {
+    return this.stdout.until(`report ${type}`, (lines) => {
+      const reports = eventsIn<{ event: "report"; type: string }>(lines, "report");
+      return reports.find((report) => report.type === type && isIt(report)) ?? null;
+    });
+  }
+
+  /** @throws {Error} with `name` and `code` as the agent's */
+  async ask(type: string, members: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    const id = ++this.#lastId;
+    this.child.send({ id, type, ...members });
+    const answer = await this.stdout.until(`the answer to ${type}`, (lines) => {
+      const answers = eventsIn<Answer & { event: "answer" }>(lines, "answer");
+      return answers.find((candidate) => candidate.id === id) ?? null;
+    });
+    if (answer.error !== undefined) throw Object.assign(new Error(answer.error.message), answer.error);
+    return answer.result;
+  }
+
+  async subscribe(owner: string, init: PushSubscriptionOptionsInit = {}): Promise<PushSubscriptionJSON> {
+    return (await this.ask("subscribe", { owner, init })) as PushSubscriptionJSON;
+  }
+
+  /** Ends in order. */
+  async close(): Promise<Exit> {
+    await this.ask("close");
+    return this.exited;
+  }
+}
+
+/** Everything one test uses. Call {@link close} in `afterEach` or `afterAll`. */
+export class Stage {
+  /** A temporary directory. */
+  readonly directory: string;
+  readonly #programs: Program[] = [];
+  readonly #closers: (() => unknown)[] = [];
+  readonly #kill = (): void => {
+    for (const { child } of this.#programs) child.kill("SIGKILL");
+  };
+  #lastDirectory = 0;
+
+  constructor() {
+    if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run "npm run build" first`);
+    this.directory = mkdtempSync(join(tmpdir(), "godwit-e2e-"));
+    process.once("exit", this.#kill);
+  }
+
+  async close(): Promise<void> {
+    this.#kill();
+    await Promise.all(this.#programs.map(({ exited }) => exited));
+    for (const closer of this.#closers.reverse()) await closer();
+    process.off("exit", this.#kill);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Runs `closer` when the stage is taken down, after the processes. */
+  defer(closer: () => unknown): void {
+    this.#closers.push(closer);
+  }
+
+  /** A directory of its own. */
+  newDirectory(): string {
+    const directory = join(this.directory, String(++this.#lastDirectory));
+    mkdirSync(directory, { mode: 0o700 });
+    return directory;
+  }
+
+  /** Writes a file; 0600 unless told otherwise. */
+  file(name: string, content: unknown, mode = 0o600): string {
+    const path = join(this.newDirectory(), name);
+    writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content), { mode });
+    return path;
+  }
+
+  /** Starts `godwit` with `args`. */
+  godwit(args: readonly string[], environment: NodeJS.ProcessEnv = {}, random?: number): Program {
+    return this.#start(`godwit ${args[0]}`, [...preload(random), CLI, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: this.environment({ ...randomVariable(random), ...environment }),
+    });
+  }
+
+  /** Runs `godwit` to its end. */
+  async run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+    const program = this.godwit(args, environment);
+    const { code, signal } = await program.exited;
+    return {
+      code: code ?? signal,
+      stdout: program.stdout.all.join("\n"),
+      stderr: program.stderr.all.join("\n"),
+    };
+  }
+
+  /** Starts a push service and waits until it listens. */
+  async service(options: ServiceOptions = {}): Promise<ServiceProcess> {
+    const { directory = this.newDirectory(), port = 0, args = [], random } = options;
+    const command = ["push-service", "--json", "--state", directory, "--port", String(port), ...args];
+    const program = this.godwit(command, {}, random);
+    const ready = await program.stdout.until("the push service is ready", (lines) => lines[0] ?? null);
+    return new ServiceProcess(this, program, directory, JSON.parse(ready));
+  }
+
+  /** Starts a user agent with apps and waits until it runs. */
+  async agent(options: AgentOptions): Promise<AgentProcess> {
+    const { service, environment = {}, random = 0.1, ...rest } = options;
+    const script = join(CHILDREN, "agent.mjs");
+    const members = JSON.stringify({ serviceUrl: service.origin, ca: service.ca, ...rest });
+    const child = spawn(process.execPath, [...preload(random), script, members], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      env: this.environment({ ...randomVariable(random), ...environment }),
+    });
+    const agent = new AgentProcess(child);
+    this.#programs.push(agent);
+    await agent.stdout.until("the agent is ready", () => (agent.events("ready").length > 0 ? true : null));
+    return agent;
+  }
+
+  /** Nothing of the machine the tests run on: no configuration, no state, no proxy. */
+  environment(more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+    const { PATH, TZ } = process.env;
+    const home = join(this.directory, "home");
+    mkdirSync(home, { recursive: true });
+    const config = join(home, "config.json");
+    if (!existsSync(config)) writeFileSync(config, "{}");
+    return { PATH, TZ, HOME: home, GODWIT_CONFIG: config, NODE_ENV: "test", ...more };
+  }
+
+  #start(name: string, args: readonly string[], options: SpawnOptions): Program {
+    const program = new Program(name, spawn(process.execPath, args, options));
+    this.#programs.push(program);
+    return program;
+  }
+}
+
+/** An application server: the npm package `web-push` with a key pair of its own. */
+export class Sender {
+  readonly keys = webPush.generateVAPIDKeys();
+  readonly #agent: Agent;
+
+  constructor(service: Pick<ServiceProcess, "ca">) {
+    this.#agent = new Agent({ ca: service.ca, keepAlive: false });
+  }
+
+  /** Resolves to the status of an accepted message. */
+  async send(
+    subscription: PushSubscriptionJSON,
+    payload: string | null,
+    options: webPush.RequestOptions = {},
+  ): Promise<number> {
+    const { statusCode } = await webPush.sendNotification(subscription, payload, {
+      vapidDetails: { subject: "mailto:sender@news.example", ...this.keys },
+      TTL: 600,
+      agent: this.#agent,
+      ...options,
+    });
+    return statusCode;
+  }
+}
+
+function eventsIn<T extends { readonly event: string }>(lines: readonly string[], event: T["event"]): T[] {
+  return lines.map((line) => JSON.parse(line) as T).filter((candidate) => candidate.event === event);
+}
+
+function preload(random: number | undefined): string[] {
+  return random === undefined ? [] : ["--import", join(CHILDREN, "fixed-random.mjs")];
+}
+
+function randomVariable(random: number | undefined): NodeJS.ProcessEnv {
+  return random === undefined ? {} : { TEST_RANDOM: String(random) };
+}

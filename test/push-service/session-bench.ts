@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// A pure Session with a store of a few lines and simulated time, for session.test.ts and outbox.test.ts. Imports nothing of
+// a runtime, so that both run inside QuickJS too.
+
+import type { Attempt } from "../../src/push-service/outbox.ts";
+import { Session } from "../../src/push-service/session.ts";
+import type { DeviceSnapshot, SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
+import type { StoredMessage } from "../../src/push-service/store/store.ts";
+import type { Conditions, Downstream, IdRange, Upstream } from "../../src/wire/dialect.ts";
+import { channelsDigest } from "../../src/wire/digest.ts";
+
+export const START_MS = 1_800_000_000_000;
+export const uaid = new Uint8Array(16).fill(7);
+
+/** A session, a store that answers at once, and a clock. */
+export class SessionBench {
+  readonly sent: Downstream[] = [];
+  readonly effects: SessionEffect[] = [];
+  readonly messages = new Map<number, StoredMessage>();
+  readonly session: Session;
+  monotonicMs = 0;
+  alarmMs: number | null = null;
+  /** False: effects are recorded and not answered. */
+  isAnswering = true;
+  #lastId = 0;
+
+  constructor(
+    conditions: Partial<Conditions> = {},
+    attempts = new Map<number, Attempt>(),
+    known: number[] = [1],
+  ) {
+    this.session = new Session({
+      uaid,
+      conditions: { heartbeatS: 240, windowS: 0, leastUrgency: "very-low", ...conditions },
+      channelsDigest: channelsDigest(known),
+      storeEpoch: 99,
+      reconnectSpreadS: 60,
+      idleLimitS: null,
+      canary: "/v1/canary",
+      attempts,
+    });
+  }
+
+  open(device: Partial<DeviceSnapshot> = {}): this {
+    this.handle({
+      type: "opened",
+      device: { channels: [{ channel: 1, revoked: null }], freshUaToken: null, ...device },
+    });
+    return this;
+  }
+
+  handle(event: SessionEvent): void {
+    this.session.handle(event, { monotonicMs: this.monotonicMs, epochMs: START_MS + this.monotonicMs });
+    for (let effect = this.session.poll(); effect !== undefined; effect = this.session.poll()) {
+      this.effects.push(effect);
+      this.#perform(effect);
+    }
+  }
+
+  up(message: Upstream): void {
+    this.handle({ type: "upstream", message });
+  }
+
+  /** Puts a message into the store; with `live`, the session hears of it. */
+  put(overrides: Partial<StoredMessage> = {}, live = true, replacedId: number | null = null): number {
+    const id = overrides.id ?? ++this.#lastId;
+    this.#lastId = Math.max(this.#lastId, id);
+    const nowMs = START_MS + this.monotonicMs;
+    const message: StoredMessage = {
+      channel: 1,
+      receivedMs: nowMs,
+      expiresMs: nowMs + 3_600_000,
+      urgency: "normal",
+      topic: null,
+      saysNotification: false,
+      body: null,
+      mayHaveBeenSent: false,
+      ...overrides,
+      id,
+    };
+    this.messages.set(id, message);
+    if (replacedId !== null) this.messages.delete(replacedId);
+    if (live) this.handle({ type: "stored", message, replacedId });
+    return id;
+  }
+
+  ack(...ranges: IdRange[]): void {
+    this.up({ type: "ack", code: "ok", ranges });
+  }
+
+  /** Moves the clock, firing the alarm whenever it is due. */
+  pass(ms: number): void {
+    const untilMs = this.monotonicMs + ms;
+    while (this.alarmMs !== null && this.alarmMs <= untilMs) {
+      this.monotonicMs = Math.max(this.monotonicMs, this.alarmMs);
+      this.alarmMs = null;
+      this.handle({ type: "alarm" });
+    }
+    this.monotonicMs = untilMs;
+  }
+
+  /** [id, attempt] of the notifications sent since the last call. */
+  taken(): [number, number][] {
+    const sent = this.sent.splice(0);
+    return sent.flatMap((message): [number, number][] =>
+      message.type === "notification" ? [[message.id, message.attempt]] : [],
+    );
+  }
+
+  ids(): number[] {
+    return this.taken().map(([id]) => id);
+  }
+
+  types(): string[] {
+    return this.sent.splice(0).map(({ type }) => type);
+  }
+
+  answerLoad(afterId: number, limit: number): void {
+    const found = [...this.messages.values()].filter(({ id }) => id > afterId).sort((a, b) => a.id - b.id);
+    this.handle({ type: "loaded", messages: found.slice(0, limit), complete: found.length <= limit });
+  }
+
+  #perform(effect: SessionEffect): void {
+    if (effect.type === "send") this.sent.push(effect.message);
+    if (effect.type === "setAlarm") this.alarmMs = effect.atMs;
+    if (!this.isAnswering) return;
+    if (effect.type === "load") this.answerLoad(effect.afterId, effect.limit);
+    if (effect.type === "ack") {
+      for (const id of [...this.messages.keys()]) {
+        if (effect.ranges.some(([first, last]) => id >= first && id <= last)) this.messages.delete(id);
+      }
+      this.handle({ type: "acked", operationId: effect.operationId });
+    }
+  }
+}
+
+/** A page of `count` messages, none announced. */
+export function filled(count: number, conditions: Partial<Conditions> = {}): SessionBench {
+  const bench = new SessionBench(conditions);
+  for (let i = 0; i < count; i++) bench.put({}, false);
+  return bench;
+}
+
+export const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
