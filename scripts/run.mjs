@@ -41,14 +41,17 @@ function checkNode() {
   process.exit(1);
 }
 
-/** Installs once per lock file. */
+/**
+ * Installs what the lock file names, once per lock file. Not `npm ci`: that refuses a lock without the optional binaries of
+ * platforms other than the one it was made on; `--no-save` keeps to the lock just as well and leaves it alone.
+ */
 function install() {
   const stamp = "node_modules/.godwit-lock";
   const lock = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
-  console.error("installing dependencies (npm ci)");
-  // npm's own chatter goes to stderr: stdout belongs to the job.
-  const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], {
+  console.error("installing dependencies");
+  const { status } = spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"], {
+    // npm's own chatter goes to stderr: stdout belongs to the job.
     stdio: ["ignore", process.stderr, process.stderr],
     shell: process.platform === "win32",
   });

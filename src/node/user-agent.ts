@@ -52,6 +52,8 @@ export interface UserAgentOptions {
   readonly originsAllowed?: readonly string[];
   /** Default true; false where the wall clock may be wrong. */
   readonly epochTrusted?: boolean;
+  /** A number in [0, 1) that spreads reconnects and renewals; default Math.random. */
+  readonly jitter?: () => number;
   /** What happens, without secrets. */
   readonly onReport?: (report: Report) => void;
   /** An app that is not attached has messages waiting. */
@@ -84,7 +86,7 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       deviceBinding,
       provider: options.provider ?? nodeProvider,
       randomFill: systemRandomFill,
-      jitter: Math.random,
+      jitter: options.jitter ?? Math.random,
       heartbeat: new PlainHeartbeat(options.heartbeatMs),
       windowS: options.windowS ?? 0,
       leastUrgency: options.leastUrgency ?? "very-low",

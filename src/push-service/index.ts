@@ -17,6 +17,7 @@ export {
 } from "./server.ts";
 export { Session } from "./session.ts";
 export type { DeviceSnapshot, SessionEffect, SessionEvent, SessionOptions } from "./session-events.ts";
+export { PHASES as SESSION_PHASES } from "./session-events.ts";
 export { type LmdbStoreOptions, openLmdbStore } from "./store/lmdb.ts";
 export { MemoryStore } from "./store/memory.ts";
 export type {

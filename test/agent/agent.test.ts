@@ -94,6 +94,40 @@ describe("connection", () => {
     expect(device.status.retryInMs).toBeLessThanOrEqual(2000);
   });
 
+  test.each([
+    [0, "ERR_SERVICE_UNREACHABLE"],
+    [403, "ERR_TOKEN_REFUSED"],
+  ])("a token request that ends with %i is reported and tried again later", (status, code) => {
+    const device = new Device({ keepConnected: true });
+    const { requestId } = device.last("httpRequest");
+    device.dispatch({ type: "httpResponse", requestId, status, retryAfterS: null, body: "" });
+    expect(device.reports).toContainEqual(expect.objectContaining({ type: "fault", code }));
+    device.passUntil(2 * 600_000, () => device.count("httpRequest") === 2);
+  });
+
+  test.each([
+    "",
+    "<html>welcome</html>",
+    "{}",
+    '{"uaToken":"a b","uaid":"00"}',
+    '{"uaToken":"t","uaid":"zz"}',
+  ])("a captive portal's answer is no token: %s", (body) => {
+    const device = new Device({ keepConnected: true });
+    const { requestId } = device.last("httpRequest");
+    device.dispatch({ type: "httpResponse", requestId, status: 200, retryAfterS: null, body });
+    expect(device.count("openLink")).toBe(0);
+  });
+
+  test("an Error frame that belongs to no request is reported", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.send({ type: "error", ref: null, status: 501, text: "unknown type" });
+    expect(device.reports).toContainEqual(
+      expect.objectContaining({ type: "fault", code: "ERR_SERVICE_REPORT" }),
+    );
+    expect(device.status.link).toBe("online");
+  });
+
   test("retry-after is obeyed", () => {
     const device = new Device({ keepConnected: true });
     device.answerToken();
@@ -204,6 +238,20 @@ describe("subscribing", () => {
     expect(device.replies.get(device.subscribe(NEWS, null, new Uint8Array(65)))).toMatchObject({
       code: "ERR_SUBSCRIBE_KEY_POINT",
     });
+  });
+
+  test.each([
+    [409, "ERR_SUBSCRIBE_CONFLICT"],
+    [429, "ERR_SUBSCRIBE_LIMIT"],
+    [400, "ERR_SUBSCRIBE_ABORTED"],
+  ] as const)("a service that answers %i refuses the app with %s", (status, code) => {
+    const device = new Device();
+    const requestId = device.subscribe(NEWS);
+    device.connect();
+    const { ref } = device.lastUpstream("registerWa");
+    device.send({ type: "waRegistered", ref, status, channel: 0, endpoint: "", expirationTime: null });
+    expect(device.replies.get(requestId)).toMatchObject({ code });
+    expect(device.status.link).toBe("idle");
   });
 
   test("without permission there is no subscription and no connection", () => {
@@ -616,6 +664,18 @@ describe("activation", () => {
     expect(device.last("openUrl").url).toBe("https://news.example/read");
     expect(device.last("closeNotification").notificationId).toBe(notificationId);
     expect(device.status.notifications).toBe(0);
+  });
+
+  test("a link to another origin is not opened without consent, and the notification stays", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const away = '{"web_push":8030,"notification":{"title":"x","navigate":"https://other.example/"}}';
+    device.notify(1, 1, device.seal(reply, away));
+    const { notificationId } = device.shown[0] ?? { notificationId: 0 };
+    device.dispatch({ type: "notificationActivated", notificationId, action: "" });
+    expect(device.count("openUrl")).toBe(0);
+    expect(device.reports).toContainEqual(expect.objectContaining({ code: "ERR_NAVIGATION_REFUSED" }));
+    expect(device.status.notifications).toBe(1);
   });
 
   test("a notification with the same tag replaces the first, quietly", () => {

@@ -65,18 +65,15 @@ describe("modes", () => {
     ["auto+explainer", "legacy"],
     ["only", "error"],
     ["never", "legacy"],
-  ] as const)(
-    "a push without body under %s is %s",
-    (mode, kind) => {
-      expect(decide(null, { ...context, mode, contentType: HEADER })).toStrictEqual({
-        kind,
-        notification: null,
-        mutable: false,
-        appBadge: null,
-        reason: "no-body",
-      });
-    },
-  );
+  ] as const)("a push without body under %s is %s", (mode, kind) => {
+    expect(decide(null, { ...context, mode, contentType: HEADER })).toStrictEqual({
+      kind,
+      notification: null,
+      mutable: false,
+      appBadge: null,
+      reason: "no-body",
+    });
+  });
 
   test("an empty body is not a missing one", () => {
     const empty = new Uint8Array(0);

@@ -13,6 +13,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import webPush from "web-push";
+import type { Report } from "../../src/agent/events.ts";
 import type { PushSubscriptionJSON, PushSubscriptionOptionsInit } from "../../src/apps/push-manager.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -113,7 +114,8 @@ export interface ServiceOptions {
 }
 
 /** A running `godwit push-service`. */
-export class ServiceProcess extends Program {
+export class ServiceProcess {
+  readonly program: Program;
   readonly directory: string;
   readonly origin: string;
   readonly port: number;
@@ -122,13 +124,22 @@ export class ServiceProcess extends Program {
   readonly #stage: Stage;
 
   constructor(stage: Stage, program: Program, directory: string, ready: { origin: string; port: number }) {
-    super("push service", program.child);
     this.#stage = stage;
+    this.program = program;
     this.directory = directory;
     this.origin = ready.origin;
     this.port = ready.port;
     this.caFile = join(directory, "tls", "ca.pem");
     this.ca = readFileSync(this.caFile, "utf8");
+  }
+
+  /** The log. */
+  get stderr(): Lines {
+    return this.program.stderr;
+  }
+
+  end(signal: NodeJS.Signals): Promise<Exit> {
+    return this.program.end(signal);
   }
 
   /** The same service again, on the same port and state. */
@@ -185,7 +196,13 @@ export interface Change {
   readonly newSubscription: PushSubscriptionJSON | null;
 }
 
+export interface ReportLine {
+  readonly event: "report";
+  readonly [member: string]: unknown;
+}
+
 interface Answer {
+  readonly event: "answer";
   readonly id: number;
   readonly result?: unknown;
   readonly error?: { readonly name: string; readonly code: string; readonly message: string };
@@ -201,6 +218,8 @@ export interface AgentOptions {
   readonly isSlow?: boolean;
   /** Handlers throw. */
   readonly fails?: boolean;
+  /** Handlers never end. */
+  readonly hangs?: boolean;
   /** 32 bytes as hex. */
   readonly deviceKey?: string;
   readonly windowS?: number;
@@ -212,6 +231,7 @@ export interface AgentOptions {
 
 /** A running `children/agent.mjs`. */
 export class AgentProcess extends Program {
+  readonly #events: { readonly event: string }[] = [];
   #lastId = 0;
 
   constructor(child: ChildProcess) {
@@ -220,44 +240,51 @@ export class AgentProcess extends Program {
 
   /** Every line of one kind so far. */
   events<T extends { readonly event: string }>(event: T["event"]): T[] {
-    return eventsIn<T>(this.stdout.all, event);
+    for (const line of this.stdout.all.slice(this.#events.length)) this.#events.push(JSON.parse(line));
+    return this.#events.filter((candidate): candidate is T => candidate.event === event);
   }
 
   pushes(): Push[] {
     return this.events<Push>("push");
   }
 
-  /** Resolves once `isDone` is true of the deliveries so far. */
-  async untilPushed(what: string, isDone: (pushes: readonly Push[]) => boolean): Promise<Push[]> {
-    return this.stdout.until(what, (lines) => {
-      const pushes = eventsIn<Push>(lines, "push");
-      return isDone(pushes) ? pushes : null;
-    });
+  /** The first event of one kind that `isIt` takes, there already or still to come. */
+  first<T extends { readonly event: string }>(
+    event: T["event"],
+    what: string,
+    isIt: (candidate: T) => boolean,
+  ): Promise<T> {
+    return this.stdout.until(what, () => this.events<T>(event).find(isIt) ?? null);
   }
 
   /** The first delivery of this payload. */
-  async pushed(text: string): Promise<Push> {
-    const isIt = (push: Push): boolean => push.text === text;
-    const pushes = await this.untilPushed(`"${text}" is delivered`, (all) => all.some(isIt));
-    return pushes.find(isIt) as Push;
+  pushed(text: string): Promise<Push> {
+    return this.first<Push>("push", `"${text}" is delivered`, (push) => push.text === text);
   }
 
-  /** The `count`th report of one type, or the first that `isIt` likes. */
-  async reported(type: string, isIt: (report: Record<string, unknown>) => boolean = () => true) {
-    return this.stdout.until(`report ${type}`, (lines) => {
-      const reports = eventsIn<{ event: "report"; type: string }>(lines, "report");
-      return reports.find((report) => report.type === type && isIt(report)) ?? null;
-    });
+  /** The first change of the app's subscription. */
+  changed(owner: string): Promise<Change> {
+    return this.first<Change>("change", `${owner} is told`, (change) => change.owner === owner);
+  }
+
+  /** Resolves once there were that many deliveries. */
+  async delivered(count: number): Promise<void> {
+    await this.stdout.until(`${count} deliveries`, () => (this.pushes().length >= count ? true : null));
+  }
+
+  /** The first report of one type that has these members. */
+  reported(type: Report["type"], members: Readonly<Record<string, unknown>> = {}): Promise<ReportLine> {
+    const wanted = Object.entries({ ...members, type });
+    return this.first<ReportLine>("report", `report ${JSON.stringify({ type, ...members })}`, (report) =>
+      wanted.every(([name, value]) => report[name] === value),
+    );
   }
 
   /** @throws {Error} with `name` and `code` as the agent's */
   async ask(type: string, members: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     const id = ++this.#lastId;
     this.child.send({ id, type, ...members });
-    const answer = await this.stdout.until(`the answer to ${type}`, (lines) => {
-      const answers = eventsIn<Answer & { event: "answer" }>(lines, "answer");
-      return answers.find((candidate) => candidate.id === id) ?? null;
-    });
+    const answer = await this.first<Answer>("answer", `the answer to ${type}`, (found) => found.id === id);
     if (answer.error !== undefined) throw Object.assign(new Error(answer.error.message), answer.error);
     return answer.result;
   }
@@ -356,7 +383,7 @@ export class Stage {
     });
     const agent = new AgentProcess(child);
     this.#programs.push(agent);
-    await agent.stdout.until("the agent is ready", () => (agent.events("ready").length > 0 ? true : null));
+    await agent.first("ready", "it is ready", () => true);
     return agent;
   }
 
@@ -400,10 +427,6 @@ export class Sender {
     });
     return statusCode;
   }
-}
-
-function eventsIn<T extends { readonly event: string }>(lines: readonly string[], event: T["event"]): T[] {
-  return lines.map((line) => JSON.parse(line) as T).filter((candidate) => candidate.event === event);
 }
 
 function preload(random: number | undefined): string[] {

@@ -60,6 +60,7 @@ function handle(owner, { messageId, redelivered, data, notification }) {
   // The hardest moment to die: the app has the message, and nobody was told.
   if (delivered === options.dieAt) process.kill(process.pid, "SIGKILL");
   if (options.fails === true) throw new Error("the app failed");
+  if (options.hangs === true) return new Promise(() => {});
   return options.isSlow === true ? new Promise((resolve) => setImmediate(resolve)) : undefined;
 }
 
