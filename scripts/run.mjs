@@ -50,11 +50,15 @@ function install() {
   const lock = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   console.error("installing dependencies");
-  const { status } = spawnSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"], {
-    // npm's own chatter goes to stderr: stdout belongs to the job.
-    stdio: ["ignore", process.stderr, process.stderr],
-    shell: process.platform === "win32",
-  });
+  const { status } = spawnSync(
+    "npm",
+    ["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"],
+    {
+      // npm's own chatter goes to stderr: stdout belongs to the job.
+      stdio: ["ignore", process.stderr, process.stderr],
+      shell: process.platform === "win32",
+    },
+  );
   if (status !== 0) exitWith(status ?? 1);
   writeFileSync(stamp, lock);
 }

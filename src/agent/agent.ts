@@ -6,7 +6,7 @@
 
 import { hexEncode } from "../bytes.ts";
 import type { ActivationPolicy } from "../declarative/index.ts";
-import { type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
+import { type JournalRecord, type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
@@ -130,7 +130,8 @@ export class Agent {
     const notifications = new Notifications({ ...shared, policy: options.navigation });
     this.#notifications = notifications;
     const handleOrphan = (channel: number, now: Instant) => this.#subscriptions.handleOrphan(channel, now);
-    this.#inbox = new Inbox({ ...shared, notifications, handleOrphan });
+    const note = (record: JournalRecord) => persistence.note(record);
+    this.#inbox = new Inbox({ ...shared, notifications, handleOrphan, note });
     this.#deliveries = new Deliveries({ ...shared, notifications, inbox: this.#inbox });
     this.#inbox.connect(this.#deliveries);
     this.#appRequests = new AppRequests({
@@ -240,6 +241,7 @@ export class Agent {
       randomFill(deviceSecret);
       this.#persistence.note({ type: "device", deviceSecret });
     }
+    if (!recovery.cleanStop) this.#persistence.note({ type: "suspect", storeEpoch: null, idMax: 0 });
     // Written before anything is handed out: a stop without `clean` behind it was a crash.
     this.#persistence.store([{ type: "run", runId: (state.runId ?? 0) + 1 }], () => {});
     this.#notifications.restore();
@@ -249,7 +251,7 @@ export class Agent {
   #shutdown(now: Instant): void {
     this.#acks.flush(now, true);
     this.#subscriptions.handleShutdown();
-    this.#deliveries.handleShutdown();
+    this.#deliveries.handleShutdown(now);
     for (const record of this.#inbox.takeRiders()) this.#persistence.note(record);
     this.#link.handleShutdown(now);
     this.#persistence.store([{ type: "clean" }], () => {});
@@ -301,7 +303,7 @@ export class Agent {
     this.#clock.handleServiceTime(message.epochMs);
     this.#link.handleRegistered(message.idleLimitS, now);
     this.#noteIdentity(message);
-    this.#inbox.handleStoreEpoch(message.storeEpoch);
+    this.#inbox.handleStoreEpoch(message.storeEpoch, message.lastId);
     this.#effects.push({
       type: "report",
       report: { type: "registered", uaid: hexEncode(message.uaid).slice(0, 8) },

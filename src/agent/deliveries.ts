@@ -241,13 +241,19 @@ export class Deliveries {
     return next;
   }
 
-  /** Makes repeats after a clean stop exact: what was handed out is written down as such. */
-  handleShutdown(): void {
+  /** Makes repeats after a clean stop exact: what was handed out and not dealt with is written down as such. */
+  handleShutdown(now: Instant): void {
     for (const entry of this.#entries.values()) {
-      if (entry.journal !== "written" || !entry.redelivered || entry.record.handed) continue;
       const { storeEpoch, id, attempt } = entry.record;
-      this.#options.persistence.note({ type: "messageAttempt", storeEpoch, id, attempt, handed: true });
+      if (entry.journal === "no") this.#journal(entry, now);
+      else if (this.#wasHanded(entry)) {
+        this.#options.persistence.note({ type: "messageAttempt", storeEpoch, id, attempt, handed: true });
+      }
     }
+  }
+
+  #wasHanded(entry: Entry): boolean {
+    return entry.redelivered || this.#lanes.get(entry.owner)?.current?.entry === entry;
   }
 
   #enqueue(entry: Entry): void {
@@ -334,7 +340,7 @@ export class Deliveries {
 
   #journal(entry: Entry, now: Instant): void {
     entry.journal = "writing";
-    const handed = this.#lanes.get(entry.owner)?.current?.entry === entry || entry.redelivered;
+    const handed = this.#wasHanded(entry);
     this.#options.persistence.store([{ ...entry.record, handed }], (failure) => {
       if (!this.#entries.has(messageKey(entry.record.storeEpoch, entry.record.id)))
         return this.#noteDone(entry);

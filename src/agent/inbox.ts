@@ -35,10 +35,9 @@ export interface InboxOptions {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly note: (record: JournalRecord) => void;
   /** A message came on a channel nobody has. */
   readonly handleOrphan: (channel: number, now: Instant) => void;
-  /** False after a crash: what comes a second time may have been handed out before. */
-  readonly cleanStop: boolean;
 }
 
 /** What a message turned out to be. */
@@ -69,8 +68,10 @@ export class Inbox {
     this.#deliveries = deliveries;
   }
 
-  /** Ids are comparable only within one store epoch. */
-  handleStoreEpoch(storeEpoch: number): void {
+  /** Ids are comparable only within one store epoch; `lastId` is the highest given out in it so far. */
+  handleStoreEpoch(storeEpoch: number, lastId: number): void {
+    const { state, note } = this.#options;
+    if (state.suspect?.storeEpoch === null) note({ type: "suspect", storeEpoch, idMax: lastId });
     if (storeEpoch === this.#storeEpoch) return;
     this.#storeEpoch = storeEpoch;
     this.#handled.clear();
@@ -168,7 +169,7 @@ export class Inbox {
       disposition.kind === "declarative"
         ? { notification: disposition.notification, appBadge: disposition.appBadge }
         : null;
-    const redelivered = record.attempt > 1 && !this.#options.cleanStop;
+    const redelivered = record.attempt > 1 && this.#isSuspect(record);
     this.#deliveries?.add(
       { record, messageId, owner: subscription.owner, plaintext, declared, redelivered },
       now,
@@ -221,6 +222,13 @@ export class Inbox {
       attempt: message.attempt,
       handed: false,
     };
+  }
+
+  /** A run that crashed may have handed it out: true up to the id the service had reached by then. */
+  #isSuspect({ storeEpoch, id }: MessageRecord): boolean {
+    const { suspect } = this.#options.state;
+    if (suspect === null) return false;
+    return suspect.storeEpoch === null || (suspect.storeEpoch === storeEpoch && id <= suspect.idMax);
   }
 
   #messageId(id: number): string {

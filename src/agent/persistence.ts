@@ -40,6 +40,8 @@ export class Persistence {
   #erased: (() => void)[] = [];
   #isErasing = false;
   #retryAtMs: number | null = null;
+  /** Somebody asked since the last write began: worth a try even right after a failure. */
+  #isAsked = false;
 
   constructor(options: PersistenceOptions) {
     this.#options = options;
@@ -65,6 +67,7 @@ export class Persistence {
    * changed and nothing will be.
    */
   store(records: readonly JournalRecord[], done: (failure: StoreOutcome) => void): void {
+    this.#isAsked = true;
     this.#next.records.push(...records);
     this.#next.done.push(done);
   }
@@ -81,6 +84,7 @@ export class Persistence {
    */
   erase(records: readonly JournalRecord[], done: () => void): void {
     for (const record of records) this.#options.state.apply(record);
+    this.#isAsked = true;
     this.#isErasing = true;
     this.#erased.push(done);
   }
@@ -122,11 +126,11 @@ export class Persistence {
   flush(now: Instant, isLast = false): void {
     if (this.#inFlight !== null) return;
     const hasBatch = this.#next.records.length > 0;
-    // After a failure only somebody who waits for an answer may try before the time.
-    if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !hasBatch) return;
+    if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !this.#isAsked) return;
     const hasNotes = this.#noted.length >= (isLast ? 1 : JOURNAL_DEFERRED_RECORDS_MAX);
     const { writer } = this.#options;
     if (!hasBatch && !hasNotes && !this.#isErasing && this.#retryAtMs === null) return;
+    this.#isAsked = false;
     if (this.#isErasing || writer.isCheckpointDue) this.#checkpoint();
     else if (hasBatch || hasNotes) this.#append();
     else this.#retryAtMs = null;

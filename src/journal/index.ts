@@ -31,6 +31,7 @@ export type {
   SubscriptionMode,
   SubscriptionRecord,
   SubscriptionRemovedRecord,
+  SuspectRecord,
   UserAgentRecord,
   UserAgentRemovedRecord,
 } from "./records.ts";

@@ -132,6 +132,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
   counters: { number: 17, version: 1, fields: { subscriptionIdMax: uint, notificationIdMax: uint } },
   run: { number: 18, version: 1, fields: { runId: uint } },
   clean: { number: 19, version: 1, fields: {} },
+  suspect: { number: 20, version: 1, fields: { storeEpoch: nullable(uint), idMax: uint } },
 };
 
 /** The bytes of one record, before framing. */

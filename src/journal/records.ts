@@ -183,6 +183,16 @@ export interface RunRecord {
   readonly runId: number;
 }
 
+/**
+ * A run crashed: messages up to `idMax` of `storeEpoch` that the service sends again may have been handed out before.
+ * `storeEpoch` null: all of them, until the service has told how far it had come.
+ */
+export interface SuspectRecord {
+  readonly type: "suspect";
+  readonly storeEpoch: number | null;
+  readonly idMax: number;
+}
+
 /** The run ended in order. Means something only as the very last record. */
 export interface CleanRecord {
   readonly type: "clean";
@@ -212,6 +222,7 @@ export type JournalRecord =
   | HandledRecord
   | CountersRecord
   | RunRecord
+  | SuspectRecord
   | CleanRecord
   | EndOfCheckpointRecord;
 

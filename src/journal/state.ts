@@ -11,6 +11,7 @@ import type {
   NotificationRecord,
   OwnerRecord,
   SubscriptionRecord,
+  SuspectRecord,
   UserAgentRecord,
 } from "./records.ts";
 
@@ -43,6 +44,8 @@ export class JournalState {
   /** The next local id is one more than this. */
   subscriptionIdMax = 0;
   notificationIdMax = 0;
+  /** Null when no run ever crashed. */
+  suspect: SuspectRecord | null = null;
   /** Of the last run that began; null before the first. */
   runId: number | null = null;
 
@@ -111,6 +114,9 @@ export class JournalState {
         this.subscriptionIdMax = Math.max(this.subscriptionIdMax, record.subscriptionIdMax);
         this.notificationIdMax = Math.max(this.notificationIdMax, record.notificationIdMax);
         return;
+      case "suspect":
+        this.suspect = record;
+        return;
       case "run":
         this.runId = record.runId;
         return;
@@ -155,6 +161,7 @@ export function checkpointRecords(state: JournalState): JournalRecord[] {
     const { subscriptionIdMax, notificationIdMax } = state;
     records.push({ type: "counters", subscriptionIdMax, notificationIdMax });
   }
+  if (state.suspect !== null) records.push(state.suspect);
   if (state.runId !== null) records.push({ type: "run", runId: state.runId });
   records.push(...state.owners.values(), ...state.subscriptions.values());
   for (const channel of state.pendingUnregisters) records.push({ type: "pendingUnregister", channel });

@@ -3,11 +3,10 @@
 
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
-import { HttpsProxyAgent } from "https-proxy-agent";
-import { getProxyForUrl } from "proxy-from-env";
 import type { AgentEvent } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
 import { HTTP_RESPONSE_BYTES_MAX } from "../limits.ts";
+import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
 import { parseRetryAfter } from "./websocket.ts";
 
@@ -34,7 +33,8 @@ export function performHttpRequest(
     dispatch({ type: "httpResponse", requestId, status, retryAfterS, body });
   };
   const start = request.url.startsWith("https:") ? httpsRequest : httpRequest;
-  const outgoing = start(request.url, requestOptions(request, ca), (response) => {
+  const options = requestOptions(request, ca, () => finish(0, null, null));
+  const outgoing = start(request.url, options, (response) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     response.on("data", (chunk: Buffer) => {
@@ -58,9 +58,8 @@ export function performHttpRequest(
   };
 }
 
-function requestOptions(request: HttpRequest, ca: string | null): RequestOptions {
+function requestOptions(request: HttpRequest, ca: string | null, refused: () => void): RequestOptions {
   const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
-  const proxyUrl = getProxyForUrl(request.url);
   return {
     method: request.method,
     headers: {
@@ -69,6 +68,6 @@ function requestOptions(request: HttpRequest, ca: string | null): RequestOptions
       ...(request.bearer === null ? {} : { Authorization: `Bearer ${request.bearer}` }),
     },
     ...tls,
-    agent: proxyUrl === "" ? false : new HttpsProxyAgent(proxyUrl, tls),
+    agent: proxyAgent(request.url, tls, refused) ?? false,
   };
 }

@@ -5,12 +5,11 @@
  */
 
 import type { TLSSocket } from "node:tls";
-import { HttpsProxyAgent } from "https-proxy-agent";
-import { getProxyForUrl } from "proxy-from-env";
 import { WebSocket } from "ws";
 import type { AgentEvent, LinkCause } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
 import { FRAME_BYTES_MAX, LINK_QUEUED_BYTES_MAX, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
+import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
 
 type OpenRequest = EffectOf<"openLink">;
@@ -40,7 +39,7 @@ export class WebSocketLinks {
       maxPayload: FRAME_BYTES_MAX,
       handshakeTimeout: OPEN_TIMEOUT_MS,
       followRedirects: false,
-      ...this.#connectOptions(request.url, host),
+      ...this.#connectOptions(request.url, host, () => closed("unreachable")),
     });
     this.#sockets.set(linkId, socket);
     const closed = (
@@ -111,15 +110,15 @@ export class WebSocketLinks {
     for (const linkId of [...this.#sockets.keys()]) this.close(linkId);
   }
 
-  #connectOptions(url: string, host: string): object {
+  #connectOptions(url: string, host: string, proxyRefused: () => void): object {
     const session = this.#sessions.get(host);
     const tls = {
       ...(this.#options.ca === null ? {} : { ca: trustedCertificates(this.#options.ca) }),
       ...(session === undefined ? {} : { session }),
     };
     // The proxy variables speak of http(s), not ws(s).
-    const proxyUrl = getProxyForUrl(url.replace(/^ws/, "http"));
-    return proxyUrl === "" ? tls : { ...tls, agent: new HttpsProxyAgent(proxyUrl, tls) };
+    const agent = proxyAgent(url.replace(/^ws/, "http"), tls, proxyRefused);
+    return agent === null ? tls : { ...tls, agent };
   }
 }
 

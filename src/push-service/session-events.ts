@@ -38,6 +38,8 @@ export interface DeviceSnapshot {
   /** The revoked ones with their reason. */
   readonly channels: readonly { readonly channel: number; readonly revoked: RevokeReason | null }[];
   readonly freshUaToken: string | null;
+  /** Highest message id given out so far, 0 for none. */
+  readonly lastId: number;
 }
 
 export type SessionEvent =

@@ -159,6 +159,7 @@ export class Session {
       epochMs: now.epochMs,
       storeEpoch,
       channels: isKnown ? null : live,
+      lastId: device.lastId,
     });
     for (const { channel, revoked } of device.channels) {
       if (revoked === null) continue;

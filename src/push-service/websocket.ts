@@ -98,12 +98,13 @@ export class DeviceWebSockets {
     const host = new SessionHost({ services, device, link });
     try {
       const channels = await stored(() => services.store.channels(uaid), services.log);
+      const record = await stored(() => services.store.getDevice(uaid), services.log);
       if (socket.destroyed || !host.isLive()) throw new HttpError("draining");
       const webSocket = this.#accept(request, socket, head);
       // The canaries of the link before belong to a connection that is gone.
       canaries.closeAll(uaid);
       link.open(webSocket, host);
-      host.handle({ type: "opened", device: { channels, freshUaToken } });
+      host.handle({ type: "opened", device: { channels, freshUaToken, lastId: record?.lastMessageId ?? 0 } });
     } catch (error) {
       host.detach();
       throw error;

@@ -111,6 +111,8 @@ export type Downstream =
       readonly storeEpoch: number;
       /** All channels of this device; null when the device's digest was right. */
       readonly channels: readonly number[] | null;
+      /** Highest message id given out so far, 0 for none: what came before this link is not above it. */
+      readonly lastId: number;
     }
   | {
       readonly type: "waRegistered";

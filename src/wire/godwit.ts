@@ -117,6 +117,7 @@ function downstreamFields(message: Downstream): unknown[] {
         message.epochMs,
         message.storeEpoch,
         message.channels,
+        message.lastId,
       ];
     case "waRegistered":
       return [type, message.ref, message.status, message.channel, message.endpoint, message.expirationTime];
@@ -276,6 +277,7 @@ function readRegistered(fields: Fields): Downstream {
     channels: fields.listOrNull("channels", SUBSCRIPTIONS_MAX, (value) =>
       boundedInt("channel", value, CHANNEL_MAX),
     ),
+    lastId: fields.int("lastId", 0, ID_MAX),
   };
 }
 

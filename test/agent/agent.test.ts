@@ -537,11 +537,38 @@ describe("restart", () => {
       const reply = device.withSubscription(NEWS, 1);
       if (isClean) device.dispatch({ type: "shutdown" });
       const again = device.restart();
+      again.lastId = 1;
       again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
       again.connect();
       again.notify(1, 1, device.seal(reply, "again"), { attempt: 2 });
-      expect(again.delivered.map((delivery) => delivery.redelivered)).toEqual([!isClean]);
+      again.notify(2, 1, device.seal(reply, "later"), { attempt: 2 });
+      expect(again.delivered.map((delivery) => delivery.redelivered)).toEqual([!isClean, false]);
     }
+  });
+
+  test("a crash is remembered over a clean run that never met the service", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const between = device.restart();
+    between.dispatch({ type: "shutdown" });
+    const again = between.restart();
+    again.lastId = 1;
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    again.connect();
+    again.notify(1, 1, device.seal(reply, "again"), { attempt: 2 });
+    expect(again.delivered[0]?.redelivered).toBe(true);
+  });
+
+  test("a message in an app's hands at a clean stop comes back marked, without the service", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    device.notify(1, 1, device.seal(reply, "in hand"));
+    device.notify(2, 1, device.seal(reply, "behind it"));
+    device.dispatch({ type: "shutdown" });
+    const again = device.restart();
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(again.delivered.map((delivery) => delivery.redelivered)).toEqual([true, false]);
   });
 
   test("handled messages stay handled over a clean stop", () => {

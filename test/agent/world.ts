@@ -57,6 +57,8 @@ export class Device {
   nowMs: number;
   epochOffsetMs = 1_700_000_000_000;
   linkId = 0;
+  /** What the played service has given out. */
+  lastId = 0;
   isLinkOpen = false;
   alarm: Alarm | null = null;
   /** What is on flash: whole segments, durable. */
@@ -177,6 +179,7 @@ export class Device {
       epochMs: this.epochMs,
       storeEpoch: STORE_EPOCH,
       channels: null,
+      lastId: this.lastId,
       ...members,
     });
   }

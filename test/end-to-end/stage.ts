@@ -113,6 +113,14 @@ export interface ServiceOptions {
   readonly random?: number;
 }
 
+export interface HttpAnswer {
+  readonly status: number;
+  /** Of an error. */
+  readonly errno: unknown;
+  readonly message: unknown;
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
 /** A running `godwit push-service`. */
 export class ServiceProcess {
   readonly program: Program;
@@ -158,25 +166,27 @@ export class ServiceProcess {
   }
 
   /** One request to this service, which does not have to be a good one. */
-  request(method: string, url: string, headers: Record<string, string> = {}, body = new Uint8Array(0)) {
-    return new Promise<{ status: number; errno: number | null; message: string | null }>(
-      (resolve, reject) => {
-        const target = new URL(url, this.origin);
-        const outgoing = request(target, { method, headers, ca: this.ca, agent: false }, (response) => {
-          let text = "";
-          response.on("data", (chunk) => {
-            text += String(chunk);
-          });
-          response.on("end", () => {
-            const json = text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
-            const { errno = null, message = null } = json as { errno?: number; message?: string };
-            resolve({ status: response.statusCode ?? 0, errno, message });
-          });
+  request(
+    method: string,
+    url: string,
+    headers: Record<string, string> = {},
+    body: Uint8Array = new Uint8Array(0),
+  ) {
+    return new Promise<HttpAnswer>((resolve, reject) => {
+      const target = new URL(url, this.origin);
+      const outgoing = request(target, { method, headers, ca: this.ca, agent: false }, (response) => {
+        let text = "";
+        response.on("data", (chunk) => {
+          text += String(chunk);
         });
-        outgoing.on("error", reject);
-        outgoing.end(body);
-      },
-    );
+        response.on("end", () => {
+          const json = text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+          resolve({ status: response.statusCode ?? 0, errno: json.errno, message: json.message, json });
+        });
+      });
+      outgoing.on("error", reject);
+      outgoing.end(body);
+    });
   }
 }
 
@@ -406,10 +416,11 @@ export class Stage {
 
 /** An application server: the npm package `web-push` with a key pair of its own. */
 export class Sender {
-  readonly keys = webPush.generateVAPIDKeys();
+  readonly keys: webPush.VapidKeys;
   readonly #agent: Agent;
 
-  constructor(service: Pick<ServiceProcess, "ca">) {
+  constructor(service: Pick<ServiceProcess, "ca">, keys: webPush.VapidKeys = webPush.generateVAPIDKeys()) {
+    this.keys = keys;
     this.#agent = new Agent({ ca: service.ca, keepAlive: false });
   }
 

@@ -118,6 +118,7 @@ export function notification(notificationId: number): NotificationRecord {
 /** At least one record of every type that can be appended, in an order a run could write them. */
 export const HISTORY: readonly JournalRecord[] = [
   { type: "device", deviceSecret: secretBytes(32, 999) },
+  { type: "suspect", storeEpoch: 7, idMax: 12 },
   { type: "run", runId: 1 },
   {
     type: "userAgent",

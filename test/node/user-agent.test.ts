@@ -26,7 +26,12 @@ let lines: string[];
 let watchers: (() => void)[];
 
 beforeEach(async () => {
-  service = createPushService({ store: new MemoryStore(), keyring: newKeyring(), tls: null, reconnectSpreadS: 0 });
+  service = createPushService({
+    store: new MemoryStore(),
+    keyring: newKeyring(),
+    tls: null,
+    reconnectSpreadS: 0,
+  });
   await service.listen();
   directory = mkdtempSync(join(tmpdir(), "godwit-user-agent-"));
   agents = [];
@@ -149,7 +154,7 @@ describe("apps", () => {
   });
 
   test("permission is the policy's", async () => {
-    const agent = await start({ permission: async () => "denied" });
+    const agent = await start({ permission: async () => "denied" as const });
     const { pushManager } = agent.app(OWNER);
     await expect(pushManager.subscribe()).rejects.toMatchObject({ name: "NotAllowedError" });
     expect(await pushManager.permissionState()).toBe("denied");

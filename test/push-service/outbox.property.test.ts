@@ -68,7 +68,7 @@ class World {
   });
 
   constructor() {
-    this.#handle({ type: "opened", device: { channels: [], freshUaToken: null } });
+    this.#handle({ type: "opened", device: { channels: [], freshUaToken: null, lastId: 0 } });
   }
 
   run(step: Step): void {

@@ -44,7 +44,7 @@ export class SessionBench {
   open(device: Partial<DeviceSnapshot> = {}): this {
     this.handle({
       type: "opened",
-      device: { channels: [{ channel: 1, revoked: null }], freshUaToken: null, ...device },
+      device: { channels: [{ channel: 1, revoked: null }], freshUaToken: null, lastId: 0, ...device },
     });
     return this;
   }

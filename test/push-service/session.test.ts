@@ -20,6 +20,7 @@ describe("connecting", () => {
       status: 200,
       uaid,
       freshUaToken: "fresh",
+      lastId: 0,
       idleLimitS: null,
       reconnectSpreadS: 60,
       canary: "/v1/canary",

@@ -31,6 +31,7 @@ describe("connecting", () => {
     expect(registered).toMatchObject({
       status: 200,
       freshUaToken: null,
+      lastId: 0,
       idleLimitS: null,
       canary: "/v1/canary",
       epochMs: bench.epochMs,

@@ -72,6 +72,7 @@ const downstream: fc.Arbitrary<Downstream> = fc.oneof(
     epochMs: fc.maxSafeNat(),
     storeEpoch: fc.maxSafeNat(),
     channels: fc.option(fc.array(channel, { maxLength: 50 })),
+    lastId: fc.maxSafeNat(),
   }),
   fc.record({
     type: fc.constant("waRegistered" as const),

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/** The HTTP proxy that the environment names (HTTPS_PROXY, NO_PROXY and their kin), for one connection. */
+
+import type { ConnectionOptions } from "node:tls";
+import { HttpsProxyAgent } from "https-proxy-agent";
+import { getProxyForUrl } from "proxy-from-env";
+
+/**
+ * An agent that makes a tunnel to `url` (http or https), or null when the way is direct.
+ *
+ * @param refused called when the proxy makes no tunnel. Its answer to CONNECT comes up as the answer to the request inside
+ *   it, in clear and by nobody the certificate stands for: the caller has to give the request up here and then
+ */
+export function proxyAgent(
+  url: string,
+  tls: ConnectionOptions,
+  refused: () => void,
+): HttpsProxyAgent<string> | null {
+  const proxyUrl = getProxyForUrl(url);
+  if (proxyUrl === "") return null;
+  const agent = new HttpsProxyAgent(proxyUrl, tls);
+  agent.on("proxyConnect", ({ statusCode }: { readonly statusCode: number }) => {
+    if (statusCode !== 200) refused();
+  });
+  return agent;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Goal: when the service restarts in order, the agent comes back by itself when it was told to, and receives. Method: real
+// processes; SIGTERM, and a service whose random numbers are fixed, so that it asks for one second.
+
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Sender, type ServiceProcess, Stage } from "./stage.ts";
+
+const NEWS = "https://news.example";
+
+let stage: Stage;
+let service: ServiceProcess;
+let sender: Sender;
+beforeEach(async () => {
+  stage = new Stage();
+  // Of the spread of 60 s a sixtieth: Bye says one second.
+  service = await stage.service({ random: 1 / 60 });
+  sender = new Sender(service);
+});
+afterEach(() => stage.close());
+
+test("SIGTERM: goodbye, exit 0, and the agent is back a second later", async () => {
+  const agent = await stage.agent({ service, stateDirectory: stage.newDirectory(), owners: [NEWS] });
+  const subscription = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
+  expect(await service.end("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(service.stderr.all).toContain("stopped");
+  const { retryInMs } = await agent.reported("linkClosed");
+  expect(retryInMs).toBeGreaterThanOrEqual(1000);
+  expect(retryInMs).toBeLessThan(2000);
+  service = await service.again();
+  // Accepted before the agent is back, or after: it arrives either way.
+  await sender.send(subscription, "welcome back");
+  await agent.pushed("welcome back");
+  expect(
+    agent.events("report").filter((report) => "type" in report && report.type === "registered"),
+  ).toHaveLength(2);
+});
+
+test("messages in flight when the service stops arrive once", async () => {
+  const agent = await stage.agent({
+    service,
+    stateDirectory: stage.newDirectory(),
+    owners: [NEWS],
+    isSlow: true,
+  });
+  const subscription = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
+  const sent = Promise.allSettled(
+    Array.from({ length: 40 }, (_, number) => sender.send(subscription, String(number))),
+  );
+  await agent.delivered(1);
+  await service.end("SIGTERM");
+  const outcomes = await sent;
+  service = await service.again();
+  const accepted = outcomes.flatMap(({ status }, number) => (status === "fulfilled" ? [String(number)] : []));
+  for (const text of accepted) await agent.pushed(text);
+  await sender.send(subscription, "last");
+  await agent.pushed("last");
+  const texts = agent.pushes().map(({ text }) => text);
+  expect(texts).toEqual([...new Set(texts)]);
+});
+
+test("an agent that stopped in order comes back to what was sent meanwhile", async () => {
+  const stateDirectory = stage.newDirectory();
+  const agent = await stage.agent({ service, stateDirectory, owners: [NEWS] });
+  const subscription = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
+  expect(await agent.close()).toEqual({ code: 0, signal: null });
+  await service.stderr.match(/^device-disconnected /);
+  await sender.send(subscription, "meanwhile");
+  const again = await stage.agent({ service, stateDirectory, owners: [NEWS] });
+  expect(await again.pushed("meanwhile")).toMatchObject({ redelivered: false });
+});
