@@ -128,7 +128,7 @@ async function startWorld(directory: string, port: number, timeline: Timeline): 
       acknowledged += event.messages;
       timeline.add(
         `acknowledged-${acknowledged}`,
-        `push service: ${acknowledged} of 3 acknowledged and removed`,
+        `push service: ${acknowledged} acknowledged and removed`,
       );
     },
   });
