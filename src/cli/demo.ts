@@ -126,10 +126,7 @@ async function startWorld(directory: string, port: number, timeline: Timeline): 
     log: (event) => {
       if (event.event !== "acknowledged") return;
       acknowledged += event.messages;
-      timeline.add(
-        `acknowledged-${acknowledged}`,
-        `push service: ${acknowledged} acknowledged and removed`,
-      );
+      timeline.add(`acknowledged-${acknowledged}`, `push service: ${acknowledged} acknowledged and removed`);
     },
   });
   await service.listen();
