@@ -101,6 +101,8 @@ export const JOURNAL_DEFERRED_RECORDS_MAX = 16;
 export const DELIVERY_RETRY_MS = 5_000;
 /** After the service forgot the device, registrations come back spread over this long. */
 export const REREGISTER_SPREAD_MS = 60_000;
+/** A registration the service was too busy for is asked for again after this. */
+export const REQUEST_RETRY_MS = 5_000;
 /** Subscriptions being made at one time; each waits for the service in memory. */
 export const REGISTRATIONS_PENDING_MAX = 256;
 /** One request at the admin socket. */

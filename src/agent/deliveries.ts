@@ -112,8 +112,9 @@ export class Deliveries {
 
   add(message: NewEntry, now: Instant): void {
     const lane = this.#lane(message.owner);
-    // Over the bound it is forgotten, unacknowledged: the held channel brings it again when there is room.
-    if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#hold(lane, now);
+    // Over the bound it is forgotten, unacknowledged: the held channel brings it again when there is room. So is what was
+    // already on its way then, or it would overtake what was forgotten.
+    if (lane.isHeld || lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#hold(lane, now);
     const journalAtMs = now.monotonicMs + JOURNAL_UNHANDLED_AFTER_MS;
     this.#enqueue({ ...message, receivedMs: now.monotonicMs, journal: "no", journalAtMs, failures: 0 });
     if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) this.#hold(lane, now);
@@ -198,7 +199,7 @@ export class Deliveries {
   handleOnline(now: Instant): void {
     for (const lane of this.#lanes.values()) {
       if (!lane.isHeld) continue;
-      lane.isHeld = false;
+      lane.held.clear();
       if (lane.size > INBOX_MESSAGES_PER_OWNER_RESUME) this.#hold(lane, now);
     }
   }
@@ -380,21 +381,18 @@ export class Deliveries {
     this.#options.persistence.note({ type: "messageDone", storeEpoch, id });
   }
 
+  /** Called again for a held lane: its owner may have a new channel by now. */
   #hold(lane: Lane, now: Instant): void {
-    if (lane.isHeld) return;
-    lane.isHeld = true;
-    this.#tellChannels(lane, "hold", now);
+    for (const { channel } of this.#options.registry.ofOwner(lane.owner)) {
+      if (channel === null || lane.held.has(channel)) continue;
+      lane.held.add(channel);
+      this.#options.link.send({ type: "hold", channel }, now);
+    }
   }
 
   #resume(lane: Lane, now: Instant): void {
-    lane.isHeld = false;
-    this.#tellChannels(lane, "resume", now);
-  }
-
-  #tellChannels(lane: Lane, type: "hold" | "resume", now: Instant): void {
-    for (const { channel } of this.#options.registry.ofOwner(lane.owner)) {
-      if (channel !== null) this.#options.link.send({ type, channel }, now);
-    }
+    for (const channel of lane.held) this.#options.link.send({ type: "resume", channel }, now);
+    lane.held.clear();
   }
 
   #takeBack(lane: Lane, deliveryId: number): void {

@@ -41,8 +41,8 @@ export class Lane {
   current: Current | null = null;
   isAttached = false;
   handlesPush = false;
-  /** The service was told to keep this owner's channels. */
-  isHeld = false;
+  /** Channels of this owner that the service was told to keep. */
+  readonly held = new Set<number>();
   isStartAsked = false;
   /** After a failed delivery: not before this. */
   retryAtMs = 0;
@@ -53,6 +53,10 @@ export class Lane {
 
   get size(): number {
     return this.queue.length + (this.current === null ? 0 : 1);
+  }
+
+  get isHeld(): boolean {
+    return this.held.size > 0;
   }
 
   /** An app is there that takes messages. */

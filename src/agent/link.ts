@@ -120,6 +120,9 @@ export class Link {
   /** Asked for by Bye; used when the link then closes. */
   #byeRetryAfterS: number | null = null;
   #sinceEpochMs: number | null = null;
+  /** Tokens refused since the link was last registered. The first is renewed at once, later ones with back-off. */
+  #tokenRefusals = 0;
+  #mustRenewToken = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -198,14 +201,21 @@ export class Link {
   handleRegistered(idleLimitS: number | null, now: Instant): void {
     if (!this.#step("registered", now)) return;
     this.#timeoutAtMs = null;
+    this.#tokenRefusals = 0;
     this.#options.heartbeat.setIdleLimit(idleLimitS === null ? null : idleLimitS * 1000);
     this.#options.backoff.handleOpened(now.monotonicMs);
   }
 
   /** The service does not take the token: at the upgrade, or in Registered. */
   handleTokenRefused(now: Instant): void {
+    if (this.#state !== "dialing" && this.#state !== "greeting") return;
+    if (++this.#tokenRefusals > 1) {
+      // A service that refuses what it has just issued must not make a loop of us.
+      this.#mustRenewToken = true;
+      return this.#closeAndLose("refused", now);
+    }
     const before = this.#state;
-    if (!this.#step("tokenRefused", now)) return;
+    this.#step("tokenRefused", now);
     this.#abandon(before, now);
     this.#options.listener.fetchToken(now);
   }
@@ -285,7 +295,8 @@ export class Link {
   #proceed(now: Instant): void {
     if (this.#state !== "idle" || !this.#wanted) return;
     const uaToken = this.#options.uaToken();
-    if (uaToken === null) {
+    if (uaToken === null || this.#mustRenewToken) {
+      this.#mustRenewToken = false;
       this.#step("fetchToken", now);
       this.#options.listener.fetchToken(now);
       return;

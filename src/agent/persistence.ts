@@ -39,6 +39,7 @@ export class Persistence {
   #noted: JournalRecord[] = [];
   #erased: (() => void)[] = [];
   #isErasing = false;
+  #isNoteUrgent = false;
   #retryAtMs: number | null = null;
   /** Somebody asked since the last write began: worth a try even right after a failure. */
   #isAsked = false;
@@ -72,10 +73,11 @@ export class Persistence {
     this.#next.done.push(done);
   }
 
-  /** Takes `record` into the state now and to the disk with the next write. */
-  note(record: JournalRecord): void {
+  /** Takes `record` into the state now and to the disk with the next write, or, "soon", with one of its own. */
+  note(record: JournalRecord, when: "withOthers" | "soon" = "withOthers"): void {
     this.#options.state.apply(record);
     this.#noted.push(record);
+    if (when === "soon") this.#isNoteUrgent = true;
   }
 
   /**
@@ -127,7 +129,7 @@ export class Persistence {
     if (this.#inFlight !== null) return;
     const hasBatch = this.#next.records.length > 0;
     if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !this.#isAsked) return;
-    const hasNotes = this.#noted.length >= (isLast ? 1 : JOURNAL_DEFERRED_RECORDS_MAX);
+    const hasNotes = this.#isNoteUrgent || this.#noted.length >= (isLast ? 1 : JOURNAL_DEFERRED_RECORDS_MAX);
     const { writer } = this.#options;
     if (!hasBatch && !hasNotes && !this.#isErasing && this.#retryAtMs === null) return;
     this.#isAsked = false;
@@ -148,6 +150,7 @@ export class Persistence {
     for (const record of riders()) state.apply(record);
     // The state holds every note, so the checkpoint writes them too.
     this.#noted = [];
+    this.#isNoteUrgent = false;
     const urgent = this.#isErasing;
     this.#isErasing = false;
     this.#inFlight = { type: "checkpoint", erased: this.#erased };
@@ -167,6 +170,7 @@ export class Persistence {
     const batch: Batch = { records: this.#next.records, done: this.#next.done };
     const bytes = writer.appendBytes([...this.#noted, ...ridden, ...batch.records]);
     this.#noted = [];
+    this.#isNoteUrgent = false;
     this.#next = { records: [], done: [] };
     this.#inFlight = { type: "append", batch };
     emit({ type: "append", appendId: ++this.#lastAppendId, bytes });

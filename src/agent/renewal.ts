@@ -8,13 +8,12 @@ import type { JournalState, SubscriptionRecord } from "../journal/index.ts";
 import { REREGISTER_SPREAD_MS } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import { generateKeys } from "../webpush/keys.ts";
-import { STATUS } from "../wire/dialect.ts";
 import type { Jitter } from "./backoff.ts";
 import { earlier } from "./deadlines.ts";
 import type { Alarm, Emit, Instant, SubscriptionView } from "./events.ts";
 import type { Persistence } from "./persistence.ts";
 import { type Registry, viewOf } from "./registry.ts";
-import type { Answer, Requests } from "./requests.ts";
+import { type Answer, isGranted, type Requests } from "./requests.ts";
 
 export interface RenewalOptions {
   readonly state: JournalState;
@@ -25,11 +24,13 @@ export interface RenewalOptions {
   readonly randomFill: RandomFill;
   readonly jitter: Jitter;
   readonly emit: Emit;
+  /** Ends a subscription that is stored and indexed, here and at the service. */
+  readonly remove: (subscription: SubscriptionRecord, now: Instant) => void;
 }
 
 interface Lost {
   /** When to register again. */
-  readonly atMs: number;
+  atMs: number;
   /** What the app still has; null when the loss is from an earlier run. */
   readonly oldView: SubscriptionView | null;
   isSent: boolean;
@@ -96,16 +97,21 @@ export class Renewal {
     const { registrationId, applicationServerKey } = subscription;
     lost.isSent = this.#options.requests.send(
       { type: "registerWa", registrationId, applicationServerKey },
-      (answer) => this.#handleRegistered(subscription, lost, answer),
+      (answer, at) => this.#handleRegistered(subscription, lost, answer, at),
       now,
     );
   }
 
   /** New keys, so that nothing made for the old endpoint opens. */
-  #handleRegistered(before: SubscriptionRecord, lost: Lost, answer: Answer): void {
-    const { persistence, registry, emit, provider, randomFill } = this.#options;
-    if (answer.type !== "waRegistered" || answer.status !== STATUS.ok || registry.byId(before.id) !== before)
+  #handleRegistered(before: SubscriptionRecord, lost: Lost, answer: Answer, now: Instant): void {
+    const { persistence, registry, emit, provider, randomFill, jitter } = this.#options;
+    // Ended meanwhile: the channel shows up as an orphan on the next link and is ended too.
+    if (registry.byId(before.id) !== before) return;
+    if (!isGranted(answer) || registry.byChannel(answer.channel) !== null) {
+      lost.isSent = false;
+      lost.atMs = now.monotonicMs + REREGISTER_SPREAD_MS + Math.floor(jitter() * REREGISTER_SPREAD_MS);
       return;
+    }
     const { channel, endpoint, expirationTime } = answer;
     const record = { ...before, ...generateKeys(randomFill, provider), channel, endpoint, expirationTime };
     persistence.store([record], (failure) => {
@@ -113,7 +119,11 @@ export class Renewal {
         lost.isSent = false;
         return;
       }
-      this.#lost.delete(before.id);
+      if (!this.#lost.delete(before.id)) {
+        // Ended while it was being written: what the write brought back goes again.
+        registry.handleStored(record, null);
+        return this.#options.remove(record, now);
+      }
       registry.handleStored(record, before);
       const { owner } = record;
       emit({

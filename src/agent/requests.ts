@@ -5,7 +5,7 @@
  */
 
 import { REQUEST_TIMEOUT_MS } from "../limits.ts";
-import type { Downstream, Upstream } from "../wire/dialect.ts";
+import { type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
 import type { Alarm, Instant } from "./events.ts";
 import type { Link } from "./link.ts";
 
@@ -69,3 +69,14 @@ export class Requests {
     return null;
   }
 }
+
+/**
+ * True for a channel and endpoint that can be given to an app. An endpoint that is no https URL (http on loopback) would
+ * send application servers somewhere else.
+ */
+export function isGranted(answer: Answer): answer is Extract<Answer, { type: "waRegistered" }> {
+  return answer.type === "waRegistered" && answer.status === STATUS.ok && ENDPOINT.test(answer.endpoint);
+}
+
+/** Visible ASCII only: it is printed, stored and put into headers. */
+const ENDPOINT = /^(?:https:\/\/|http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/])[!-~]+$/;

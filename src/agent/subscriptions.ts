@@ -8,6 +8,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { JournalRecord, SubscriptionRecord } from "../journal/index.ts";
 import {
   REGISTRATIONS_PENDING_MAX,
+  REQUEST_RETRY_MS,
   SUBSCRIBE_TIMEOUT_MS,
   SUBSCRIPTIONS_MAX,
   SUBSCRIPTIONS_PER_OWNER_MAX,
@@ -20,9 +21,9 @@ import { hasOptions, newSubscription } from "./new-subscription.ts";
 import { isOwner } from "./owner.ts";
 import { viewOf } from "./registry.ts";
 import { Renewal, type RenewalOptions } from "./renewal.ts";
-import type { Answer } from "./requests.ts";
+import { type Answer, isGranted } from "./requests.ts";
 
-export interface SubscriptionsOptions extends RenewalOptions {
+export interface SubscriptionsOptions extends Omit<RenewalOptions, "remove"> {
   /** The subscription and its keys are gone: nothing more may reach its app. */
   readonly handleRemoved: (subscriptionId: number, now: Instant) => void;
 }
@@ -32,7 +33,10 @@ interface Pending {
   readonly record: SubscriptionRecord;
   readonly requestIds: number[];
   readonly giveUpAtMs: number;
-  isSent: boolean;
+  /** Not to be sent before this, after the service was too busy. */
+  notBeforeMs: number;
+  /** Waiting to be sent, sent, or granted and being written down. */
+  phase: "waiting" | "sent" | "storing";
 }
 
 export class Subscriptions {
@@ -48,7 +52,10 @@ export class Subscriptions {
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
-    this.#renewal = new Renewal(options);
+    this.#renewal = new Renewal({
+      ...options,
+      remove: (subscription, now) => this.#remove(subscription, now, () => {}),
+    });
   }
 
   /** True while the service has to be asked something (DESIGN section 4: then a connection is wanted). */
@@ -79,15 +86,26 @@ export class Subscriptions {
 
   handlePermission(owner: string, permission: "granted" | "denied" | "prompt", now: Instant): void {
     const { registry, persistence } = this.#options;
-    persistence.note({ ...registry.owner(owner), permission });
+    persistence.note({ ...registry.owner(owner), permission }, "soon");
     const waiting = this.#asking.get(owner) ?? [];
     this.#asking.delete(owner);
     for (const { requestId, request } of waiting) {
       if (permission === "granted") this.#subscribeAllowed(requestId, owner, request, now);
       else this.#refusePermission([requestId]);
     }
-    if (permission === "denied")
-      for (const subscription of registry.ofOwner(owner)) this.#remove(subscription, now, () => {});
+    if (permission !== "granted") this.#endAll(owner, now);
+  }
+
+  /** A person took the permission back: nothing of the owner is kept or made any more. */
+  #endAll(owner: string, now: Instant): void {
+    for (const subscription of this.#options.registry.ofOwner(owner))
+      this.#remove(subscription, now, () => {});
+    for (const pending of this.#pending) {
+      // One that is being written is ended when it is.
+      if (pending.record.owner !== owner || pending.phase === "storing") continue;
+      this.#pending.delete(pending);
+      this.#refusePermission(pending.requestIds);
+    }
   }
 
   getSubscription(requestId: number, owner: string, waToken: string | null): void {
@@ -115,7 +133,7 @@ export class Subscriptions {
   handleLinkLost(): void {
     this.#isOnline = false;
     this.#unregistering.clear();
-    for (const pending of this.#pending) pending.isSent = false;
+    for (const pending of this.#pending) if (pending.phase === "sent") pending.phase = "waiting";
     this.#renewal.handleLinkLost();
   }
 
@@ -150,7 +168,9 @@ export class Subscriptions {
   /** Sends what the service does not know yet. */
   sync(now: Instant): void {
     if (!this.#isOnline) return;
-    for (const pending of this.#pending) if (!pending.isSent) this.#register(pending, now);
+    for (const pending of this.#pending) {
+      if (pending.phase === "waiting" && now.monotonicMs >= pending.notBeforeMs) this.#register(pending, now);
+    }
     this.#renewal.sync(now);
     for (const channel of this.#options.state.pendingUnregisters) this.#unregister(channel, now);
     // A channel may belong to a registration whose answer was lost; only when none is open is it nobody's.
@@ -160,7 +180,7 @@ export class Subscriptions {
 
   handleAlarm(now: Instant): void {
     for (const pending of this.#pending) {
-      if (now.monotonicMs < pending.giveUpAtMs) continue;
+      if (pending.phase === "storing" || now.monotonicMs < pending.giveUpAtMs) continue;
       this.#pending.delete(pending);
       this.#refuse(
         pending.requestIds,
@@ -179,7 +199,10 @@ export class Subscriptions {
 
   nextDeadline(): Alarm | null {
     let next: Alarm | null = null;
-    for (const pending of this.#pending) next = earlier(next, { atMs: pending.giveUpAtMs, windowMs: 1000 });
+    for (const { phase, giveUpAtMs, notBeforeMs } of this.#pending) {
+      if (phase !== "storing") next = earlier(next, { atMs: giveUpAtMs, windowMs: 1000 });
+      if (phase === "waiting" && this.#isOnline) next = earlier(next, { atMs: notBeforeMs, windowMs: 1000 });
+    }
     return this.#isOnline ? earlier(next, this.#renewal.nextDeadline()) : next;
   }
 
@@ -228,27 +251,31 @@ export class Subscriptions {
     }
     const record = newSubscription(this.#nextId(), owner, request, this.#options, now);
     const giveUpAtMs = now.monotonicMs + SUBSCRIBE_TIMEOUT_MS;
-    this.#pending.add({ record, requestIds: [requestId], giveUpAtMs, isSent: false });
+    this.#pending.add({ record, requestIds: [requestId], giveUpAtMs, notBeforeMs: 0, phase: "waiting" });
     this.sync(now);
   }
 
   #register(pending: Pending, now: Instant): void {
     const { registrationId, applicationServerKey } = pending.record;
-    pending.isSent = this.#options.requests.send(
+    const isSent = this.#options.requests.send(
       { type: "registerWa", registrationId, applicationServerKey },
       (answer, at) => this.#handleRegistered(pending, answer, at),
       now,
     );
+    if (isSent) pending.phase = "sent";
   }
 
   #handleRegistered(pending: Pending, answer: Answer, now: Instant): void {
     const { persistence, registry, emit } = this.#options;
-    if (answer.type !== "waRegistered" || answer.status !== STATUS.ok)
-      return this.#handleRefused(pending, answer);
+    if (!isGranted(answer) || registry.byChannel(answer.channel) !== null) {
+      return this.#handleRefused(pending, answer, now);
+    }
     const { channel, endpoint, expirationTime } = answer;
     const record = { ...pending.record, channel, endpoint, expirationTime };
     this.#orphans.delete(channel);
+    // The app gave up, or a person refused, while the answer was on its way.
     if (!this.#pending.has(pending)) return this.handleOrphan(channel, now);
+    pending.phase = "storing";
     persistence.store([record], (failure) => {
       this.#pending.delete(pending);
       if (failure !== null) {
@@ -256,6 +283,11 @@ export class Subscriptions {
         return this.#refuse(pending.requestIds, failure, "the subscription could not be written down");
       }
       registry.handleStored(record, null);
+      if (registry.owner(record.owner).permission !== "granted") {
+        // A person refused while it was being written.
+        this.#refusePermission(pending.requestIds);
+        return this.#remove(record, now, () => {});
+      }
       emit({
         type: "report",
         report: { type: "subscribed", owner: record.owner, channel, ownToken: !record.generatedToken },
@@ -265,10 +297,15 @@ export class Subscriptions {
     });
   }
 
-  #handleRefused(pending: Pending, answer: Answer): void {
-    // Overload passes: it stays pending until the app's patience ends, and the next alarm or link asks again.
+  #handleRefused(pending: Pending, answer: Answer, now: Instant): void {
     const status = "status" in answer ? answer.status : STATUS.unavailable;
-    if (status === STATUS.unavailable || !this.#pending.delete(pending)) return;
+    if (status === STATUS.unavailable) {
+      // Overload passes: it is asked again until the app's patience ends.
+      pending.phase = "waiting";
+      pending.notBeforeMs = now.monotonicMs + REQUEST_RETRY_MS;
+      return;
+    }
+    if (!this.#pending.delete(pending)) return;
     if (status === STATUS.conflict) {
       this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_CONFLICT", "registered already with another key");
     } else if (status === STATUS.tooMany) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /** `godwit agent`: the user agent as a daemon. */
 
-import { readFileSync } from "node:fs";
 import { AdminSocket } from "../node/admin-socket.ts";
 import { createUserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
 import type { Command } from "./command.ts";
-import { defaultStateDirectory, readSecretFile } from "./options.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import { defaultStateDirectory, readCertificates, readSecretFile } from "./options.ts";
 import { describeReport } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -53,8 +53,8 @@ export const agentCommand: Command = {
     const userAgent = await createUserAgent({
       serviceUrl: options.required("service"),
       stateDirectory,
-      ca: caFile === null ? null : readFileSync(caFile, "utf8"),
-      deviceKey: keyFile === null ? null : base64urlDecode(readSecretFile(keyFile).trim()),
+      ca: caFile === null ? null : readCertificates(caFile),
+      deviceKey: keyFile === null ? null : readDeviceKey(keyFile),
       permission: () => (options.text("permission") === "granted" ? "granted" : "denied"),
       windowS: options.number("window") ?? 0,
       keepConnected: options.flag("keepConnected"),
@@ -63,10 +63,22 @@ export const agentCommand: Command = {
         if (!isQuiet) output.log(describeReport(report));
       },
     });
-    const admin = await AdminSocket.open(userAgent, stateDirectory);
-    output.log(`agent ready, state in ${stateDirectory}`);
-    await untilStopped();
-    await admin.close();
-    await userAgent.close();
+    try {
+      const admin = await AdminSocket.open(userAgent, stateDirectory);
+      output.log(`agent ready, state in ${stateDirectory}`);
+      await untilStopped();
+      await admin.close();
+    } finally {
+      await userAgent.close();
+    }
   },
 };
+
+function readDeviceKey(path: string): Uint8Array {
+  const text = readSecretFile(path).trim();
+  try {
+    return base64urlDecode(text);
+  } catch {
+    throw new CommandError(EXIT.config, `${path} does not hold 32 bytes as base64url`);
+  }
+}

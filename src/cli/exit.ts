@@ -31,6 +31,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   switch (error.code) {
     case "ERR_CONFIG":
     case "ERR_OWNER":
+    case "ERR_KEYRING":
       return EXIT.config;
     case "ERR_SERVICE_UNREACHABLE":
       return EXIT.unreachable;

@@ -5,7 +5,7 @@
 import { agentCommand } from "./agent.ts";
 import type { Command } from "./command.ts";
 import { demoCommand } from "./demo.ts";
-import { EXIT, exitCodeOf } from "./exit.ts";
+import { CommandError, EXIT, exitCodeOf } from "./exit.ts";
 import { COMMON, kebab, type OptionSpecs, readOptions } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { pushServiceCommand } from "./push-service.ts";
@@ -47,6 +47,9 @@ async function main(args: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     const options = readOptions(rest, command.options, allOptions(), process.env);
+    const [unexpected] = options.positionals;
+    if (command.positionals === "" && unexpected !== undefined)
+      throw new CommandError(EXIT.usage, `"${unexpected}" is one argument too many`);
     await command.run(options, createOutput(options.flag("json")));
     return EXIT.ok;
   } catch (error) {

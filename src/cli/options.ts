@@ -4,6 +4,7 @@
  * errors everywhere, since an option that silently does nothing costs somebody an evening.
  */
 
+import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -87,13 +88,33 @@ export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Refuses a file that others may read: it holds a secret. */
+/** The text of a file, or a configuration error that names it. */
+export function readTextFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    throw new CommandError(EXIT.config, `${path} cannot be read`);
+  }
+}
+
+/** PEM certificates to trust. Node ignores what is none without a word, and then nothing can be reached. */
+export function readCertificates(path: string): string {
+  const pem = readTextFile(path);
+  try {
+    new X509Certificate(pem);
+  } catch {
+    throw new CommandError(EXIT.config, `${path} does not hold PEM certificates`);
+  }
+  return pem;
+}
+
+/** Like {@link readTextFile}; refuses a file that others may read, since it holds a secret. */
 export function readSecretFile(path: string): string {
-  if (!existsSync(path)) throw new CommandError(EXIT.config, `${path} does not exist`);
+  const text = readTextFile(path);
   if (process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0) {
     throw new CommandError(EXIT.config, `${path} holds a secret and must have mode 0600`);
   }
-  return readFileSync(path, "utf8");
+  return text;
 }
 
 function readFlags(args: readonly string[], specs: OptionSpecs) {
@@ -117,13 +138,22 @@ function readFlags(args: readonly string[], specs: OptionSpecs) {
   return { flags, positionals: parsed.positionals };
 }
 
+/** What a flag may be in the environment. */
+const FLAG_WORDS: Readonly<Record<string, boolean>> = {
+  1: true,
+  true: true,
+  0: false,
+  false: false,
+  "": false,
+};
+
 function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Map<string, OptionValue> {
   const values = new Map<string, OptionValue>();
   for (const [name, spec] of Object.entries(specs)) {
     const variable = `GODWIT_${kebab(name).replaceAll("-", "_").toUpperCase()}`;
     const given = environment[variable];
     if (given === undefined) continue;
-    const typed = spec.kind === "flag" ? given === "1" || given === "true" : given;
+    const typed = spec.kind === "flag" ? FLAG_WORDS[given] : given;
     values.set(name, readValue(variable, spec, typed, EXIT.config));
   }
   return values;
@@ -163,8 +193,8 @@ function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 
           ? Number(given)
           : Number.NaN;
     const { min = 0, max = Number.MAX_SAFE_INTEGER } = spec;
-    if (!Number.isFinite(number) || number < min || number > max) {
-      throw new CommandError(exitCode, `${where} must be a number from ${min} to ${max}`);
+    if (!Number.isInteger(number) || number < min || number > max) {
+      throw new CommandError(exitCode, `${where} must be a whole number from ${min} to ${max}`);
     }
     return number;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** `godwit push-service`: the push service as a daemon. */
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import {
   createPushService,
@@ -13,7 +13,7 @@ import {
 } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { defaultStateDirectory, type Options, readSecretFile } from "./options.ts";
+import { defaultStateDirectory, type Options, readCertificates, readSecretFile } from "./options.ts";
 import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 
@@ -88,7 +88,7 @@ async function readTls(options: Options, directory: string, output: Output) {
   const keyFile = options.text("tlsKey");
   if (options.flag("noTls")) return null;
   if (certFile !== null && keyFile !== null)
-    return { cert: readFileSync(certFile, "utf8"), key: readSecretFile(keyFile) };
+    return { cert: readCertificates(certFile), key: readSecretFile(keyFile) };
   if (certFile !== null || keyFile !== null) {
     throw new CommandError(EXIT.config, "--tls-cert and --tls-key go together");
   }

@@ -7,7 +7,7 @@ import webPush from "web-push";
 import { trustedCertificates } from "../node/tls.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { type Options, readSecretFile } from "./options.ts";
+import { type Options, readCertificates, readSecretFile } from "./options.ts";
 
 export const sendCommand: Command = {
   summary: "send a push message to a subscription",
@@ -45,7 +45,7 @@ export const sendCommand: Command = {
         ...(keys === null ? {} : { vapidDetails: { subject: "mailto:godwit@localhost.example", ...keys } }),
         ...(caFile === null
           ? {}
-          : { agent: new Agent({ ca: trustedCertificates(readFileSync(caFile, "utf8")) }) }),
+          : { agent: new Agent({ ca: trustedCertificates(readCertificates(caFile)) }) }),
       })
       .catch((error: unknown) => {
         throw sendError(error);
@@ -88,13 +88,23 @@ function vapidKeys(options: Options): { publicKey: string; privateKey: string } 
   if (path === null) return null;
   if (!existsSync(path))
     writeFileSync(path, `${JSON.stringify(webPush.generateVAPIDKeys())}\n`, { mode: 0o600 });
-  return JSON.parse(readSecretFile(path));
+  const text = readSecretFile(path);
+  try {
+    const { publicKey, privateKey } = JSON.parse(text);
+    if (typeof publicKey === "string" && typeof privateKey === "string") return { publicKey, privateKey };
+  } catch {
+    // The parser's message would quote the key.
+  }
+  throw new CommandError(EXIT.config, `${path} does not hold a key pair as JSON`);
 }
 
 /** The push service's own words, without the endpoint that web-push's errors carry. */
 function sendError(error: unknown): CommandError {
   if (!(error instanceof webPush.WebPushError)) {
     const reason = error instanceof Error ? error.message : "failed";
+    // Only what the system or TLS says has a code; all else is what web-push thinks of its arguments.
+    const isNetwork = error instanceof Error && "code" in error;
+    if (!isNetwork) return new CommandError(EXIT.usage, reason);
     return new CommandError(EXIT.unreachable, `the push service cannot be reached: ${reason}`);
   }
   const exitCode = error.statusCode === 503 || error.statusCode === 429 ? EXIT.tryAgain : EXIT.failure;

@@ -14,6 +14,8 @@ import type { UserAgent } from "./user-agent.ts";
 
 /** Name of the socket in the state directory. */
 export const ADMIN_SOCKET = "admin.sock";
+/** What `sun_path` holds everywhere, without its end mark. A longer path is cut, and the socket would be elsewhere. */
+const SOCKET_PATH_BYTES_MAX = 103;
 
 type Verb = (members: Readonly<Record<string, unknown>>) => unknown;
 
@@ -28,9 +30,19 @@ export class AdminSocket {
     this.#path = path;
   }
 
-  /** Listens in `stateDirectory`, which the agent has locked: a socket left there by an earlier run is replaced. */
+  /**
+   * Listens in `stateDirectory`, which the agent has locked: a socket left there by an earlier run is replaced.
+   *
+   * @throws {GodwitError} ERR_CONFIG when the path is too long for a socket
+   */
   static async open(userAgent: UserAgent, stateDirectory: string): Promise<AdminSocket> {
     const path = join(stateDirectory, ADMIN_SOCKET);
+    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+      throw new GodwitError(
+        "ERR_CONFIG",
+        `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes of a socket's path`,
+      );
+    }
     await rm(path, { force: true });
     const server = createServer((_request, response) => response.writeHead(426).end());
     const sockets = new WebSocketServer({
@@ -39,6 +51,8 @@ export class AdminSocket {
       perMessageDeflate: false,
     });
     const verbs = verbsOf(userAgent);
+    // It passes on the server's errors, which are answered below.
+    sockets.on("error", () => {});
     sockets.on("connection", (socket) => {
       socket.on("error", () => socket.terminate());
       socket.on("message", (data) => void answer(socket, verbs, String(data)));

@@ -254,6 +254,50 @@ describe("subscribing", () => {
     expect(device.status.link).toBe("idle");
   });
 
+  test.each(["javascript:alert(1)", "http://far.example/p/1", "https://push.example/p/ 1", ""])(
+    "an endpoint that is none is not given out: %s",
+    (endpoint) => {
+      const device = new Device();
+      const requestId = device.subscribe(NEWS);
+      device.connect();
+      device.grantRegistration(1, endpoint);
+      expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_ABORTED" });
+    },
+  );
+
+  test("a channel is not given to two registrations", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    const requestId = device.subscribe("other.app");
+    device.grantRegistration(1);
+    expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_ABORTED" });
+    expect(device.status.subscriptions).toHaveLength(1);
+  });
+
+  test("permission taken back while the answer is on its way leaves nothing behind", () => {
+    const device = new Device();
+    const requestId = device.subscribe(NEWS);
+    device.connect();
+    device.holdJournal = true;
+    device.grantRegistration(1);
+    device.dispatch({ type: "permissionAnswered", owner: NEWS, permission: "denied" });
+    device.holdJournal = false;
+    for (let writes = 0; writes < 5; writes++) for (const confirm of device.heldWrites.splice(0)) confirm();
+    expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_PERMISSION" });
+    expect(device.status.subscriptions).toEqual([]);
+    expect(device.lastUpstream("unregisterWa").channel).toBe(1);
+  });
+
+  test("what a person decided is written down at once", () => {
+    const device = new Device();
+    device.subscribe(NEWS);
+    const again = device.restart();
+    expect(again.replies.get(again.ask(NEWS, { type: "permissionState" }))).toEqual({
+      type: "permission",
+      permission: "granted",
+    });
+  });
+
   test("without permission there is no subscription and no connection", () => {
     const device = new Device({ permission: "denied" });
     expect(device.replies.get(device.subscribe(NEWS))).toMatchObject({ code: "ERR_SUBSCRIBE_PERMISSION" });
@@ -666,6 +710,60 @@ describe("a service that forgets or revokes", () => {
     expect(device.last("subscriptionChange")).toMatchObject({ owner: NEWS, newSubscription: null });
     expect(device.lastUpstream("unregisterWa").channel).toBe(1);
     expect(device.status.subscriptions).toEqual([]);
+  });
+
+  test("a service that refuses every token it issues is not asked in a loop", () => {
+    const device = new Device({ keepConnected: true });
+    for (let ms = 0; ms < 3600_000; ms += 1000) {
+      const { link } = device.status;
+      if (link === "token") device.answerToken(`token-${ms}`);
+      else if (link === "dialing") device.closeLink(401);
+      device.pass(1000);
+    }
+    expect(device.count("openLink")).toBeLessThan(25);
+    expect(device.count("httpRequest")).toBeLessThan(25);
+    while (device.status.link !== "dialing") {
+      device.pass(1000);
+      if (device.status.link === "token") device.answerToken("good");
+    }
+    device.openLink();
+    device.registered();
+    expect(device.status.link).toBe("online");
+  });
+
+  test("a renewed subscription the app ended meanwhile does not come back", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.closeLink();
+    device.pass(10_000);
+    device.openLink();
+    device.registered({ channels: [] });
+    device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
+    device.holdJournal = true;
+    device.grantRegistration(2);
+    device.ask(NEWS, { type: "unsubscribe", subscriptionId: reply.subscription?.subscriptionId ?? 0 });
+    device.holdJournal = false;
+    for (const confirm of device.heldWrites.splice(0)) confirm();
+    expect(device.status.subscriptions).toEqual([]);
+    device.openLink();
+    device.registered({ channels: [2] });
+    expect(device.lastUpstream("unregisterWa").channel).toBe(2);
+    expect(device.restart().status.subscriptions).toEqual([]);
+  });
+
+  test("a renewal the service is too busy for is asked again", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.closeLink();
+    device.pass(10_000);
+    device.openLink();
+    device.registered({ channels: [] });
+    device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
+    const { ref } = device.lastUpstream("registerWa");
+    device.send({ type: "waRegistered", ref, status: 503, channel: 0, endpoint: "", expirationTime: null });
+    device.passUntil(140_000, () => device.countUpstream("registerWa") === 3);
+    device.grantRegistration(2);
+    expect(device.last("subscriptionChange").newSubscription).not.toBeNull();
   });
 
   test("a fresh token is kept for the next connection", () => {

@@ -4,6 +4,8 @@
 // clock can be moved; `web-push` sends a seeded mixture, and a model of RFC 8030 says what is due.
 
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Report } from "../../src/agent/events.ts";
+import { INBOX_MESSAGES_PER_OWNER_MAX } from "../../src/limits.ts";
 import { createUserAgent, type UserAgent } from "../../src/node/user-agent.ts";
 import {
   createPushService,
@@ -89,6 +91,37 @@ test.each([1, 2, 3])("seed %i", async (seed) => {
   expect(await Promise.all(pushes)).toEqual([textsFor(NEWS), textsFor(CHAT)]);
 });
 
+test("an app too busy to take them at once gets all of them in order", async () => {
+  const stateDirectory = stage.newDirectory();
+  const sender = new Sender({ ca });
+  const before = await startAgent(stateDirectory);
+  const subscription = await before.app(NEWS).pushManager.subscribe();
+  await before.close();
+  const texts = Array.from({ length: MESSAGES }, (_, number) => `message ${number}`);
+  for (const text of texts) expect(await sender.send(subscription.toJSON(), text)).toBe(201);
+
+  let received = 0;
+  let isBound: () => void = () => {};
+  // More than an owner may have waiting: its channel is held by then.
+  const boundReached = new Promise<void>((resolve) => {
+    isBound = resolve;
+  });
+  const agent = await startAgent(stateDirectory, (report) => {
+    if (report.type === "received" && ++received === INBOX_MESSAGES_PER_OWNER_MAX) isBound();
+  });
+  const got: string[] = [];
+  await new Promise<void>((resolve) => {
+    agent.app(NEWS).onpush = async ({ data, redelivered }) => {
+      got.push(`${data?.text()}${redelivered ? " again" : ""}`);
+      await boundReached;
+      await new Promise((next) => setImmediate(next));
+      if (got.length === MESSAGES) resolve();
+    };
+  });
+  expect(got).toEqual(texts);
+  expect(received).toBeGreaterThanOrEqual(MESSAGES);
+});
+
 /** What an app gets before the message "last". */
 function untilLast(agent: UserAgent, owner: string): Promise<string[]> {
   const texts: string[] = [];
@@ -101,12 +134,16 @@ function untilLast(agent: UserAgent, owner: string): Promise<string[]> {
   });
 }
 
-async function startAgent(stateDirectory: string): Promise<UserAgent> {
+async function startAgent(
+  stateDirectory: string,
+  onReport: (report: Report) => void = () => {},
+): Promise<UserAgent> {
   const agent = await createUserAgent({
     serviceUrl: service.origin,
     stateDirectory,
     ca,
     permission: () => "granted",
+    onReport,
   });
   stage.defer(() => agent.close());
   return agent;

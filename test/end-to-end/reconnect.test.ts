@@ -68,3 +68,23 @@ test("an agent that stopped in order comes back to what was sent meanwhile", asy
   const again = await stage.agent({ service, stateDirectory, owners: [NEWS] });
   expect(await again.pushed("meanwhile")).toMatchObject({ redelivered: false });
 });
+
+test.each([
+  ["the same key", true],
+  ["another key", false],
+])("unsubscribed and subscribed again with %s while the service was away", async (_what, isSame) => {
+  const agent = await stage.agent({ service, stateDirectory: stage.newDirectory(), owners: [NEWS] });
+  const options = { applicationServerKey: sender.keys.publicKey, waToken: "mine" };
+  const before = await agent.subscribe(NEWS, options);
+  await service.end("SIGKILL");
+  expect(await agent.ask("unsubscribe", { owner: NEWS, waToken: "mine" })).toBe(true);
+  const second = isSame ? sender : new Sender(service);
+  const subscribing = agent.subscribe(NEWS, { ...options, applicationServerKey: second.keys.publicKey });
+  service = await service.again();
+  const subscription = await subscribing;
+  expect(subscription.endpoint).not.toBe(before.endpoint);
+  await service.stderr.match(/^unregistered .*channel=1$/);
+  await second.send(subscription, "to the new one");
+  await agent.pushed("to the new one");
+  await expect(sender.send(before, "to the old one")).rejects.toMatchObject({ statusCode: 410 });
+});
