@@ -34,6 +34,40 @@ const shared = {
   logLevel: "warning",
 };
 
+/**
+ * Names the agent's parts call each other by, shortened in the QuickJS bundle. None of them is known to a host, and no
+ * dependency has one; test/node/quickjs-bundle.test.ts runs the bundle to show it.
+ */
+const INTERNAL_NAMES = new RegExp(
+  `^(${[
+    "handle[A-Z]\\w*",
+    "nextDeadline",
+    ...["persistence", "registry", "deliveries", "requests", "listener", "backoff", "emit", "riders"],
+    ...["byChannel", "byId", "ofOwner", "markHandled", "takeRiders", "applyBadge", "needsService"],
+    ...[
+      "declaredFor",
+      "isInHand",
+      "noteShown",
+      "noteBadge",
+      "overdueAtMs",
+      "canDeliver",
+      "isAttached",
+      "isStartAsked",
+    ],
+    ...[
+      "journalAtMs",
+      "notBeforeMs",
+      "giveUpAtMs",
+      "requestIds",
+      "retryAtMs",
+      "isHeld",
+      "isSent",
+      "budgetEndMs",
+    ],
+    ...["mustCheckpoint", "isCheckpointDue", "appendBytes", "checkpointBytes", "abandonSegment"],
+  ].join("|")})$`,
+);
+
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist", { recursive: true });
 
@@ -61,14 +95,15 @@ await build({
 
 const quickjs = await build({
   ...shared,
+  // A script and no module: any engine can evaluate it, and it is used through globalThis.godwit.
+  format: "iife",
   entryPoints: ["src/quickjs/main.ts"],
   outfile: "dist/godwit.quickjs.js",
   // Neutral: no condition "node" in anybody's exports, no built-in modules; what cannot be bundled is an error.
   platform: "neutral",
   mainFields: ["module", "main"],
   minify: true,
-  // Names of the parts' methods among themselves; hosts never call one, and no dependency has such a name.
-  mangleProps: /^(handle[A-Z]\w*|nextDeadline)$/,
+  mangleProps: INTERNAL_NAMES,
   metafile: true,
 });
 const outside = Object.values(quickjs.metafile.outputs).flatMap((output) =>

@@ -168,11 +168,12 @@ export class Subscriptions {
   /** Sends what the service does not know yet. */
   sync(now: Instant): void {
     if (!this.#isOnline) return;
+    // Before registering: an app that ended its registration and made it again would be given the ended channel.
+    for (const channel of this.#options.state.pendingUnregisters) this.#unregister(channel, now);
     for (const pending of this.#pending) {
       if (pending.phase === "waiting" && now.monotonicMs >= pending.notBeforeMs) this.#register(pending, now);
     }
     this.#renewal.sync(now);
-    for (const channel of this.#options.state.pendingUnregisters) this.#unregister(channel, now);
     // A channel may belong to a registration whose answer was lost; only when none is open is it nobody's.
     if (this.#pending.size > 0 || this.#renewal.isNeeded) return;
     for (const channel of this.#orphans) this.#unregister(channel, now);

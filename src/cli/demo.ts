@@ -10,8 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import webPush from "web-push";
 import type { Report } from "../agent/events.ts";
-import type { PushSubscription } from "../apps/push-manager.ts";
+import type { PushSubscription, PushSubscriptionOptionsInit } from "../apps/push-manager.ts";
 import { AdminSocket } from "../node/admin-socket.ts";
+import type { AppHandle } from "../node/app-handle.ts";
 import { TerminalDisplay } from "../node/display.ts";
 import { trustedCertificates } from "../node/tls.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
@@ -114,6 +115,25 @@ interface World {
 }
 
 async function startWorld(directory: string, port: number, timeline: Timeline): Promise<World> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  try {
+    return { ...(await startParts(directory, port, timeline, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Everything that runs; what was started is told to `closers` at once. */
+async function startParts(
+  directory: string,
+  port: number,
+  timeline: Timeline,
+  closers: (() => Promise<void>)[],
+): Promise<Omit<World, "close">> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const tls = await loadDevCertificate({ directory: join(directory, "tls"), nowMs: Date.now() });
   const store = await openLmdbStore({ directory: join(directory, "store") });
@@ -130,6 +150,7 @@ async function startWorld(directory: string, port: number, timeline: Timeline): 
     },
   });
   await service.listen();
+  closers.push(() => service.close());
   timeline.add("service", `push service: listening at ${service.origin} (TLS, LMDB)`);
   const stateDirectory = join(directory, "agent");
   const userAgent = await createUserAgent({
@@ -140,13 +161,10 @@ async function startWorld(directory: string, port: number, timeline: Timeline): 
     display: new TerminalDisplay((line) => timeline.add("display", `screen: ${line}`)),
     onReport: (report) => addReport(report, timeline),
   });
+  closers.push(() => userAgent.close());
   const admin = await AdminSocket.open(userAgent, stateDirectory);
-  const close = async (): Promise<void> => {
-    await admin.close();
-    await userAgent.close();
-    await service.close();
-  };
-  return { service, store, userAgent, ca: tls.ca, close };
+  closers.push(() => admin.close());
+  return { service, store, userAgent, ca: tls.ca };
 }
 
 /** Picks from the agent's reports what tells the story. */
@@ -186,11 +204,11 @@ async function playMessages({ userAgent, store, ca }: World, timeline: Timeline)
   const chat = userAgent.app(CHAT);
   const news = userAgent.app(NEWS);
   const applicationServerKey = keys.publicKey;
-  const newsSubscription = await news.pushManager.subscribe({
+  const newsSubscription = await subscribeAnew(news, {
     applicationServerKey,
     waToken: "news-on-this-device",
   });
-  const chatSubscription = await chat.pushManager.subscribe({ applicationServerKey });
+  const chatSubscription = await subscribeAnew(chat, { applicationServerKey });
   chat.onpush = async (event) => {
     if (event.notification === null) {
       return timeline.add("app-opaque", `app ${CHAT}: got "${event.data?.text()}"`);
@@ -222,6 +240,16 @@ async function playMessages({ userAgent, store, ca }: World, timeline: Timeline)
   if (left !== 0) throw new CommandError(EXIT.failure, `${left} messages are left in the store`);
   timeline.add("store-empty", "push service: store empty, nothing lost");
   return { news: newsSubscription, keys };
+}
+
+/** What an earlier demo left in the same directory has the key of another sender and the port of another service. */
+async function subscribeAnew(
+  app: AppHandle,
+  options: PushSubscriptionOptionsInit,
+): Promise<PushSubscription> {
+  const old = await app.pushManager.getSubscription(options.waToken ?? null);
+  await old?.unsubscribe();
+  return app.pushManager.subscribe(options);
 }
 
 function declarative(title: string, navigate: string, mutable: boolean): string {

@@ -6,8 +6,6 @@
 
 import * as agent from "../agent/index.ts";
 
-export const godwit = { ...agent, version: __GODWIT_VERSION__ };
-
 declare const __GODWIT_VERSION__: string;
 
-(globalThis as { godwit?: unknown }).godwit = godwit;
+(globalThis as { godwit?: unknown }).godwit = { ...agent, version: __GODWIT_VERSION__ };

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Goal: the QuickJS bundle works as shipped: minified, names shortened, no module system, no Web APIs. Method: evaluate
+// dist/godwit.quickjs.js inside QuickJS, drive the agent from a host written there, with a message encrypted here.
+
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { QuickJS } from "quickjs-wasi";
+import { expect, test } from "vitest";
+import { base64urlDecode } from "../../src/webpush/base64url.ts";
+import { encrypt } from "../../src/webpush/encrypt.ts";
+import { seededFill } from "../webpush/support.ts";
+
+const BUNDLE = "dist/godwit.quickjs.js";
+
+/** A host with virtual time and a push service that grants everything; `deliver` and `show` land in lists. */
+const HOST = `
+  const log = { shown: [], delivered: [], replies: [], effects: [] };
+  let nowMs = 1000, alarm = null, segment = new Uint8Array(0), linkId = 0, seed = 1;
+  const random = () => ((seed = (seed * 48271) % 2147483647) / 2147483647);
+  const randomFill = (target) => { for (let i = 0; i < target.length; i++) target[i] = Math.floor(random() * 256); };
+  const deviceBinding = new Uint8Array(16);
+  const sealer = godwit.keySealer(new Uint8Array(32).fill(7), randomFill);
+  const recovery = godwit.recoverJournal([], { deviceBinding, sealer });
+  const agent = new godwit.Agent({
+    serviceUrl: "https://push.example", dialect: godwit.godwitDialect, recovery, sealer, deviceBinding,
+    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeat: new godwit.PlainHeartbeat(),
+    windowS: 0, leastUrgency: "very-low", keepConnected: false, navigation: { httpAllowed: false },
+  });
+  const members = {
+    now: () => ({ monotonicMs: nowMs, epochMs: 1700000000000 + nowMs, epochTrusted: true }),
+    setAlarm: (e) => { alarm = e.alarm; },
+    append: (e) => driver.dispatch({ type: "journalAppended", appendId: e.appendId }),
+    checkpoint: (e) => driver.dispatch({ type: "journalAppended", appendId: e.appendId }),
+    askPermission: (e) => driver.dispatch({ type: "permissionAnswered", owner: e.owner, permission: "granted" }),
+    httpRequest: (e) => driver.dispatch({ type: "httpResponse", requestId: e.requestId, status: 200, retryAfterS: null,
+      body: JSON.stringify({ uaToken: "t", uaid: "00".repeat(16) }) }),
+    openLink: (e) => {
+      linkId = e.linkId;
+      driver.dispatch({ type: "linkOpened", linkId });
+      receive({ type: "registered", status: 200, uaid: new Uint8Array(16), freshUaToken: null, idleLimitS: null,
+        reconnectSpreadS: 0, canary: null, epochMs: 1700000000000, storeEpoch: 5, channels: null, lastId: 0 });
+    },
+    send: (e) => {
+      const message = godwit.godwitDialect.parseUpstream(e.frame);
+      log.effects.push(message.type);
+      if (message.type === "registerWa") receive({ type: "waRegistered", ref: message.ref, status: 200, channel: 1,
+        endpoint: "https://push.example/p/1", expirationTime: null });
+    },
+    deliver: (e) => {
+      log.delivered.push(String.fromCharCode(...e.delivery.data));
+      driver.dispatch({ type: "appHandled", deliveryId: e.delivery.deliveryId });
+    },
+    show: (e) => {
+      log.shown.push([e.notification.title, e.notification.navigate]);
+      driver.dispatch({ type: "displayed", notificationId: e.notificationId });
+    },
+    appReply: (e) => log.replies.push(e.reply),
+  };
+  const host = new Proxy(members, { get: (own, name) => own[name] ?? (() => {}) });
+  const driver = new godwit.Driver(agent, host);
+  const receive = (message) =>
+    driver.dispatch({ type: "linkMessage", linkId, frame: godwit.godwitDialect.encodeDownstream(message) });
+  driver.dispatch({ type: "start" });
+  driver.dispatch({ type: "appAttached", owner: "https://news.example", handlesPush: true });
+  driver.dispatch({ type: "appRequest", requestId: 1, owner: "https://news.example", request: { type: "subscribe",
+    applicationServerKey: null, userVisibleOnly: false, waToken: null, declarative: "auto", allowAesgcm: false } });
+  const base64url = (bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  const view = log.replies[0].subscription;
+  globalThis.subscription = JSON.stringify({ p256dh: base64url(view.p256dh), auth: base64url(view.auth) });
+  globalThis.push = (id, text) => receive({ type: "notification", id, attempt: 1, channel: 1, ttlLeftS: 60, urgency: "normal",
+    saysNotification: false, topic: null, body: Uint8Array.fromBase64(text, { alphabet: "base64url" }) });
+  globalThis.result = () => {
+    nowMs += 1000;
+    driver.dispatch({ type: "alarm" });
+    return JSON.stringify({ ...log, link: agent.status(members.now()).link });
+  };
+`;
+
+test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges", async () => {
+  if (!existsSync(BUNDLE)) throw new Error(`${BUNDLE} is not built: run node build.mjs first`);
+  const wasm = readFileSync(fileURLToPath(import.meta.resolve("quickjs-wasi/quickjs.wasm")));
+  const vm = await QuickJS.create({ wasm, maxStackSize: 65_536 });
+  const evaluate = (code: string): string => vm.evalCode(code).consume((value) => value.toString());
+  try {
+    evaluate(readFileSync(BUNDLE, "utf8"));
+    evaluate(`(() => { ${HOST} })()`);
+    const keys = JSON.parse(evaluate("subscription"));
+    const recipient = { publicKey: base64urlDecode(keys.p256dh), authSecret: base64urlDecode(keys.auth) };
+    const randomFill = seededFill(11);
+    const seal = (text: string) =>
+      Buffer.from(encrypt(new TextEncoder().encode(text), recipient, { randomFill })).toString("base64url");
+    evaluate(`push(1, "${seal("hello")}")`);
+    evaluate(`push(2, "${seal('{"web_push":8030,"notification":{"title":"Hi","navigate":"../x?y#z"}}')}")`);
+    expect(JSON.parse(evaluate("result()"))).toMatchObject({
+      link: "online",
+      delivered: ["hello"],
+      shown: [["Hi", "https://news.example/x?y#z"]],
+      effects: ["registerWa", "ack"],
+    });
+  } finally {
+    vm.dispose();
+  }
+});
