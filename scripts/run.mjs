@@ -4,7 +4,7 @@
  * there, builds when dist/ is older than the sources, then does the job. Plain JavaScript: nothing is installed yet.
  */
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,15 +19,15 @@ install();
 switch (job) {
   case "start":
     build();
-    exitWith(node(["dist/cli.js", "demo", ...args]));
+    node(["dist/cli.js", "demo", ...args]);
     break;
   case "test":
     build();
-    exitWith(node(["scripts/test.mjs", ...args]));
+    node(["scripts/test.mjs", ...args]);
     break;
   case "bench":
     build();
-    exitWith(node(["dist/bench/run.js", ...args]));
+    node(["dist/bench/run.js", ...args]);
     break;
   default:
     console.error("usage: node scripts/run.mjs start|test|bench [ARGUMENTS]");
@@ -81,10 +81,11 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-/** Runs Node on `command`; a signal to us reaches the child too, since both are in the terminal's process group. */
+/** Runs Node on `command` and ends as it ends. Signals are passed on, so that it can clean up after itself. */
 function node(command) {
-  process.on("SIGINT", () => {});
-  return spawnSync(process.execPath, command, { stdio: "inherit" }).status ?? 1;
+  const child = spawn(process.execPath, command, { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => exitWith(code ?? (signal === null ? 1 : 128)));
 }
 
 function exitWith(status) {

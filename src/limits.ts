@@ -78,6 +78,8 @@ export const LINK_STABLE_MS = 60_000;
 export const BACKOFF_BASE_MS = 1_000;
 export const BACKOFF_CAP_MS = 600_000;
 export const HEARTBEAT_DEFAULT_MS = 240_000;
+export const HEARTBEAT_MS_MIN = 15_000;
+export const HEARTBEAT_MS_MAX = 86_400_000;
 export const PONG_TIMEOUT_MS = 10_000;
 /** Answer to a token request. */
 export const HTTP_RESPONSE_BYTES_MAX = 16_384;
@@ -95,8 +97,9 @@ export const JOURNAL_UNHANDLED_AFTER_MS = 4_000;
 export const JOURNAL_RETRY_MS = 30_000;
 /** An app's subscribe() is answered within this, connection or not. */
 export const SUBSCRIBE_TIMEOUT_MS = 30_000;
-/** Records whose loss costs only a marked repeat wait for company: this many at most. */
+/** Records whose loss costs little wait for company: this many at most, and this long, twice that when nothing else wakes us. */
 export const JOURNAL_DEFERRED_RECORDS_MAX = 16;
+export const NOTE_DELAY_MS = 30_000;
 /** A failed delivery of an opaque message is tried again after this, times the failures so far. */
 export const DELIVERY_RETRY_MS = 5_000;
 /** After the service forgot the device, registrations come back spread over this long. */

@@ -7,9 +7,11 @@
 import { hexEncode } from "../bytes.ts";
 import type { ActivationPolicy } from "../declarative/index.ts";
 import { type JournalRecord, type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
+import { JOURNAL_DEFERRED_RECORDS_MAX } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
+import { deviceName } from "../wire/digest.ts";
 import { Acks } from "./acks.ts";
 import { AppRequests } from "./app-requests.ts";
 import { Backoff, type Jitter } from "./backoff.ts";
@@ -17,7 +19,7 @@ import { Clock } from "./clock.ts";
 import { Credentials } from "./credentials.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import { Deliveries } from "./deliveries.ts";
-import type { AgentEvent, Alarm, Effect, Instant } from "./events.ts";
+import type { AgentEvent, Alarm, Effect, Instant, Report } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
@@ -71,6 +73,7 @@ export class Agent {
   readonly #deliveries: Deliveries;
   readonly #appRequests: AppRequests;
   #alarm: Alarm | null = null;
+  #lastFault: AgentStatus["lastFault"] = null;
   #isRunning = false;
   #mustResynchronise: boolean;
 
@@ -79,9 +82,7 @@ export class Agent {
     const { recovery, provider, randomFill, jitter, dialect, serviceUrl, heartbeat } = options;
     const { state, cleanStop } = recovery;
     this.#mustResynchronise = recovery.report.damaged;
-    const emit = (effect: Effect): void => {
-      this.#effects.push(effect);
-    };
+    const emit = (effect: Effect): void => this.#emit(effect);
     const meter = this.#meter;
     const clock = this.#clock;
     const registry = new Registry(state);
@@ -176,7 +177,17 @@ export class Agent {
       deliveries: this.#deliveries,
       persistence: this.#persistence,
       meter: this.#meter,
+      lastFault: this.#lastFault,
     });
+  }
+
+  #emit(effect: Effect): void {
+    this.#effects.push(effect);
+    if (effect.type !== "report") return;
+    const { report } = effect;
+    if (report.type === "fault") this.#lastFault = { code: report.code, text: report.text };
+    // What was wrong with the connection is right again.
+    else if (report.type === "registered") this.#lastFault = null;
   }
 
   #route(event: AgentEvent, now: Instant): void {
@@ -234,14 +245,23 @@ export class Agent {
     this.#isRunning = true;
     if (report.damaged) {
       const text = "part of the journal was damaged; what was intact is used, the rest is fetched again";
-      this.#effects.push({ type: "report", report: { type: "fault", code: "ERR_JOURNAL_RECORD", text } });
+      this.#emit({ type: "report", report: { type: "fault", code: "ERR_JOURNAL_RECORD", text } });
     }
     if (state.device === null) {
       const deviceSecret = new Uint8Array(32);
       randomFill(deviceSecret);
       this.#persistence.note({ type: "device", deviceSecret });
     }
-    if (!recovery.cleanStop) this.#persistence.note({ type: "suspect", storeEpoch: null, idMax: 0 });
+    if (!recovery.cleanStop) {
+      this.#persistence.note({ type: "suspect", storeEpoch: null, idMax: 0 });
+      // Notifications of the last minute may be on the screen and not in the journal: their numbers are not used again.
+      const { subscriptionIdMax, notificationIdMax } = state;
+      this.#persistence.note({
+        type: "counters",
+        subscriptionIdMax,
+        notificationIdMax: notificationIdMax + 2 * JOURNAL_DEFERRED_RECORDS_MAX,
+      });
+    }
     // Written before anything is handed out: a stop without `clean` behind it was a crash.
     this.#persistence.store([{ type: "run", runId: (state.runId ?? 0) + 1 }], () => {});
     this.#notifications.restore();
@@ -284,7 +304,7 @@ export class Agent {
       case "error": {
         if (this.#requests.handleAnswer(message, now)) return;
         const text = `the push service reports ${message.status}`;
-        this.#effects.push({ type: "report", report: { type: "fault", code: "ERR_SERVICE_REPORT", text } });
+        this.#emit({ type: "report", report: { type: "fault", code: "ERR_SERVICE_REPORT", text } });
         return;
       }
       case "revoked":
@@ -304,9 +324,9 @@ export class Agent {
     this.#link.handleRegistered(message.idleLimitS, now);
     this.#noteIdentity(message);
     this.#inbox.handleStoreEpoch(message.storeEpoch, message.lastId);
-    this.#effects.push({
+    this.#emit({
       type: "report",
-      report: { type: "registered", uaid: hexEncode(message.uaid).slice(0, 8) },
+      report: { type: "registered", device: deviceName(message.uaid) },
     });
     this.#subscriptions.handleOnline(message.channels, now);
     this.#deliveries.handleOnline(now);
@@ -339,12 +359,7 @@ export class Agent {
     const outcome = this.#credentials.handleResponse(response);
     if (outcome === null) return;
     if (outcome.type === "failed") {
-      const text =
-        response.status === 0
-          ? "no UA token: the push service does not answer"
-          : `no UA token: ${response.status}`;
-      const code = response.status === 0 ? "ERR_SERVICE_UNREACHABLE" : "ERR_TOKEN_REFUSED";
-      this.#effects.push({ type: "report", report: { type: "fault", code, text } });
+      this.#emit({ type: "report", report: tokenFault(response) });
       return this.#link.handleTokenFailed(outcome.retryAfterS, now);
     }
     const before = this.#options.recovery.state.userAgent;
@@ -355,7 +370,7 @@ export class Agent {
       [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
       (failure) => {
         if (failure !== null) return this.#link.handleTokenFailed(null, now);
-        this.#effects.push({ type: "report", report: { type: "token", renewed: before !== null } });
+        this.#emit({ type: "report", report: { type: "token", renewed: before !== null } });
         if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
         this.#link.handleTokenReady(now);
       },
@@ -384,6 +399,20 @@ export class Agent {
     ]);
     if (alarm?.atMs === this.#alarm?.atMs && alarm?.windowMs === this.#alarm?.windowMs) return;
     this.#alarm = alarm;
-    this.#effects.push({ type: "setAlarm", alarm });
+    this.#emit({ type: "setAlarm", alarm });
   }
+}
+
+function tokenFault({ status, cause }: EventOf<"httpResponse">): Report {
+  if (status !== 0)
+    return { type: "fault", code: "ERR_TOKEN_REFUSED", text: `no UA token: the push service says ${status}` };
+  const why =
+    cause === "tls"
+      ? "its certificate is not trusted (a development service needs its CA)"
+      : `it does not answer (${cause})`;
+  return {
+    type: "fault",
+    code: "ERR_SERVICE_UNREACHABLE",
+    text: `no UA token from the push service: ${why}`,
+  };
 }

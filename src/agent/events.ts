@@ -137,6 +137,8 @@ export type AgentEvent =
       readonly requestId: number;
       /** 0 when there was no answer. */
       readonly status: number;
+      /** Why there was none; null when there was. */
+      readonly cause: LinkCause | null;
       readonly retryAfterS: number | null;
       readonly body: string | null;
     }
@@ -162,7 +164,7 @@ export type AgentEvent =
 export type Report =
   | { readonly type: "token"; readonly renewed: boolean }
   | { readonly type: "state"; readonly state: string }
-  | { readonly type: "registered"; readonly uaid: string }
+  | { readonly type: "registered"; readonly device: string }
   | {
       readonly type: "subscribed";
       readonly owner: string;

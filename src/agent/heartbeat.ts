@@ -4,7 +4,7 @@
  * time-out. Pure.
  */
 
-import { HEARTBEAT_DEFAULT_MS, PONG_TIMEOUT_MS } from "../limits.ts";
+import { HEARTBEAT_DEFAULT_MS, HEARTBEAT_MS_MIN, PONG_TIMEOUT_MS } from "../limits.ts";
 import type { Alarm } from "./events.ts";
 
 /** What is to be done about a link's liveness now. */
@@ -30,7 +30,6 @@ export interface Heartbeat {
 const EARLY_SHARE = 0.1;
 /** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */
 const IDLE_MARGIN_MS = 5_000;
-const INTERVAL_MS_MIN = 15_000;
 
 /** Pings after a fixed time without traffic; dead when the pong stays out. */
 export class PlainHeartbeat implements Heartbeat {
@@ -41,7 +40,7 @@ export class PlainHeartbeat implements Heartbeat {
   #pingSentMs: number | null = null;
 
   constructor(intervalMs: number = HEARTBEAT_DEFAULT_MS) {
-    this.#configuredMs = Math.max(INTERVAL_MS_MIN, intervalMs);
+    this.#configuredMs = Math.max(HEARTBEAT_MS_MIN, intervalMs);
     this.#intervalMs = this.#configuredMs;
   }
 
@@ -51,7 +50,7 @@ export class PlainHeartbeat implements Heartbeat {
 
   setIdleLimit(idleLimitMs: number | null): void {
     const limitMs = idleLimitMs === null ? Number.POSITIVE_INFINITY : idleLimitMs - IDLE_MARGIN_MS;
-    this.#intervalMs = Math.max(INTERVAL_MS_MIN, Math.min(this.#configuredMs, limitMs));
+    this.#intervalMs = Math.max(HEARTBEAT_MS_MIN, Math.min(this.#configuredMs, limitMs));
   }
 
   handleOpened(monotonicMs: number): void {

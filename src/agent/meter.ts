@@ -13,9 +13,9 @@ export interface MeterReading {
   readonly framesReceived: number;
   readonly linksLost: Readonly<Partial<Record<LinkCause, number>>>;
   readonly messages: Readonly<Record<"received" | "delivered" | "shown" | "dropped", number>>;
-  /** Monotonic ms of the last frame that came in, or null. */
-  readonly lastReceivedMs: number | null;
-  readonly lastSentMs: number | null;
+  /** Time since the last frame that came in, or null before the first. */
+  readonly receivedAgoMs: number | null;
+  readonly sentAgoMs: number | null;
 }
 
 export class Meter {
@@ -53,7 +53,7 @@ export class Meter {
     this.#messages[what]++;
   }
 
-  read(): MeterReading {
+  read(monotonicMs: number): MeterReading {
     return {
       wakeUps: { ...this.#wakeUps },
       bytesSent: this.#bytesSent,
@@ -62,8 +62,8 @@ export class Meter {
       framesReceived: this.#framesReceived,
       linksLost: { ...this.#linksLost },
       messages: { ...this.#messages },
-      lastReceivedMs: this.#lastReceivedMs,
-      lastSentMs: this.#lastSentMs,
+      receivedAgoMs: this.#lastReceivedMs === null ? null : monotonicMs - this.#lastReceivedMs,
+      sentAgoMs: this.#lastSentMs === null ? null : monotonicMs - this.#lastSentMs,
     };
   }
 }

@@ -3,11 +3,12 @@
  * The agent's way to its journal: one write at a time, everything asked for meanwhile goes together into the next. Pure.
  *
  * Three kinds of write: `store` (memory follows once it is durable), `note` (memory at once, disk with the next write;
- * for records whose loss costs only a marked repeat), `erase` (memory at once, and a checkpoint so that the bytes go).
+ * within a minute at the latest; for
+ * records whose loss costs little), `erase` (memory at once, and a checkpoint so that the bytes go).
  */
 
 import type { JournalRecord, JournalState, JournalWriter } from "../journal/index.ts";
-import { JOURNAL_DEFERRED_RECORDS_MAX, JOURNAL_RETRY_MS } from "../limits.ts";
+import { JOURNAL_DEFERRED_RECORDS_MAX, JOURNAL_RETRY_MS, NOTE_DELAY_MS } from "../limits.ts";
 import type { Alarm, Emit, Instant } from "./events.ts";
 
 /** null: durable. Else why not. */
@@ -40,6 +41,8 @@ export class Persistence {
   #erased: (() => void)[] = [];
   #isErasing = false;
   #isNoteUrgent = false;
+  /** When the oldest note was taken. */
+  #notedSinceMs: number | null = null;
   #retryAtMs: number | null = null;
   /** Somebody asked since the last write began: worth a try even right after a failure. */
   #isAsked = false;
@@ -125,11 +128,12 @@ export class Persistence {
   }
 
   /** Starts the next write when there is one and none is under way. Call after every event. */
-  flush(now: Instant, isLast = false): void {
+  flush(now: Instant): void {
+    if (this.#noted.length > 0) this.#notedSinceMs ??= now.monotonicMs;
     if (this.#inFlight !== null) return;
     const hasBatch = this.#next.records.length > 0;
     if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !this.#isAsked) return;
-    const hasNotes = this.#isNoteUrgent || this.#noted.length >= (isLast ? 1 : JOURNAL_DEFERRED_RECORDS_MAX);
+    const hasNotes = this.#areNotesDue(now);
     const { writer } = this.#options;
     if (!hasBatch && !hasNotes && !this.#isErasing && this.#retryAtMs === null) return;
     this.#isAsked = false;
@@ -138,19 +142,32 @@ export class Persistence {
     else this.#retryAtMs = null;
   }
 
-  /** The next attempt after a failed write. */
+  /** The next attempt after a failed write, or the end of the notes' patience. */
   nextDeadline(): Alarm | null {
-    return this.#retryAtMs === null || this.#inFlight !== null
-      ? null
-      : { atMs: this.#retryAtMs, windowMs: JOURNAL_RETRY_MS };
+    if (this.#inFlight !== null) return null;
+    if (this.#retryAtMs !== null) return { atMs: this.#retryAtMs, windowMs: JOURNAL_RETRY_MS };
+    if (this.#notedSinceMs === null) return null;
+    return { atMs: this.#notedSinceMs + NOTE_DELAY_MS, windowMs: NOTE_DELAY_MS };
+  }
+
+  #areNotesDue(now: Instant): boolean {
+    if (this.#notedSinceMs === null) return false;
+    const isLate = now.monotonicMs >= this.#notedSinceMs + NOTE_DELAY_MS;
+    return this.#isNoteUrgent || isLate || this.#noted.length >= JOURNAL_DEFERRED_RECORDS_MAX;
+  }
+
+  /** What was noted is in the write that is being built. */
+  #clearNotes(): void {
+    this.#noted = [];
+    this.#notedSinceMs = null;
+    this.#isNoteUrgent = false;
   }
 
   #checkpoint(): void {
     const { state, writer, emit, riders } = this.#options;
     for (const record of riders()) state.apply(record);
     // The state holds every note, so the checkpoint writes them too.
-    this.#noted = [];
-    this.#isNoteUrgent = false;
+    this.#clearNotes();
     const urgent = this.#isErasing;
     this.#isErasing = false;
     this.#inFlight = { type: "checkpoint", erased: this.#erased };
@@ -169,8 +186,7 @@ export class Persistence {
     for (const record of ridden) state.apply(record);
     const batch: Batch = { records: this.#next.records, done: this.#next.done };
     const bytes = writer.appendBytes([...this.#noted, ...ridden, ...batch.records]);
-    this.#noted = [];
-    this.#isNoteUrgent = false;
+    this.#clearNotes();
     this.#next = { records: [], done: [] };
     this.#inFlight = { type: "append", batch };
     emit({ type: "append", appendId: ++this.#lastAppendId, bytes });

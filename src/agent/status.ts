@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** The agent's state as a plain object for `godwit status` and programs; never holds a secret. Pure. */
 
-import { hexEncode } from "../bytes.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { JournalState } from "../journal/index.ts";
+import { deviceName } from "../wire/digest.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Instant, Permission } from "./events.ts";
 import type { Link, LinkState } from "./link.ts";
@@ -29,12 +30,14 @@ export interface AgentStatus {
   readonly linkSinceEpochMs: number | null;
   /** ms until the next try, or null when none is planned. */
   readonly retryInMs: number | null;
-  /** First 8 hex digits: enough to tell devices apart, not enough to be one. */
-  readonly uaid: string | null;
+  /** {@link deviceName}, as in the push service's log. */
+  readonly device: string | null;
   readonly subscriptions: readonly SubscriptionStatus[];
   readonly notifications: number;
   readonly messagesWaiting: number;
   readonly journalFailing: boolean;
+  /** The last thing that went wrong since the agent was last registered, or null. */
+  readonly lastFault: { readonly code: ErrorCode; readonly text: string } | null;
   readonly meter: MeterReading;
 }
 
@@ -47,6 +50,7 @@ interface Sources {
   readonly deliveries: Deliveries;
   readonly persistence: Persistence;
   readonly meter: Meter;
+  readonly lastFault: AgentStatus["lastFault"];
 }
 
 export function statusOf({
@@ -58,6 +62,7 @@ export function statusOf({
   deliveries,
   persistence,
   meter,
+  lastFault,
 }: Sources): AgentStatus {
   const { retryAtMs } = link;
   return {
@@ -65,7 +70,7 @@ export function statusOf({
     link: link.state,
     linkSinceEpochMs: link.sinceEpochMs,
     retryInMs: retryAtMs === null ? null : Math.max(0, retryAtMs - now.monotonicMs),
-    uaid: state.userAgent === null ? null : hexEncode(state.userAgent.uaid).slice(0, 8),
+    device: state.userAgent === null ? null : deviceName(state.userAgent.uaid),
     subscriptions: [...registry.subscriptions()].map((subscription) => {
       const { permission, hasHandler } = registry.owner(subscription.owner);
       return {
@@ -83,6 +88,7 @@ export function statusOf({
     notifications: state.notifications.size,
     messagesWaiting: deliveries.waiting,
     journalFailing: persistence.isFailing,
-    meter: meter.read(),
+    lastFault,
+    meter: meter.read(now.monotonicMs),
   };
 }

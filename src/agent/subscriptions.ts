@@ -267,9 +267,14 @@ export class Subscriptions {
   }
 
   #handleRegistered(pending: Pending, answer: Answer, now: Instant): void {
-    const { persistence, registry, emit } = this.#options;
+    const { persistence, registry, emit, state } = this.#options;
     if (!isGranted(answer) || registry.byChannel(answer.channel) !== null) {
       return this.#handleRefused(pending, answer, now);
+    }
+    if (state.pendingUnregisters.has(answer.channel)) {
+      // The app ended that one before, and the service has not done it yet: both are asked again.
+      this.#unregistering.delete(answer.channel);
+      return this.#postpone(pending, now);
     }
     const { channel, endpoint, expirationTime } = answer;
     const record = { ...pending.record, channel, endpoint, expirationTime };
@@ -301,10 +306,8 @@ export class Subscriptions {
   #handleRefused(pending: Pending, answer: Answer, now: Instant): void {
     const status = "status" in answer ? answer.status : STATUS.unavailable;
     if (status === STATUS.unavailable) {
-      // Overload passes: it is asked again until the app's patience ends.
-      pending.phase = "waiting";
-      pending.notBeforeMs = now.monotonicMs + REQUEST_RETRY_MS;
-      return;
+      // Overload passes.
+      return this.#postpone(pending, now);
     }
     if (!this.#pending.delete(pending)) return;
     if (status === STATUS.conflict) {
@@ -314,6 +317,12 @@ export class Subscriptions {
     } else {
       this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_ABORTED", `the push service refused with ${status}`);
     }
+  }
+
+  /** It is asked again until the app's patience ends. */
+  #postpone(pending: Pending, now: Instant): void {
+    pending.phase = "waiting";
+    pending.notBeforeMs = now.monotonicMs + REQUEST_RETRY_MS;
   }
 
   // --- losing and regaining ------------------------------------------------------------------------------------------

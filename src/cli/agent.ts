@@ -14,8 +14,12 @@ export const agentCommand: Command = {
   summary: "run the user agent",
   positionals: "",
   options: {
-    service: { kind: "text", value: "URL", help: "push service, for example https://push.example" },
-    state: { kind: "text", value: "DIR", help: "where the journal lives" },
+    service: { kind: "text", value: "URL", help: "push service, for example https://push.example (needed)" },
+    state: {
+      kind: "text",
+      value: "DIR",
+      help: "where the journal lives (default ~/.local/state/godwit/agent)",
+    },
     ca: { kind: "text", value: "FILE", help: "PEM certificates to trust besides the system's" },
     deviceKeyFile: {
       kind: "text",
@@ -27,7 +31,7 @@ export const agentCommand: Command = {
       value: "S",
       min: 15,
       max: 86_400,
-      help: "seconds between signs of life when idle",
+      help: "seconds between signs of life when idle (default 240)",
     },
     window: {
       kind: "number",
@@ -39,7 +43,7 @@ export const agentCommand: Command = {
       kind: "text",
       value: "WORD",
       oneOf: ["granted", "denied"],
-      help: "who may subscribe: all or none",
+      help: "who may subscribe: all or none (default denied)",
     },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
     quiet: { kind: "flag", help: "no log on stderr" },

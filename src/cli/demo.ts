@@ -28,6 +28,7 @@ import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
+import { readVapidKeys } from "./vapid-keys.ts";
 
 /** Longest wait for one step; the whole takes about a second. */
 const STEP_TIMEOUT_MS = 20_000;
@@ -53,9 +54,9 @@ export const demoCommand: Command = {
     try {
       const world = await startWorld(directory, options.number("port") ?? 0, timeline);
       try {
-        const sender = await playMessages(world, timeline);
+        const news = await playMessages(directory, world, timeline);
         if (!options.flag("once")) {
-          await explainNext(directory, sender, output);
+          await explainNext(directory, news, output);
           await untilStopped();
         }
       } finally {
@@ -175,7 +176,7 @@ function addReport(report: Report, timeline: Timeline): void {
     case "registered":
       return timeline.add(
         "registered",
-        `user agent: registered, one connection for all apps (device ${report.uaid}…)`,
+        `user agent: registered, one connection for all apps (device ${report.device}…)`,
       );
     case "subscribed": {
       const token = report.ownToken ? "with its own WAToken" : "with a generated WAToken";
@@ -194,13 +195,12 @@ function addReport(report: Report, timeline: Timeline): void {
   }
 }
 
-interface Sender {
-  readonly news: PushSubscription;
-  readonly keys: webPush.VapidKeys;
-}
-
-async function playMessages({ userAgent, store, ca }: World, timeline: Timeline): Promise<Sender> {
-  const keys = webPush.generateVAPIDKeys();
+async function playMessages(
+  directory: string,
+  { userAgent, store, ca }: World,
+  timeline: Timeline,
+): Promise<PushSubscription> {
+  const keys = readVapidKeys(join(directory, "vapid.json"));
   const chat = userAgent.app(CHAT);
   const news = userAgent.app(NEWS);
   const applicationServerKey = keys.publicKey;
@@ -239,7 +239,7 @@ async function playMessages({ userAgent, store, ca }: World, timeline: Timeline)
   const left = await store.countMessages();
   if (left !== 0) throw new CommandError(EXIT.failure, `${left} messages are left in the store`);
   timeline.add("store-empty", "push service: store empty, nothing lost");
-  return { news: newsSubscription, keys };
+  return newsSubscription;
 }
 
 /** What an earlier demo left in the same directory has the key of another sender and the port of another service. */
@@ -257,11 +257,10 @@ function declarative(title: string, navigate: string, mutable: boolean): string 
 }
 
 /** Leaves what another sender needs in files, and says how. */
-async function explainNext(directory: string, { news, keys }: Sender, output: Output): Promise<void> {
+async function explainNext(directory: string, news: PushSubscription, output: Output): Promise<void> {
   const subscription = join(directory, "news.subscription.json");
   const vapid = join(directory, "vapid.json");
   writeFileSync(subscription, `${JSON.stringify(news)}\n`, { mode: 0o600 });
-  writeFileSync(vapid, `${JSON.stringify(keys)}\n`, { mode: 0o600 });
   const ca = join(directory, "tls", "ca.pem");
   output.log(
     [

@@ -50,6 +50,8 @@ async function main(args: readonly string[]): Promise<number> {
     const [unexpected] = options.positionals;
     if (command.positionals === "" && unexpected !== undefined)
       throw new CommandError(EXIT.usage, `"${unexpected}" is one argument too many`);
+    const extra = options.positionals[positionalsMax(command)];
+    if (extra !== undefined) throw new CommandError(EXIT.usage, `unexpected argument "${extra}"`);
     await command.run(options, createOutput(options.flag("json")));
     return EXIT.ok;
   } catch (error) {
@@ -59,20 +61,25 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+function positionalsMax({ positionals }: Command): number {
+  if (positionals === "") return 0;
+  return positionals.endsWith("…]") ? Number.POSITIVE_INFINITY : 1;
+}
+
 function allOptions(): OptionSpecs {
   return Object.assign({}, ...Object.values(COMMANDS).map((command) => command.options));
 }
 
 function overview(): string {
   const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(15)}${command.summary}`);
-  return `usage: godwit COMMAND [OPTIONS]\n\n${lines.join("\n")}\n\ngodwit COMMAND --help tells the options of one.\n`;
+  return `usage: godwit COMMAND [OPTIONS]\n\n${lines.join("\n")}\n\ngodwit COMMAND --help tells the options of one, godwit --version the version.\n`;
 }
 
 function help(name: string, command: Command): string {
   const specs = Object.entries({ ...command.options, ...COMMON });
   const lines = specs.map(([option, spec]) => {
     const flag = `--${kebab(option)}${spec.value === undefined ? "" : ` ${spec.value}`}`;
-    return `  ${flag.padEnd(28)}${spec.help}${spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`}`;
+    return `  ${flag.padEnd(32)} ${spec.help}${spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`}`;
   });
   const usage = ["usage: godwit", name, "[OPTIONS]", command.positionals]
     .filter((part) => part !== "")

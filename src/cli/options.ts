@@ -56,6 +56,7 @@ export function readOptions(
 ): Options {
   const all = { ...COMMON, ...specs };
   const { flags, positionals } = readFlags(args, all);
+  refuseUnknownVariables({ ...COMMON, ...known }, environment);
   const fromEnvironment = readEnvironment(all, environment);
   const path = (flags.get("config") ?? fromEnvironment.get("config") ?? defaultConfigPath(environment)) as
     | string
@@ -138,6 +139,18 @@ function readFlags(args: readonly string[], specs: OptionSpecs) {
   return { flags, positionals: parsed.positionals };
 }
 
+/** A misspelt variable that silently does nothing costs somebody an evening, like any other option. */
+function refuseUnknownVariables(known: OptionSpecs, environment: NodeJS.ProcessEnv): void {
+  const names = new Set(Object.keys(known).map(variableOf));
+  const unknown = Object.keys(environment).find((name) => name.startsWith("GODWIT_") && !names.has(name));
+  if (unknown !== undefined) throw new CommandError(EXIT.config, `unknown environment variable ${unknown}`);
+}
+
+/** `caFile` → `GODWIT_CA_FILE`. */
+function variableOf(name: string): string {
+  return `GODWIT_${kebab(name).replaceAll("-", "_").toUpperCase()}`;
+}
+
 /** What a flag may be in the environment. */
 const FLAG_WORDS: Readonly<Record<string, boolean>> = {
   1: true,
@@ -150,7 +163,7 @@ const FLAG_WORDS: Readonly<Record<string, boolean>> = {
 function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Map<string, OptionValue> {
   const values = new Map<string, OptionValue>();
   for (const [name, spec] of Object.entries(specs)) {
-    const variable = `GODWIT_${kebab(name).replaceAll("-", "_").toUpperCase()}`;
+    const variable = variableOf(name);
     const given = environment[variable];
     if (given === undefined) continue;
     const typed = spec.kind === "flag" ? FLAG_WORDS[given] : given;

@@ -14,6 +14,12 @@ export interface Output {
 }
 
 export function createOutput(isJson: boolean): Output {
+  // Whoever read our output has seen enough (`| head`): go on, so that everything is cleaned up, and write no more.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
   return {
     isJson,
     line: (text) => void process.stdout.write(`${text}\n`),

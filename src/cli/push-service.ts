@@ -24,7 +24,11 @@ export const pushServiceCommand: Command = {
     host: { kind: "text", value: "ADDRESS", help: "address to listen on (default 127.0.0.1)" },
     port: { kind: "number", value: "N", max: 65_535, help: "port to listen on (default 8443)" },
     origin: { kind: "text", value: "URL", help: "public origin that endpoints start with" },
-    state: { kind: "text", value: "DIR", help: "where messages and sealing keys are kept" },
+    state: {
+      kind: "text",
+      value: "DIR",
+      help: "where messages and sealing keys are kept (default ~/.local/state/godwit/push-service)",
+    },
     store: {
       kind: "text",
       value: "WORD",
@@ -55,6 +59,7 @@ export const pushServiceCommand: Command = {
   },
   async run(options, output) {
     const directory = options.text("state") ?? defaultStateDirectory(process.env, "push-service");
+    const origin = publicOrigin(options);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const isMemory = options.text("store") === "memory";
     const service = createPushService({
@@ -67,9 +72,12 @@ export const pushServiceCommand: Command = {
       idleLimitS: options.number("idleLimit"),
       enrolmentSecrets: readEnrolment(options),
       log: options.flag("quiet") ? () => {} : (event) => output.log(describeEvent(event)),
-      ...publicOrigin(options),
+      ...origin,
     });
     await service.listen();
+    if (["0.0.0.0", "::"].includes(options.text("host") ?? "") && options.text("origin") === null) {
+      output.log("listening on all addresses, but endpoints say localhost: other machines need --origin");
+    }
     if (output.isJson) output.json({ origin: service.origin, port: service.port });
     else output.line(`push service ready at ${service.origin}`);
     await untilStopped();
@@ -92,8 +100,9 @@ async function readTls(options: Options, directory: string, output: Output) {
   if (certFile !== null || keyFile !== null) {
     throw new CommandError(EXIT.config, "--tls-cert and --tls-key go together");
   }
-  const hosts = [options.text("host")].filter(
-    (host) => host !== null && host !== "127.0.0.1" && host !== "0.0.0.0",
+  const origin = options.text("origin");
+  const hosts = [options.text("host"), origin === null ? null : new URL(origin).hostname].filter(
+    (host) => host !== null && !["127.0.0.1", "localhost", "0.0.0.0", "::"].includes(host),
   );
   const tlsDirectory = join(directory, "tls");
   const made = await loadDevCertificate({

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 /** `godwit send`: an application server for trying things, on top of the npm package `web-push`. */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
 import webPush from "web-push";
 import { trustedCertificates } from "../node/tls.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { type Options, readCertificates, readSecretFile } from "./options.ts";
+import { type Options, readCertificates, readTextFile } from "./options.ts";
+import { readVapidKeys } from "./vapid-keys.ts";
 
 export const sendCommand: Command = {
   summary: "send a push message to a subscription",
-  positionals: "[TEXT]",
+  positionals: "[TEXT…]",
   options: {
     subscription: { kind: "text", value: "FILE", help: "the subscription as JSON, - for standard input" },
     title: { kind: "text", value: "TEXT", help: "send a declarative message with this title" },
@@ -28,6 +29,7 @@ export const sendCommand: Command = {
       help: "how urgent",
     },
     topic: { kind: "text", value: "TOPIC", help: "replaces a waiting message with the same topic" },
+    empty: { kind: "flag", help: "send a message without a body" },
     vapidKeys: { kind: "text", value: "FILE", help: "key pair as JSON, made when missing (mode 0600)" },
     ca: { kind: "text", value: "FILE", help: "PEM certificates to trust besides the system's" },
   },
@@ -36,7 +38,8 @@ export const sendCommand: Command = {
     const urgency = options.text("urgency") as webPush.Urgency | null;
     const topic = options.text("topic");
     const caFile = options.text("ca");
-    const keys = vapidKeys(options);
+    const keysFile = options.text("vapidKeys");
+    const keys = keysFile === null ? null : readVapidKeys(keysFile);
     const result = await webPush
       .sendNotification(subscription, payloadOf(options), {
         TTL: options.number("ttl") ?? 3600,
@@ -55,10 +58,21 @@ export const sendCommand: Command = {
   },
 };
 
-/** A declarative message when there is a title, else the text as it is, else a message without body. */
+/** Options that mean something in a declarative message only. */
+const DECLARATIVE = ["body", "navigate", "tag", "badge", "mutable"];
+
+/** A declarative message when there is a title, else the text as it is; nothing at all only when asked for. */
 function payloadOf(options: Options): string | null {
   const title = options.text("title");
-  if (title === null) return options.positionals.join(" ") || null;
+  const text = options.positionals.join(" ");
+  const ways = [title !== null, text !== "", options.flag("empty")].filter((isGiven) => isGiven).length;
+  if (ways !== 1)
+    throw new CommandError(EXIT.usage, "give a TEXT, a --title, or --empty, and only one of them");
+  if (title === null) {
+    const lost = DECLARATIVE.find((name) => options.text(name) !== null);
+    if (lost !== undefined) throw new CommandError(EXIT.usage, `--${lost} needs a --title`);
+    return text || null;
+  }
   const badge = options.number("badge");
   return JSON.stringify({
     web_push: 8030,
@@ -75,27 +89,13 @@ function payloadOf(options: Options): string | null {
 
 function readSubscription(path: string): webPush.PushSubscription {
   try {
-    const subscription = JSON.parse(readFileSync(path === "-" ? 0 : path, "utf8"));
+    const subscription = JSON.parse(path === "-" ? readFileSync(0, "utf8") : readTextFile(path));
     if (typeof subscription.endpoint !== "string") throw new Error("no endpoint");
     return subscription;
-  } catch {
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
     throw new CommandError(EXIT.usage, `${path} does not hold a subscription as JSON`);
   }
-}
-
-function vapidKeys(options: Options): { publicKey: string; privateKey: string } | null {
-  const path = options.text("vapidKeys");
-  if (path === null) return null;
-  if (!existsSync(path))
-    writeFileSync(path, `${JSON.stringify(webPush.generateVAPIDKeys())}\n`, { mode: 0o600 });
-  const text = readSecretFile(path);
-  try {
-    const { publicKey, privateKey } = JSON.parse(text);
-    if (typeof publicKey === "string" && typeof privateKey === "string") return { publicKey, privateKey };
-  } catch {
-    // The parser's message would quote the key.
-  }
-  throw new CommandError(EXIT.config, `${path} does not hold a key pair as JSON`);
 }
 
 /** The push service's own words, without the endpoint that web-push's errors carry. */
@@ -105,9 +105,13 @@ function sendError(error: unknown): CommandError {
     // Only what the system or TLS says has a code; all else is what web-push thinks of its arguments.
     const isNetwork = error instanceof Error && "code" in error;
     if (!isNetwork) return new CommandError(EXIT.usage, reason);
-    return new CommandError(EXIT.unreachable, `the push service cannot be reached: ${reason}`);
+    return new CommandError(
+      EXIT.unreachable,
+      `the push service cannot be reached: ${reason}${/certificate/.test(reason) ? " (a development service needs --ca)" : ""}`,
+    );
   }
   const exitCode = error.statusCode === 503 || error.statusCode === 429 ? EXIT.tryAgain : EXIT.failure;
   const message = /"message":"([^"]*)"/.exec(error.body)?.[1] ?? "refused";
-  return new CommandError(exitCode, `${error.statusCode}: ${message}`);
+  const hint = error.statusCode === 401 ? " (the key pair comes from --vapid-keys)" : "";
+  return new CommandError(exitCode, `${error.statusCode}: ${message}${hint}`);
 }

@@ -20,14 +20,16 @@ export const statusCommand: Command = {
     const { messages, wakeUps, bytesReceived, bytesSent } = status.meter;
     output.line(`connection    ${status.link}${since}${retry}`);
     output.line(`push service  ${status.serviceUrl}`);
-    output.line(`device        ${status.uaid ?? "none yet"}`);
+    output.line(`device        ${status.device ?? "none yet"}`);
     output.line(`subscriptions ${status.subscriptions.length}`);
     output.line(
-      `messages      ${messages.received} received, ${messages.shown} shown, ${status.messagesWaiting} waiting`,
+      `messages      ${messages.received} received, ${messages.shown} shown, ${messages.delivered} to apps, ${messages.dropped} dropped, ${status.messagesWaiting} waiting`,
     );
     output.line(
       `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping} pings, ${wakeUps.connect} connects`,
     );
+    if (status.lastFault !== null)
+      output.line(`last fault    ${status.lastFault.code}: ${status.lastFault.text}`);
     if (status.journalFailing) output.line("journal       cannot be written");
   },
 };

@@ -6,6 +6,7 @@ import { askAgent } from "./admin-client.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { defaultStateDirectory, type Options } from "./options.ts";
+import { readVapidKeys } from "./vapid-keys.ts";
 
 const STATE = { kind: "text", value: "DIR", help: "state directory of the agent" } as const;
 
@@ -33,9 +34,12 @@ export const subscribeCommand: Command = {
       value: "KEY",
       help: "P-256 public key that may publish, base64url",
     },
+    vapidKeys: { kind: "text", value: "FILE", help: "take that key from this key pair, made when missing" },
   },
   async run(options, output) {
-    const applicationServerKey = options.text("applicationServerKey");
+    const keysFile = options.text("vapidKeys");
+    const applicationServerKey =
+      options.text("applicationServerKey") ?? (keysFile === null ? null : readVapidKeys(keysFile).publicKey);
     output.json(
       await askAgent(stateOf(options), "subscribe", { owner: ownerOf(options), applicationServerKey }),
     );

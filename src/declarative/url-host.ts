@@ -77,6 +77,8 @@ function labelToAscii(label: string): string | null {
 }
 
 function encodeLabel(label: string): string | null {
+  // Encoding only makes it longer, and takes the square of its length.
+  if (label.length > IDN_LABEL_CHARS_MAX) return null;
   if (!IDN_LABEL.test(label) || /^[-0-9a-z_]*$/.test(label) || label.startsWith("xn--")) return null;
   // Letter by letter: a sigma at the end of a word has another lower case than one in the middle.
   const lower = Array.from(label, (letter) => letter.toLowerCase()).join("");

@@ -89,6 +89,15 @@ export function recoverJournal(segments: readonly Uint8Array[], options: Recover
   return chosen === undefined ? emptyRecovery(survey, false) : recoveryOf(chosen, survey, sealer);
 }
 
+/** Opens nothing: the device has no key, but had one when the segment was written. */
+const NO_KEY: Sealer = {
+  sealsSecrets: false,
+  seal: (plaintext) => plaintext.slice(),
+  open() {
+    throw new GodwitError("ERR_JOURNAL_SEAL", "the journal is sealed and there is no device key");
+  },
+};
+
 interface Segment {
   readonly image: Uint8Array;
   readonly header: SegmentHeader;
@@ -146,7 +155,7 @@ interface Counts {
 function readSegment(segment: Segment, sealer: Sealer): Reading {
   const { image, header } = segment;
   // A segment from before the device had a key is read as it was written.
-  const opener = header.isSealed ? sealer : plainSealer();
+  const opener = header.isSealed ? (sealer.sealsSecrets ? sealer : NO_KEY) : plainSealer();
   const frames = new FrameReader(image, header.salt);
   const state = new JournalState();
   const counts = newCounts();

@@ -70,6 +70,7 @@ export const systemProcesses: ProcessTable = {
       // EPERM: it runs, as another user.
       if (systemCode(error) === "ESRCH") return false;
     }
+    if (isDead(identity.pid)) return false;
     const ticks = startTicks(identity.pid);
     // It runs, but who it is cannot be seen: better to refuse than to share.
     return ticks === "" || ticks === identity.startTicks;
@@ -113,6 +114,12 @@ function startTicks(pid: number): string {
   const stat = readText(`/proc/${pid}/stat`);
   // The command name, in parentheses, may hold spaces; the start time is the 20th field behind it.
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+/** Ended, and only waiting for a parent that may never ask (a container whose first process does not reap). */
+function isDead(pid: number): boolean {
+  const stat = readText(`/proc/${pid}/stat`);
+  return ["Z", "X"].includes(stat.charAt(stat.lastIndexOf(")") + 2));
 }
 
 function bootId(): string {

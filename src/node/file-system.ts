@@ -3,6 +3,7 @@
  * The few file-system calls the state directory needs, so that tests can stand in for them and cut the power.
  */
 import * as fs from "node:fs/promises";
+import { GodwitError } from "../errors.ts";
 
 /** An open file or directory. */
 export interface FileHandle {
@@ -32,6 +33,7 @@ export interface FileSystem {
   symlink(target: string, path: string): Promise<void>;
   readlink(path: string): Promise<string>;
   /** Makes the directory and those above it, or changes the mode of the one that is there. */
+  /** Made with `mode`, or, when it is there already, left as it is and refused when others may write into it. */
   makeDirectory(path: string, mode: number): Promise<void>;
 }
 
@@ -45,10 +47,22 @@ export const nodeFileSystem: FileSystem = {
   symlink: (target, path) => fs.symlink(target, path),
   readlink: (path) => fs.readlink(path),
   makeDirectory: async (path, mode) => {
-    await fs.mkdir(path, { recursive: true, mode });
-    await fs.chmod(path, mode);
+    const made = await fs.mkdir(path, { recursive: true, mode });
+    if (made === undefined) await checkPrivate(path);
   },
 };
+
+/**
+ * A directory that was there before must be ours, and nobody else may write into it.
+ *
+ * @throws {GodwitError} ERR_CONFIG
+ */
+async function checkPrivate(path: string): Promise<void> {
+  const { uid, mode } = await fs.stat(path);
+  const isOurs = process.getuid === undefined || uid === process.getuid();
+  if (isOurs && (mode & 0o022) === 0) return;
+  throw new GodwitError("ERR_CONFIG", `${path} is shared with other users: name a directory of our own`);
+}
 
 /** The system's error code, such as "ENOSPC"; "" when `error` has none. */
 export function systemCode(error: unknown): string {

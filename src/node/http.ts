@@ -3,12 +3,12 @@
 
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
-import type { AgentEvent } from "../agent/events.ts";
+import type { AgentEvent, LinkCause } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
 import { HTTP_RESPONSE_BYTES_MAX } from "../limits.ts";
 import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
-import { parseRetryAfter } from "./websocket.ts";
+import { causeOf, parseRetryAfter } from "./websocket.ts";
 
 type HttpRequest = EffectOf<"httpRequest">;
 
@@ -25,37 +25,44 @@ export function performHttpRequest(
 ): () => void {
   const { requestId } = request;
   let isDone = false;
-  const finish = (status: number, retryAfterS: number | null, body: string | null): void => {
+  const finish = (answer: Answer): void => {
     if (isDone) return;
     isDone = true;
     clearTimeout(timer);
     outgoing.destroy();
-    dispatch({ type: "httpResponse", requestId, status, retryAfterS, body });
+    dispatch({ type: "httpResponse", requestId, ...answer });
   };
   const start = request.url.startsWith("https:") ? httpsRequest : httpRequest;
-  const options = requestOptions(request, ca, () => finish(0, null, null));
+  const options = requestOptions(request, ca, () => finish(noAnswer("unreachable")));
   const outgoing = start(request.url, options, (response) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     response.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > HTTP_RESPONSE_BYTES_MAX) finish(0, null, null);
+      if (bytes > HTTP_RESPONSE_BYTES_MAX) finish(noAnswer("overflow"));
       else chunks.push(chunk);
     });
-    response.on("error", () => finish(0, null, null));
+    response.on("error", (error: NodeJS.ErrnoException) => finish(noAnswer(causeOf(error))));
     response.on("end", () => {
       const retryAfterS = parseRetryAfter(response.headers["retry-after"]);
-      finish(response.statusCode ?? 0, retryAfterS, Buffer.concat(chunks).toString("utf8"));
+      const body = Buffer.concat(chunks).toString("utf8");
+      finish({ status: response.statusCode ?? 0, cause: null, retryAfterS, body });
     });
   });
-  const timer = setTimeout(() => finish(0, null, null), request.timeoutMs);
-  outgoing.on("error", () => finish(0, null, null));
+  const timer = setTimeout(() => finish(noAnswer("unreachable")), request.timeoutMs);
+  outgoing.on("error", (error: NodeJS.ErrnoException) => finish(noAnswer(causeOf(error))));
   outgoing.end();
   return () => {
     isDone = true;
     clearTimeout(timer);
     outgoing.destroy();
   };
+}
+
+type Answer = Omit<Extract<AgentEvent, { type: "httpResponse" }>, "type" | "requestId">;
+
+function noAnswer(cause: LinkCause): Answer {
+  return { status: 0, cause, retryAfterS: null, body: null };
 }
 
 function requestOptions(request: HttpRequest, ca: string | null, refused: () => void): RequestOptions {

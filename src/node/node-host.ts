@@ -27,6 +27,8 @@ export interface NodeHostOptions {
   readonly onReport: (report: Report) => void;
   /** Called when an app with waiting messages is not attached. */
   readonly startApp: (owner: string) => void;
+  /** What an app's handler threw, for its developer. */
+  readonly onAppError: (error: unknown, owner: string) => void;
 }
 
 export class NodeHost implements Host {
@@ -103,7 +105,10 @@ export class NodeHost implements Host {
       this.#options.apps.get(owner)?.deliver(delivery) ?? Promise.reject(new Error("no such app"));
     handled.then(
       () => this.#dispatch({ type: "appHandled", deliveryId }),
-      () => this.#dispatch({ type: "appFailed", deliveryId }),
+      (error: unknown) => {
+        this.#reportAppError(error, owner);
+        this.#dispatch({ type: "appFailed", deliveryId });
+      },
     );
   }
 
@@ -127,7 +132,7 @@ export class NodeHost implements Host {
 
   subscriptionChange({ owner, oldSubscription, newSubscription }: EffectOf<"subscriptionChange">): void {
     const app = this.#options.apps.get(owner);
-    this.#guard(() => app?.handleSubscriptionChange(oldSubscription, newSubscription));
+    this.#guard(owner, () => app?.handleSubscriptionChange(oldSubscription, newSubscription));
   }
 
   show(shown: EffectOf<"show">): void {
@@ -146,7 +151,7 @@ export class NodeHost implements Host {
 
   notificationClick({ owner, notification, action }: EffectOf<"notificationClick">): void {
     const app = this.#options.apps.get(owner);
-    this.#guard(() => app?.onnotificationclick?.({ type: "notificationclick", notification, action }));
+    this.#guard(owner, () => app?.onnotificationclick?.({ type: "notificationclick", notification, action }));
   }
 
   setBadge({ owner, badge }: EffectOf<"setBadge">): void {
@@ -191,14 +196,14 @@ export class NodeHost implements Host {
   }
 
   /** An app's handler must not take the agent down with it. */
-  #guard(call: () => unknown): void {
-    new Promise((resolve) => resolve(call())).catch(() => {
-      this.#options.onReport({
-        type: "fault",
-        code: "ERR_APP_HANDLER",
-        text: "an app's event handler failed",
-      });
-    });
+  #guard(owner: string, call: () => unknown): void {
+    new Promise((resolve) => resolve(call())).catch((error: unknown) => this.#reportAppError(error, owner));
+  }
+
+  /** The report says that it happened, without the error: its text is the app's and may hold anything. */
+  #reportAppError(error: unknown, owner: string): void {
+    this.#options.onReport({ type: "fault", code: "ERR_APP_HANDLER", text: `a handler of ${owner} failed` });
+    this.#options.onAppError(error, owner);
   }
 }
 

@@ -12,6 +12,7 @@ import type { AgentStatus } from "../agent/status.ts";
 import { GodwitError } from "../errors.ts";
 import { Driver } from "../host/driver.ts";
 import { DEVICE_BINDING_BYTES, keySealer, plainSealer, recoverJournal } from "../journal/index.ts";
+import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN } from "../limits.ts";
 import type { CryptoProvider } from "../webpush/crypto.ts";
 import type { Urgency } from "../wire/dialect.ts";
 import { godwitDialect } from "../wire/godwit.ts";
@@ -58,6 +59,8 @@ export interface UserAgentOptions {
   readonly onReport?: (report: Report) => void;
   /** An app that is not attached has messages waiting. */
   readonly startApp?: (owner: string) => void;
+  /** What an app's handler threw. Default: nothing but the report ERR_APP_HANDLER. */
+  readonly onAppError?: (error: unknown, owner: string) => void;
   /** Another place for the journal than files; the agent closes it. */
   readonly journal?: JournalStorage;
 }
@@ -70,6 +73,7 @@ export interface UserAgentOptions {
  */
 export async function createUserAgent(options: UserAgentOptions): Promise<UserAgent> {
   const serviceUrl = readServiceUrl(options.serviceUrl);
+  checkOptions(options);
   const sealer = options.deviceKey ? keySealer(options.deviceKey, systemRandomFill) : plainSealer();
   const deviceBinding = bindingOf(options.deviceId ?? machineId());
   const journal = options.journal ?? (await JournalFiles.open({ directory: options.stateDirectory }));
@@ -77,7 +81,10 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
     const recovery = recoverJournal(await journal.read(), { deviceBinding, sealer });
     // The right key could still open what is there; a checkpoint under this one would end that.
     if (recovery.report.wrongKey)
-      throw new GodwitError("ERR_JOURNAL_SEAL", "the journal was sealed under another device key");
+      throw new GodwitError(
+        "ERR_JOURNAL_SEAL",
+        "the journal was sealed under another device key, or there is none now",
+      );
     const agent = new Agent({
       serviceUrl,
       dialect: godwitDialect,
@@ -124,6 +131,7 @@ export class UserAgent {
         apps: this.#apps,
         onReport: options.onReport ?? (() => {}),
         startApp: options.startApp ?? (() => {}),
+        onAppError: options.onAppError ?? (() => {}),
       },
       dispatch,
     );
@@ -188,6 +196,19 @@ export class UserAgent {
     this.#driver.dispatch(event);
     if (this.#stopped !== null && this.#agent.isStopped) this.#stopped();
   }
+}
+
+/** What TypeScript cannot see, and JavaScript would only notice much later. */
+function checkOptions({ stateDirectory, heartbeatMs, ca, journal }: UserAgentOptions): void {
+  const problem =
+    journal === undefined && (typeof stateDirectory !== "string" || stateDirectory === "")
+      ? "stateDirectory must name a directory"
+      : heartbeatMs !== undefined && !(heartbeatMs >= HEARTBEAT_MS_MIN && heartbeatMs <= HEARTBEAT_MS_MAX)
+        ? `heartbeatMs must be from ${HEARTBEAT_MS_MIN} to ${HEARTBEAT_MS_MAX}`
+        : ca && !ca.includes("-----BEGIN CERTIFICATE-----")
+          ? "ca must hold PEM certificates"
+          : null;
+  if (problem !== null) throw new GodwitError("ERR_CONFIG", problem);
 }
 
 function readServiceUrl(serviceUrl: string): string {

@@ -127,7 +127,8 @@ export function parseRetryAfter(value: string | undefined): number | null {
   return value !== undefined && /^\d{1,9}$/.test(value) ? Math.min(Number(value), RETRY_AFTER_S_MAX) : null;
 }
 
-function causeOf(error: NodeJS.ErrnoException): LinkCause {
+/** What the agent calls a failure of the system or of TLS. */
+export function causeOf(error: NodeJS.ErrnoException): LinkCause {
   const code = error.code ?? "";
   if (code === "ECONNREFUSED") return "refused";
   if (code === "ECONNRESET" || code === "EPIPE") return "reset";

@@ -42,6 +42,10 @@ export class Hub {
   notify(uaid: Uint8Array, event: SessionEvent): void {
     const name = hexEncode(uaid);
     this.#links.get(name)?.handle(event);
+    if (event.type === "revoked") {
+      const attempts = this.#attempts.get(name);
+      for (const [id, { channel }] of attempts ?? []) if (channel === event.channel) attempts?.delete(id);
+    }
     if (event.type === "withdrawn") this.#attempts.get(name)?.delete(event.id);
     if (event.type === "stored" && event.replacedId !== null) {
       this.#attempts.get(name)?.delete(event.replacedId);

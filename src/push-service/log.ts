@@ -4,7 +4,6 @@
  * a key or a payload.
  */
 
-import { createHash } from "node:crypto";
 import type { AckCode, ByeReason } from "../wire/dialect.ts";
 
 /** `device`, here: {@link deviceName}. */
@@ -46,7 +45,4 @@ export type LogEvent =
 
 export type Log = (event: LogEvent) => void;
 
-/** First 8 hex digits of SHA-256 over the uaid: tells devices apart in a log without naming them. */
-export function deviceName(uaid: Uint8Array): string {
-  return createHash("sha256").update(uaid).digest("hex").slice(0, 8);
-}
+export { deviceName } from "../wire/digest.ts";

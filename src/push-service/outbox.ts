@@ -18,6 +18,7 @@ export interface Instant {
 
 /** How often a message was sent, and when that stops to matter. */
 export interface Attempt {
+  readonly channel: number;
   readonly count: number;
   /** ms since 1970. */
   readonly expiresMs: number;
@@ -173,6 +174,7 @@ export class Outbox {
   /** A channel left the store with its messages. */
   channelEnded(channel: number): void {
     this.#forgetInFlight(channel);
+    for (const [id, sent] of this.#attempts) if (sent.channel === channel) this.#attempts.delete(id);
     this.#held.delete(channel);
     this.#isPageStale = true;
   }
@@ -271,7 +273,7 @@ export class Outbox {
     const { id, channel, expiresMs, urgency, saysNotification, topic, body } = message;
     const before = this.#attempts.get(id)?.count ?? (message.mayHaveBeenSent ? 1 : 0);
     const attempt = Math.min(before + 1, ATTEMPT_MAX);
-    if (expiresMs > now.epochMs) this.#attempts.set(id, { count: attempt, expiresMs });
+    if (expiresMs > now.epochMs) this.#attempts.set(id, { channel, count: attempt, expiresMs });
     this.#inFlight.set(id, { channel, expiresMs: Math.max(expiresMs, now.epochMs + LOW_URGENCY_MARGIN_MS) });
     const ttlLeftS = Math.max(0, Math.ceil((expiresMs - now.epochMs) / 1000));
     this.#send({

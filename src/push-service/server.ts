@@ -140,7 +140,10 @@ class Service implements PushService {
         resolve();
       });
     });
-    this.#origin = publicOrigin ?? `${tls === null ? "http" : "https"}://localhost:${this.port}`;
+    // As senders compute `aud`: without a default port.
+    this.#origin = new URL(
+      publicOrigin ?? `${tls === null ? "http" : "https"}://localhost:${this.port}`,
+    ).origin;
     this.#assemble();
     this.#sweep = setInterval(() => void this.#expire(), limits.EXPIRE_INTERVAL_MS);
     this.#log({ event: "listening", port: this.port, isTls: tls !== null });
@@ -231,6 +234,7 @@ class Service implements PushService {
     if (this.#devices === null || this.#isDraining || !isKnown) {
       this.#refused(routeName(request), new HttpError(isKnown ? "draining" : "notFound"));
       socket.on("error", () => socket.destroy());
+      socket.once("finish", () => socket.destroy());
       socket.end(
         `HTTP/1.1 ${isKnown ? "503 Service Unavailable" : "404 Not Found"}\r\nConnection: close\r\n\r\n`,
       );

@@ -273,6 +273,7 @@ export class Session {
     const operation = this.#end(operationId);
     if (operation === undefined) return;
     if (status === STATUS.ok) {
+      this.#options.attempts.clear();
       this.#bye("unregistered", 0);
       this.#go("forgotten");
       return;

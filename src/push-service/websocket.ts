@@ -215,6 +215,8 @@ class WebSocketLink implements LinkPort {
 function refuseUpgrade(socket: Duplex, reply: Reply): void {
   if (socket.destroyed || !socket.writable) return;
   const headers = { ...reply.headers, Connection: "close", "Content-Length": String(reply.body.length) };
+  // Both ways: a peer that never ends its side would keep the socket for ever.
+  socket.once("finish", () => socket.destroy());
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status]}\r\n${lines.join("")}\r\n${reply.body}`);
 }

@@ -185,7 +185,7 @@ function decodeJson(part: string): Readonly<Record<string, unknown>> {
 function nestingOf(json: string): number {
   let depth = 0;
   let deepest = 0;
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[{\]}]/gs)) {
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.?)*(?:"|$)|[[{\]}]/gs)) {
     if (token === "[" || token === "{") deepest = Math.max(deepest, ++depth);
     else if (token === "]" || token === "}") depth--;
   }

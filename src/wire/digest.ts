@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/** The short digest by which device and service see whether they know the same channels. Pure. */
+/** Short digests both ends agree on: of a device's channels, and of its uaid for logs. Pure. */
 
 import { sha256 } from "@noble/hashes/sha2.js";
+import { hexEncode } from "../bytes.ts";
 
 /** Length of {@link channelsDigest} in bytes. */
 export const CHANNELS_DIGEST_BYTES = 8;
@@ -19,4 +20,9 @@ export function channelsDigest(channels: readonly number[]): Uint8Array {
     view.setUint32(4 * index, channel);
   });
   return sha256(octets).slice(0, CHANNELS_DIGEST_BYTES);
+}
+
+/** First 8 hex digits of SHA-256 over the 16-byte uaid: tells devices apart in logs, on both ends, without naming them. */
+export function deviceName(uaid: Uint8Array): string {
+  return hexEncode(sha256(uaid).subarray(0, 4));
 }

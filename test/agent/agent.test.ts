@@ -100,7 +100,7 @@ describe("connection", () => {
   ])("a token request that ends with %i is reported and tried again later", (status, code) => {
     const device = new Device({ keepConnected: true });
     const { requestId } = device.last("httpRequest");
-    device.dispatch({ type: "httpResponse", requestId, status, retryAfterS: null, body: "" });
+    device.dispatch({ type: "httpResponse", requestId, status, cause: "tls", retryAfterS: null, body: "" });
     expect(device.reports).toContainEqual(expect.objectContaining({ type: "fault", code }));
     device.passUntil(2 * 600_000, () => device.count("httpRequest") === 2);
   });
@@ -114,7 +114,7 @@ describe("connection", () => {
   ])("a captive portal's answer is no token: %s", (body) => {
     const device = new Device({ keepConnected: true });
     const { requestId } = device.last("httpRequest");
-    device.dispatch({ type: "httpResponse", requestId, status: 200, retryAfterS: null, body });
+    device.dispatch({ type: "httpResponse", requestId, status: 200, cause: null, retryAfterS: null, body });
     expect(device.count("openLink")).toBe(0);
   });
 
@@ -174,6 +174,7 @@ describe("connection", () => {
     expect(device.status.link).toBe("online");
     device.send({ type: "waUnregistered", ref, status: 200, channel });
     expect(device.status.link).toBe("idle");
+    device.pass(61_000);
     expect(device.alarm).toBeNull();
   });
 });
@@ -460,6 +461,18 @@ describe("messages", () => {
       [1, "ok"],
       [1, "ok"],
     ]);
+  });
+
+  test("a notification is on disk within a minute, and its number is not used again after a crash", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.notify(1, 1, device.seal(reply, declared("One")));
+    const unwritten = device.restart();
+    device.pass(61_000);
+    expect(device.restart().shown).toMatchObject([{ notification: { title: "One" } }]);
+    unwritten.connect();
+    unwritten.notify(2, 1, unwritten.seal(reply, declared("Two")));
+    expect(unwritten.shown[0]?.notificationId).toBeGreaterThan(device.shown[0]?.notificationId ?? 0);
   });
 
   test("the same id in a new store epoch is another message", () => {

@@ -157,6 +157,7 @@ export class Device {
       type: "httpResponse",
       requestId: request.requestId,
       status: 200,
+      cause: null,
       retryAfterS: null,
       body,
     });

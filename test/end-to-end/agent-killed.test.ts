@@ -17,7 +17,7 @@ let sender: Sender;
 beforeAll(async () => {
   stage = new Stage();
   service = await stage.service();
-  sender = new Sender(service);
+  sender = new Sender(service, { keepAlive: true });
 });
 afterAll(() => stage.close());
 
@@ -97,6 +97,26 @@ test("a repeat is marked also when the run before ended in order, in the middle 
   await first.close();
   const second = await stage.agent(options);
   expect(await second.pushed("one")).toMatchObject({ redelivered: true, messageId });
+});
+
+test("what was acknowledged from the journal comes from there after a kill, in order and marked", async () => {
+  const own = await stage.service();
+  const application = new Sender(own);
+  const options = { service: own, stateDirectory: stage.newDirectory(), owners: [NEWS] };
+  const first = await stage.agent({ ...options, hangs: true });
+  const subscription = await first.subscribe(NEWS);
+  for (const text of ["one", "two", "three"]) await application.send(subscription, text);
+  // After four seconds: long enough for an app, not for an acknowledgement.
+  await own.acknowledged(3);
+  await first.end("SIGKILL");
+  await own.end("SIGKILL");
+  const second = await stage.agent(options);
+  await second.pushed("three");
+  expect(second.pushes().map(({ text, redelivered }) => [text, redelivered])).toEqual([
+    ["one", true],
+    ["two", true],
+    ["three", true],
+  ]);
 });
 
 /** Sends the numbers from 1 on, a few at a time. */

@@ -57,7 +57,7 @@ test.each([1, 2, 3])("seed %i", async (seed) => {
   const random = seededRandom(seed);
   const pick = <T>(...choices: T[]): T => choices[Math.floor(random() * choices.length)] as T;
   const stateDirectory = stage.newDirectory();
-  const sender = new Sender({ ca });
+  const sender = new Sender({ ca }, { keepAlive: true });
   const applicationServerKey = sender.keys.publicKey;
   const before = await startAgent(stateDirectory);
   const subscriptions = {
@@ -93,7 +93,7 @@ test.each([1, 2, 3])("seed %i", async (seed) => {
 
 test("an app too busy to take them at once gets all of them in order", async () => {
   const stateDirectory = stage.newDirectory();
-  const sender = new Sender({ ca });
+  const sender = new Sender({ ca }, { keepAlive: true });
   const before = await startAgent(stateDirectory);
   const subscription = await before.app(NEWS).pushManager.subscribe();
   await before.close();

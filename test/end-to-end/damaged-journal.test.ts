@@ -3,11 +3,11 @@
 // the middle is reported and put right with the push service. Method: a real agent process is killed, its journal
 // changed byte by byte, and the agent started again at the real service.
 
-import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import type { JournalRecord } from "../../src/journal/index.ts";
-import { findRecords, journalPath, type Place } from "./journal.ts";
+import { findRecords, flip, flipAt, journalPath, type Place } from "./journal.ts";
 import { type AgentProcess, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
 const ONE = "https://one.example";
@@ -149,21 +149,6 @@ function isSubscription(owner: string): (record: JournalRecord) => boolean {
   return (record) => record.type === "subscription" && record.owner === owner;
 }
 
-function recordsIn(path: string, isIt: (record: JournalRecord) => boolean): Place[] {
-  return findRecords(new Uint8Array(readFileSync(path)), isIt);
-}
-
 function lastRecord(path: string, isIt: (record: JournalRecord) => boolean): Place {
-  return recordsIn(path, isIt).at(-1) as Place;
-}
-
-/** Flips one bit in the middle of each such record. */
-function flip(path: string, isIt: (record: JournalRecord) => boolean): void {
-  for (const { start, end } of recordsIn(path, isIt)) flipAt(path, Math.floor((start + end) / 2));
-}
-
-function flipAt(path: string, at: number): void {
-  const image = readFileSync(path);
-  image[at] = (image[at] ?? 0) ^ 0x10;
-  writeFileSync(path, image);
+  return findRecords(new Uint8Array(readFileSync(path)), isIt).at(-1) as Place;
 }

@@ -8,7 +8,6 @@ import { rmSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { WebSocket } from "ws";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { journalState } from "./journal.ts";
 import { Sender, type ServiceProcess, Stage } from "./stage.ts";
@@ -72,8 +71,7 @@ test("a token that a fresher one made void is refused, and the agent gets out of
   const fresh = await fetchToken(old);
   expect(fresh.uaid).toMatch(new RegExp(`^${(await agent.reported("registered")).uaid}`));
   // Its first use makes it the only one, and takes the device's link over.
-  const rival = dial(`Bearer ${fresh.uaToken}`);
-  await once(rival, "open");
+  await once(service.dial(`Bearer ${fresh.uaToken}`), "open");
   expect((await upgrade(`Bearer ${old}`)).status).toBe(401);
   const { oldSubscription, newSubscription } = await agent.changed(NEWS);
   expect(oldSubscription).toEqual(before);
@@ -90,9 +88,24 @@ test("the token of one service means nothing to another", async () => {
   const agent = await stage.agent({ ...options, service: other });
   const { newSubscription } = await agent.changed(NEWS);
   expect(newSubscription?.endpoint).toContain(other.origin);
-  await new Sender(other, sender.keys).send(newSubscription as PushSubscriptionJSON, "moved");
+  await new Sender(other, { keys: sender.keys }).send(newSubscription as PushSubscriptionJSON, "moved");
   await agent.pushed("moved");
   expect(other.stderr.all).toContain("refused route=/v1/ws status=401 errno=310");
+});
+
+test("a service with a certificate that is not trusted is told nothing", async () => {
+  const other = await stage.service();
+  const trusting = { origin: service.origin, ca: other.ca };
+  const agent = await stage.agent({
+    service: trusting,
+    stateDirectory: stage.newDirectory(),
+    owners: [NEWS],
+  });
+  const subscribing = agent.subscribe(NEWS).catch((error: unknown) => error);
+  expect(await agent.reported("fault")).toMatchObject({ code: "ERR_SERVICE_UNREACHABLE" });
+  expect(service.stderr.all.filter((line) => !/^(listening|development)/.test(line))).toEqual([]);
+  await agent.close();
+  expect(await subscribing).toMatchObject({ code: "ERR_SHUTDOWN", name: "AbortError" });
 });
 
 async function fetchToken(uaToken: string): Promise<{ uaToken: string; uaid: string }> {
@@ -101,18 +114,12 @@ async function fetchToken(uaToken: string): Promise<{ uaToken: string; uaid: str
   return answer.json as { uaToken: string; uaid: string };
 }
 
-function dial(authorization: string | undefined): WebSocket {
-  const url = `${service.origin.replace("https", "wss")}/v1/ws`;
-  const headers = authorization === undefined ? {} : { Authorization: authorization };
-  const webSocket = new WebSocket(url, "godwit.v1", { ca: service.ca, headers });
-  stage.defer(() => webSocket.terminate());
-  webSocket.on("error", () => {});
-  return webSocket;
-}
-
 /** The answer to an upgrade that is refused. */
 async function upgrade(authorization: string | undefined) {
-  const [, response] = (await once(dial(authorization), "unexpected-response")) as [unknown, IncomingMessage];
+  const [, response] = (await once(service.dial(authorization), "unexpected-response")) as [
+    unknown,
+    IncomingMessage,
+  ];
   let text = "";
   for await (const chunk of response) text += String(chunk);
   const { errno, message } = JSON.parse(text) as { errno: number; message: string };

@@ -5,7 +5,6 @@
 
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { WebSocket } from "ws";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import type { Downstream } from "../../src/wire/dialect.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
@@ -108,12 +107,7 @@ async function expectOtherWell(): Promise<void> {
 /** A device of its own, connected with a raw WebSocket; Registered was read. */
 async function connect() {
   const { json } = await service.request("POST", "/v1/token");
-  const webSocket = new WebSocket(`${service.origin.replace("https", "wss")}/v1/ws`, "godwit.v1", {
-    ca: service.ca,
-    headers: { Authorization: `Bearer ${json.uaToken}` },
-  });
-  stage.defer(() => webSocket.terminate());
-  webSocket.on("error", () => {});
+  const webSocket = service.dial(`Bearer ${json.uaToken}`);
   const closed = once(webSocket, "close").then(([code]) => code as number);
   const received: Downstream[] = [];
   let wake: () => void = () => {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Looks into the journal an agent left behind, and damages it. No tests here. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type JournalState, plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { decodeRecord } from "../../src/journal/record-codec.ts";
@@ -28,6 +28,19 @@ export function journalState(stateDirectory: string): JournalState {
   const header = parseHeader(image);
   if (typeof header === "string") throw new Error(header);
   return recoverJournal([image], { deviceBinding: header.deviceBinding, sealer: plainSealer() }).state;
+}
+
+/** Flips one bit in the middle of each record that `isIt` takes. */
+export function flip(path: string, isIt: (record: JournalRecord) => boolean): void {
+  const places = findRecords(new Uint8Array(readFileSync(path)), isIt);
+  for (const { start, end } of places) flipAt(path, Math.floor((start + end) / 2));
+}
+
+/** Flips one bit of the byte at that offset. */
+export function flipAt(path: string, at: number): void {
+  const image = readFileSync(path);
+  image[at] = (image[at] ?? 0) ^ 0x10;
+  writeFileSync(path, image);
 }
 
 /** Where the records that `isIt` takes lie in `image`: at least one. */

@@ -63,10 +63,7 @@ describe("a proxy that answers CONNECT itself", () => {
     const subscription = await subscribed;
     await sender.send(subscription, "at last");
     await agent.pushed("at last");
-    expect(fault).toMatchObject({
-      code: "ERR_SERVICE_UNREACHABLE",
-      text: "no UA token: the push service does not answer",
-    });
+    expect(fault.code).toBe("ERR_SERVICE_UNREACHABLE");
   });
 
   test("cannot hand out a UA token", async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Goal: when the service restarts in order, the agent comes back by itself when it was told to, and receives. Method: real
-// processes; SIGTERM, and a service whose random numbers are fixed, so that it asks for one second.
+// Goal: when the service restarts, the agent comes back by itself, when it was told to, and everything accepted arrives.
+// Method: real processes; signals, and a service whose random numbers are fixed, so that its goodbye asks for one second.
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Sender, type ServiceProcess, Stage } from "./stage.ts";
@@ -35,28 +35,33 @@ test("SIGTERM: goodbye, exit 0, and the agent is back a second later", async () 
   ).toHaveLength(2);
 });
 
-test("messages in flight when the service stops arrive once", async () => {
-  const agent = await stage.agent({
-    service,
-    stateDirectory: stage.newDirectory(),
-    owners: [NEWS],
-    isSlow: true,
-  });
-  const subscription = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
-  const sent = Promise.allSettled(
-    Array.from({ length: 40 }, (_, number) => sender.send(subscription, String(number))),
-  );
-  await agent.delivered(1);
-  await service.end("SIGTERM");
-  const outcomes = await sent;
-  service = await service.again();
-  const accepted = outcomes.flatMap(({ status }, number) => (status === "fulfilled" ? [String(number)] : []));
-  for (const text of accepted) await agent.pushed(text);
-  await sender.send(subscription, "last");
-  await agent.pushed("last");
-  const texts = agent.pushes().map(({ text }) => text);
-  expect(texts).toEqual([...new Set(texts)]);
-});
+test.each(["SIGTERM", "SIGKILL"] as const)(
+  "what was accepted while the service ended by %s arrives once",
+  async (signal) => {
+    const agent = await stage.agent({
+      service,
+      stateDirectory: stage.newDirectory(),
+      owners: [NEWS],
+      isSlow: true,
+    });
+    const subscription = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
+    const sent = Promise.allSettled(
+      Array.from({ length: 40 }, (_, number) => sender.send(subscription, String(number))),
+    );
+    await agent.delivered(1);
+    await service.end(signal);
+    const outcomes = await sent;
+    service = await service.again();
+    const accepted = outcomes.flatMap(({ status }, number) =>
+      status === "fulfilled" ? [String(number)] : [],
+    );
+    for (const text of accepted) await agent.pushed(text);
+    await sender.send(subscription, "last");
+    await agent.pushed("last");
+    const texts = agent.pushes().map(({ text }) => text);
+    expect(texts).toEqual([...new Set(texts)]);
+  },
+);
 
 test("an agent that stopped in order comes back to what was sent meanwhile", async () => {
   const stateDirectory = stage.newDirectory();

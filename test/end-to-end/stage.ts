@@ -13,6 +13,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import webPush from "web-push";
+import { WebSocket } from "ws";
 import type { Report } from "../../src/agent/events.ts";
 import type { PushSubscriptionJSON, PushSubscriptionOptionsInit } from "../../src/apps/push-manager.ts";
 
@@ -163,6 +164,16 @@ export class ServiceProcess {
       for (const line of lines) sum += Number(/^acknowledged .*messages=(\d+)$/.exec(line)?.[1] ?? 0);
       return sum >= messages ? true : null;
     });
+  }
+
+  /** A WebSocket to the device path, not yet open. Errors are left to whoever listens for more. */
+  dial(authorization?: string): WebSocket {
+    const headers = authorization === undefined ? {} : { Authorization: authorization };
+    const url = `${this.origin.replace("https", "wss")}/v1/ws`;
+    const webSocket = new WebSocket(url, "godwit.v1", { ca: this.ca, headers });
+    webSocket.on("error", () => {});
+    this.#stage.defer(() => webSocket.terminate());
+    return webSocket;
   }
 
   /** One request to this service, which does not have to be a good one. */
@@ -414,14 +425,22 @@ export class Stage {
   }
 }
 
+export interface SenderOptions {
+  /** Default: new ones. */
+  readonly keys?: webPush.VapidKeys;
+  /** Uses a connection again: faster, but not over a restart of the service. Default false. */
+  readonly keepAlive?: boolean;
+}
+
 /** An application server: the npm package `web-push` with a key pair of its own. */
 export class Sender {
   readonly keys: webPush.VapidKeys;
   readonly #agent: Agent;
 
-  constructor(service: Pick<ServiceProcess, "ca">, keys: webPush.VapidKeys = webPush.generateVAPIDKeys()) {
+  constructor(service: Pick<ServiceProcess, "ca">, options: SenderOptions = {}) {
+    const { keys = webPush.generateVAPIDKeys(), keepAlive = false } = options;
     this.keys = keys;
-    this.#agent = new Agent({ ca: service.ca, keepAlive: false });
+    this.#agent = new Agent({ ca: service.ca, keepAlive });
   }
 
   /** Resolves to the status of an accepted message. */

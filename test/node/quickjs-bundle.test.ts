@@ -32,7 +32,7 @@ const HOST = `
     append: (e) => driver.dispatch({ type: "journalAppended", appendId: e.appendId }),
     checkpoint: (e) => driver.dispatch({ type: "journalAppended", appendId: e.appendId }),
     askPermission: (e) => driver.dispatch({ type: "permissionAnswered", owner: e.owner, permission: "granted" }),
-    httpRequest: (e) => driver.dispatch({ type: "httpResponse", requestId: e.requestId, status: 200, retryAfterS: null,
+    httpRequest: (e) => driver.dispatch({ type: "httpResponse", requestId: e.requestId, status: 200, cause: null, retryAfterS: null,
       body: JSON.stringify({ uaToken: "t", uaid: "00".repeat(16) }) }),
     openLink: (e) => {
       linkId = e.linkId;

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: MIT
+// Goal: every command does what its help says, says in one plain line what went wrong, and ends with the documented exit code.
+// Method: runs the program, against real agents and push services where it needs one.
+
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
+import { agentCommand } from "../../src/cli/agent.ts";
+import type { Command } from "../../src/cli/command.ts";
+import { readOptions } from "../../src/cli/options.ts";
+import { pushServiceCommand } from "../../src/cli/push-service.ts";
+import { sendCommand } from "../../src/cli/send.ts";
+import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
+
+const NEWS = "https://news.example";
+const USAGE = 2;
+const UNREACHABLE = 69;
+const TRY_AGAIN = 75;
+const DENIED = 77;
+const CONFIG = 78;
+
+let stage: Stage;
+beforeAll(() => {
+  stage = new Stage();
+});
+afterAll(() => stage.close());
+
+/** A refusal: its code, nothing on stdout, and one line on stderr that `message` matches. */
+async function expectRefusal(args: readonly string[], code: number, message: RegExp, environment = {}) {
+  const result = await stage.run(args, environment);
+  expect(result).toMatchObject({ code, stdout: "" });
+  expect(result.stderr.split("\n")).toHaveLength(1);
+  expect(result.stderr).toMatch(message);
+}
+
+/** What {@link expectRefusal} expects, without the process around it. */
+function expectNoOptions(
+  { options }: Command,
+  exitCode: number,
+  message: RegExp,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): void {
+  const known = { ...agentCommand.options, ...pushServiceCommand.options, ...sendCommand.options };
+  const config = stage.file("config.json", {});
+  const read = () => readOptions(args, options, known, { GODWIT_CONFIG: config, ...environment });
+  expect(read).toThrow(expect.objectContaining({ exitCode, message: expect.stringMatching(message) }));
+}
+
+describe("help", () => {
+  test("names every command", async () => {
+    const { code, stdout } = await stage.run(["help"]);
+    expect(code).toBe(0);
+    for (const name of [
+      "demo",
+      "agent",
+      "push-service",
+      "send",
+      "status",
+      "subscriptions",
+      "subscribe",
+      "unsubscribe",
+    ])
+      expect(stdout).toMatch(new RegExp(`^ {2}${name} +\\S`, "m"));
+  });
+
+  test("no command at all shows it too, as a mistake", async () => {
+    expect(await stage.run([])).toMatchObject({
+      code: USAGE,
+      stdout: expect.stringContaining("usage: godwit"),
+    });
+  });
+
+  test("of a command tells its options", async () => {
+    const { code, stdout } = await stage.run(["push-service", "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^usage: godwit push-service \[OPTIONS\]$/m);
+    expect(stdout).toMatch(/^ {2}--store WORD +.*\(lmdb \| memory\)$/m);
+  });
+
+  test("--version is a version", async () => {
+    expect(await stage.run(["--version"])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+    });
+  });
+});
+
+describe("usage", () => {
+  test.each([
+    [["frobnicate"], /unknown command "frobnicate"; try godwit help$/],
+    [["constructor"], /unknown command "constructor"/],
+    [["agent", "--frobnicate"], /'--frobnicate'/],
+    [["agent"], /^godwit agent: --service is needed$/],
+    [["status", "please"], /"please" is one argument too many$/],
+    [["subscribe"], /an owner is needed/],
+    [["send", "--subscription", "/nowhere", "hello"], /does not hold a subscription/],
+  ])("godwit %j is a mistake", async (args, message) => {
+    await expectRefusal(args, USAGE, message);
+  });
+
+  test.each([
+    ["agent", agentCommand, ["--service"], /--service/],
+    ["agent", agentCommand, ["--permission", "maybe"], /--permission must be one of granted, denied$/],
+    ["agent", agentCommand, ["--heartbeat", "1"], /--heartbeat must be a whole number from 15 to 86400$/],
+    ["push-service", pushServiceCommand, ["--port", "1.5"], /--port must be a whole number from 0 to 65535$/],
+    ["push-service", pushServiceCommand, ["--port", "many"], /--port must be a whole number/],
+    ["push-service", pushServiceCommand, ["--quiet=no"], /--quiet/],
+  ])("godwit %s with its options %# is a mistake", (_name, command, args, message) => {
+    expectNoOptions(command, USAGE, message, args, {});
+  });
+
+  test("a topic that no push service takes is refused before it is sent", async () => {
+    const subscription = stage.file("subscription.json", SOMEBODY);
+    await expectRefusal(
+      ["send", "--subscription", subscription, "--topic", "a b", "x"],
+      USAGE,
+      /safe Base64/,
+    );
+  });
+});
+
+describe("configuration", () => {
+  test("an unknown key in the file is refused", async () => {
+    const config = stage.file("config.json", { frobnicate: 1 });
+    await expectRefusal(["status", "--config", config], CONFIG, /unknown key "frobnicate"$/);
+  });
+
+  test.each([
+    ["a number that is a text", { ttl: "soon" }, /ttl must be a whole number/],
+    ["a flag that is a number", { quiet: 1 }, /quiet must be true or false$/],
+    ["a list", [], /must hold a JSON object$/],
+    ["no JSON", "{", /JSON/],
+    ["another file", { config: "more.json" }, /unknown key "config"$/],
+  ])("%s in the file is refused", (_what, content, message) => {
+    expectNoOptions(sendCommand, CONFIG, message, ["--config", stage.file("config.json", content)], {});
+  });
+
+  test("a file that is not there is refused", async () => {
+    await expectRefusal(["status", "--config", "/nowhere/config.json"], CONFIG, /nowhere/);
+  });
+
+  test.each([
+    [{ GODWIT_PORT: "many" }, /GODWIT_PORT must be a whole number/],
+    [{ GODWIT_QUIET: "perhaps" }, /GODWIT_QUIET must be true or false$/],
+    [{ GODWIT_STORE: "paper" }, /GODWIT_STORE must be one of lmdb, memory$/],
+  ])("%o in the environment is refused", (environment, message) => {
+    expectNoOptions(pushServiceCommand, CONFIG, message, [], environment);
+  });
+
+  test.each([
+    ["http elsewhere", "http://push.example", /loopback/],
+    ["no URL", "push.example", /https URL/],
+    ["a path", "https://push.example/here", /no path/],
+  ])("a service URL that is %s is refused", async (_what, url, message) => {
+    await expectRefusal(["agent", "--service", url, "--state", stage.newDirectory()], CONFIG, message);
+  });
+
+  test("a public origin with a path is refused", async () => {
+    const args = [
+      "push-service",
+      "--no-tls",
+      "--origin",
+      "https://push.example/",
+      "--state",
+      stage.newDirectory(),
+    ];
+    await expectRefusal(args, CONFIG, /without path$/);
+  });
+
+  test("a certificate without its key is refused", async () => {
+    const args = ["push-service", "--tls-cert", "cert.pem", "--state", stage.newDirectory()];
+    await expectRefusal(args, CONFIG, /go together$/);
+  });
+
+  test.each([
+    ["that is not there", "/nowhere.pem", /\/nowhere\.pem cannot be read$/],
+    ["that holds none", null, /does not hold PEM certificates$/],
+  ])("a file of certificates %s is refused", async (_what, path, message) => {
+    const ca = path ?? stage.file("ca.pem", "no certificate");
+    const args = ["agent", "--service", "https://localhost:1", "--state", stage.newDirectory(), "--ca", ca];
+    await expectRefusal(args, CONFIG, message);
+  });
+
+  test("a state directory whose path is too long for the admin socket is refused", async () => {
+    const state = join(stage.newDirectory(), "x".repeat(100));
+    mkdirSync(state);
+    await expectRefusal(
+      ["agent", "--service", "https://localhost:1", "--state", state, "--quiet"],
+      CONFIG,
+      /longer than/,
+    );
+  });
+});
+
+describe("secret files", () => {
+  const SECRET = "c2VjcmV0IHRoYXQgbm9ib2R5IG1heSBzZWU";
+
+  test.each([
+    [
+      "device key",
+      (file: string) => ["agent", "--service", "https://localhost:1", "--device-key-file", file],
+    ],
+    [
+      "VAPID keys",
+      (file: string) => ["send", "--subscription", stage.file("s", SOMEBODY), "--vapid-keys", file, "x"],
+    ],
+    ["TLS key", (file: string) => ["push-service", "--tls-cert", devCertificate, "--tls-key", file]],
+    ["enrolment secrets", (file: string) => ["push-service", "--no-tls", "--enrolment-file", file]],
+  ])("%s that others may read are refused", async (_what, argsFor) => {
+    const file = stage.file("secret", SECRET, 0o644);
+    const args = argsFor(file);
+    await expectRefusal(args, CONFIG, /holds a secret and must have mode 0600$/, {
+      XDG_STATE_HOME: stage.newDirectory(),
+    });
+  });
+
+  test("sealing keys that others may read are refused", async () => {
+    const state = stage.newDirectory();
+    const keys = join(state, "keys.json");
+    const service = stage.godwit(["push-service", "--no-tls", "--port", "0", "--state", state]);
+    await service.stdout.match(/ready/);
+    await service.end("SIGTERM");
+    expect(statSync(keys).mode & 0o777).toBe(0o600);
+    chmodSync(keys, 0o644);
+    await expectRefusal(
+      ["push-service", "--no-tls", "--port", "0", "--state", state],
+      CONFIG,
+      /others can read/,
+    );
+  });
+
+  test.each([
+    ["device key", ["agent", "--service", "https://localhost:1", "--device-key-file"], `${SECRET}!`],
+    ["VAPID keys", ["send", "x", "--vapid-keys"], `{"publicKey":${SECRET}`],
+    ["VAPID keys", ["send", "x", "--vapid-keys"], `{"publicKey":"${SECRET}"}`],
+  ])("%s that cannot be read are refused without being quoted", async (_what, args, content) => {
+    const file = stage.file("secret", content);
+    const subscription = args[0] === "send" ? ["--subscription", stage.file("s", SOMEBODY)] : [];
+    const state = { XDG_STATE_HOME: stage.newDirectory() };
+    const result = await stage.run([...args, file, ...subscription], state);
+    expect(result).toMatchObject({ code: CONFIG, stdout: "" });
+    expect(result.stderr).toMatch(/does not hold/);
+    expect(result.stderr).not.toContain(SECRET.slice(0, 4));
+  });
+
+  let devCertificate: string;
+  beforeAll(async () => {
+    const service = await stage.service();
+    devCertificate = join(service.directory, "tls", "cert.pem");
+    await service.end("SIGTERM");
+  });
+});
+
+describe("nobody there", () => {
+  test.each(["status", "subscriptions"])("%s without an agent", async (command) => {
+    const state = stage.newDirectory();
+    await expectRefusal(
+      [command, "--state", state],
+      UNREACHABLE,
+      new RegExp(`no agent is running in ${state}$`),
+    );
+  });
+
+  test.each(["subscribe", "unsubscribe"])("%s without an agent", async (command) => {
+    await expectRefusal([command, NEWS, "--state", stage.newDirectory()], UNREACHABLE, /no agent is running/);
+  });
+
+  test("send without a push service, and without the endpoint in the message", async () => {
+    const result = await stage.run(["send", "--subscription", stage.file("s", SOMEBODY), "hello"]);
+    expect(result).toMatchObject({ code: UNREACHABLE, stdout: "" });
+    expect(result.stderr).toMatch(/^godwit send: the push service cannot be reached: .*ECONNREFUSED/);
+    expect(result.stderr).not.toContain("capability");
+  });
+
+  test("a port in use", async () => {
+    const service = await stage.service();
+    const args = [
+      "push-service",
+      "--no-tls",
+      "--port",
+      String(service.port),
+      "--state",
+      stage.newDirectory(),
+      "--quiet",
+    ];
+    await expectRefusal(args, 1, /EADDRINUSE/);
+  });
+});
+
+describe("a running agent", () => {
+  let service: ServiceProcess;
+  let sender: Sender;
+  let agent: Program;
+  let state: string;
+  let subscription: PushSubscriptionJSON;
+  beforeAll(async () => {
+    service = await stage.service();
+    sender = new Sender(service);
+    state = stage.newDirectory();
+    agent = stage.godwit([...agentArgs(state), "--permission", "granted"]);
+    await agent.stderr.match(/^agent ready/);
+    const key = ["--application-server-key", sender.keys.publicKey];
+    const { stdout } = await stage.run(["subscribe", NEWS, "--state", state, ...key]);
+    subscription = JSON.parse(stdout);
+  });
+
+  const agentArgs = (directory: string): string[] => [
+    ...["agent", "--service", service.origin],
+    ...["--ca", service.caFile, "--state", directory],
+  ];
+  const sendArgs = (target: PushSubscriptionJSON): string[] => [
+    ...["send", "--ca", service.caFile, "--vapid-keys", stage.file("vapid.json", sender.keys)],
+    ...["--subscription", stage.file("subscription.json", target)],
+  ];
+
+  test("subscribe prints what application servers need, the same each time", async () => {
+    expect(Object.keys(subscription)).toEqual(["endpoint", "expirationTime", "keys"]);
+    expect(Object.keys(subscription.keys)).toEqual(["p256dh", "auth"]);
+    const key = ["--application-server-key", sender.keys.publicKey];
+    const again = await stage.run(["subscribe", NEWS, "--state", state, ...key]);
+    expect(JSON.parse(again.stdout)).toEqual(subscription);
+  });
+
+  test("subscribe with another key is refused", async () => {
+    await expectRefusal(["subscribe", NEWS, "--state", state], 1, /subscribed already with other options$/);
+  });
+
+  test("subscribe for what is no owner is refused", async () => {
+    await expectRefusal(
+      ["subscribe", "https://news.example/path", "--state", state],
+      CONFIG,
+      /an owner is a web origin/,
+    );
+  });
+
+  test("subscribe with a key that is none is refused", async () => {
+    const args = ["subscribe", "https://other.example", "--state", state, "--application-server-key", "AAAA"];
+    await expectRefusal(args, 1, /not a point on P-256$/);
+  });
+
+  test("status tells of the connection and the subscriptions", async () => {
+    const { code, stdout } = await stage.run(["status", "--state", state]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^connection {4}online since \d{4}-/m);
+    expect(stdout).toMatch(/^subscriptions 1$/m);
+    expect(stdout).toMatch(/^device {8}[0-9a-f]{8}$/m);
+  });
+
+  test("status as JSON", async () => {
+    const { stdout } = await stage.run(["status", "--state", state, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      serviceUrl: service.origin,
+      link: "online",
+      journalFailing: false,
+    });
+  });
+
+  test("subscriptions lists them", async () => {
+    const { stdout } = await stage.run(["subscriptions", "--state", state]);
+    expect(stdout).toBe(`1\t${NEWS}\tchannel 1\tauto\tgranted`);
+    const asJson = await stage.run(["subscriptions", "--state", state, "--json"]);
+    expect(JSON.parse(asJson.stdout)).toMatchObject([{ owner: NEWS, channel: 1, permission: "granted" }]);
+  });
+
+  test("send reaches the screen", async () => {
+    const result = await stage.run([
+      ...sendArgs(subscription),
+      "--title",
+      "Godwits are here",
+      "--body",
+      "Eleven days",
+    ]);
+    expect(result).toEqual({ code: 0, stdout: "accepted (201)", stderr: "" });
+    await agent.stdout.match(/^\(\d+\) https:\/\/news\.example: Godwits are here \| Eleven days$/);
+  });
+
+  test("flags win over the environment, that over the file, that over defaults", async () => {
+    const config = ["--config", stage.file("config.json", { ttl: 10, quiet: true })];
+    const ttl = async (args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> => {
+      const { stdout } = await stage.run([...sendArgs(subscription), "--json", ...args, "x"], environment);
+      return JSON.parse(stdout).ttlS;
+    };
+    expect(await ttl([...config, "--ttl", "30"], { GODWIT_TTL: "20" })).toBe(30);
+    expect(await ttl(config, { GODWIT_TTL: "20" })).toBe(20);
+    expect(await ttl(config, {})).toBe(10);
+    expect(await ttl([], {})).toBe(3600);
+  });
+
+  test("send to an endpoint nobody made tells the service's sentence", async () => {
+    const endpoint = `${service.origin}/p/capability`;
+    await expectRefusal(
+      [...sendArgs({ ...subscription, endpoint }), "x"],
+      1,
+      /^godwit send: 404: no such endpoint$/,
+    );
+  });
+
+  test("send with the wrong key tells the service's sentence", async () => {
+    const args = sendArgs(subscription).with(4, stage.file("vapid.json", new Sender(service).keys));
+    await expectRefusal(
+      [...args, "x"],
+      1,
+      /^godwit send: 401: the token is not by the key of the subscription$/,
+    );
+  });
+
+  test("unsubscribe ends it, and sending is refused from then on", async () => {
+    const mine = JSON.parse((await stage.run(["subscribe", "an-app", "--state", state])).stdout);
+    expect(await stage.run(["unsubscribe", "an-app", "--state", state])).toMatchObject({
+      code: 0,
+      stdout: "unsubscribed",
+    });
+    expect(await stage.run(["unsubscribe", "an-app", "--state", state])).toMatchObject({
+      code: 0,
+      stdout: "there was no subscription",
+    });
+    await service.stderr.match(/^unregistered /);
+    await expectRefusal([...sendArgs(mine), "x"], 1, /^godwit send: 410: the subscription has ended$/);
+  });
+
+  test("a second agent on the same state is told to try again", async () => {
+    await expectRefusal(agentArgs(state), TRY_AGAIN, /another process uses /);
+  });
+
+  test("without --permission granted nobody may subscribe", async () => {
+    const strict = stage.newDirectory();
+    const program = stage.godwit(agentArgs(strict));
+    await program.stderr.match(/^agent ready/);
+    await expectRefusal(
+      ["subscribe", NEWS, "--state", strict],
+      DENIED,
+      /permission for push was not granted$/,
+    );
+  });
+
+  test("--quiet writes no log", async () => {
+    const program = stage.godwit([...agentArgs(stage.newDirectory()), "--quiet", "--keep-connected"]);
+    await service.stderr.until("it connects", (lines) => {
+      return lines.filter((line) => line.startsWith("device-connected")).length >= 2 ? true : null;
+    });
+    await program.end("SIGTERM");
+    expect(program.stderr.all.filter((line) => !line.startsWith("agent ready"))).toEqual([]);
+  });
+
+  test.each(["SIGTERM", "SIGINT"] as const)("%s ends it in order", async (signal) => {
+    const directory = stage.newDirectory();
+    const program = stage.godwit([...agentArgs(directory), "--keep-connected"]);
+    await program.stderr.match(/^registered /);
+    expect(existsSync(join(directory, "admin.sock"))).toBe(true);
+    expect(await program.end(signal)).toEqual({ code: 0, signal: null });
+    for (const name of ["admin.sock", "lock"]) expect(existsSync(join(directory, name))).toBe(false);
+  });
+});
+
+const SOMEBODY: PushSubscriptionJSON = {
+  endpoint: "https://localhost:1/p/capability",
+  expirationTime: null,
+  keys: {
+    p256dh: "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+    auth: "tBHItJI5svbpez7KI4CCXg",
+  },
+};

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Goal: `godwit demo --once` shows the whole system at work and ends with 0, leaving nothing behind. Method: runs the program
+// and reads its timeline.
+
+import { readdirSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Stage } from "./stage.ts";
+
+let stage: Stage;
+beforeEach(() => {
+  stage = new Stage();
+});
+afterEach(() => stage.close());
+
+interface Step {
+  readonly ms: number;
+  readonly step: string;
+  readonly text: string;
+}
+
+/** What has to happen, in this order. Acknowledgements of the first two messages may come anywhere between. */
+const STEPS: readonly [step: string, text: RegExp][] = [
+  ["service", /^push service: listening at https:\/\/localhost:\d+ \(TLS, LMDB\)$/],
+  ["token", /^user agent: UA token fetched over HTTPS$/],
+  ["registered", /^user agent: registered, one connection for all apps \(device [0-9a-f]{8}…\)$/],
+  ["subscribed https://news.example", /subscribed with its own WAToken, channel 1$/],
+  ["subscribed https://chat.example", /subscribed with a generated WAToken, channel 2$/],
+  ["sent-opaque", /^web-push: opaque message answered 201$/],
+  ["app-opaque", /^app https:\/\/chat\.example: got "hello from web-push"$/],
+  ["sent-declarative", /^web-push: declarative message answered 201$/],
+  ["shown-declared", /^user agent: notification shown, no app code ran$/],
+  ["sent-mutable", /^web-push: mutable message answered 201$/],
+  ["app-mutable", /^app https:\/\/chat\.example: may replace "1 new message"$/],
+  ["shown-app", /^user agent: notification shown, by its app$/],
+  ["acknowledged-3", /3.* acknowledged and removed$/],
+  ["store-empty", /^push service: store empty, nothing lost$/],
+];
+
+test("--once --json prints every step as JSON, in order, and exits 0", async () => {
+  const { code, stdout } = await stage.run(["demo", "--once", "--json"]);
+  expect(code).toBe(0);
+  const timeline = stdout.split("\n").map((line) => JSON.parse(line) as Step);
+  const wanted = new Map(STEPS);
+  const found = timeline.filter(({ step }) => wanted.has(step));
+  for (const { step, text } of found) expect(text).toMatch(wanted.get(step) as RegExp);
+  // An app may have its message before the sender has read its 201.
+  for (const isSent of [false, true]) {
+    const ofKind = (step: string): boolean => step.startsWith("sent-") === isSent;
+    expect(found.map(({ step }) => step).filter(ofKind)).toEqual([...wanted.keys()].filter(ofKind));
+  }
+  expect(timeline.filter(({ step }) => step === "fault")).toEqual([]);
+  expect(timeline.filter(({ step }) => step === "display").map(({ text }) => text)).toEqual([
+    "screen: (1) https://news.example: Godwits reach New Zealand",
+    "screen: (2) https://chat.example: Ada: lunch at noon? | replaced by the app",
+  ]);
+  expect(timeline.at(-1)?.step).toBe("store-empty");
+});
+
+test("--once prints the same for people", async () => {
+  const { code, stdout, stderr } = await stage.run(["demo", "--once"]);
+  expect([code, stderr]).toEqual([0, ""]);
+  for (const line of stdout.split("\n")) expect(line).toMatch(/^ *\d+ ms {2}\S/);
+  for (const [, text] of STEPS) {
+    const lines = stdout.split("\n").map((line) => line.replace(/^ *\d+ ms {2}/, ""));
+    expect(lines.some((line) => text.test(line))).toBe(true);
+  }
+});
+
+test("leaves nothing in the temporary directory", async () => {
+  const temporary = stage.newDirectory();
+  expect((await stage.run(["demo", "--once"], { TMPDIR: temporary })).code).toBe(0);
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
+test("a second run on kept state works too", async () => {
+  const state = stage.newDirectory();
+  expect((await stage.run(["demo", "--once", "--state", state])).code).toBe(0);
+  expect(await stage.run(["demo", "--once", "--state", state])).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("a second demo on state in use ends with a plain sentence", async () => {
+  const state = stage.newDirectory();
+  const first = stage.godwit(["demo", "--state", state]);
+  await first.stderr.match(/Still running/);
+  expect(await stage.run(["demo", "--once", "--state", state])).toMatchObject({
+    code: 75,
+    stderr: `godwit demo: another process uses ${state}/agent`,
+  });
+  expect(await first.end("SIGINT")).toEqual({ code: 0, signal: null });
+});
+
+test("what it says about sending another one is true", async () => {
+  const state = stage.newDirectory();
+  const demo = stage.godwit(["demo", "--state", state]);
+  const advice = await demo.stderr.match(/godwit send/);
+  const args =
+    advice
+      .trim()
+      .replace(/^npx godwit /, "")
+      .match(/"[^"]*"|\S+/g) ?? [];
+  const sent = await stage.run(args.map((argument) => argument.replaceAll('"', "")));
+  expect(sent).toEqual({ code: 0, stdout: "accepted (201)", stderr: "" });
+  await demo.stdout.match(/screen: \(3\) https:\/\/news\.example: Hello$/);
+  await demo.end("SIGTERM");
+});
