@@ -66,6 +66,7 @@ export const LOCAL_CODES = [
 
 /** Disk, network or time did not play along; the same call may succeed later. */
 export const ENVIRONMENT_CODES = [
+  "ERR_DISPLAY",
   "ERR_JOURNAL_RECORD",
   "ERR_JOURNAL_SEAL",
   "ERR_JOURNAL_FULL",

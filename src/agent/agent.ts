@@ -11,7 +11,7 @@ import { JOURNAL_DEFERRED_RECORDS_MAX } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
-import { deviceName } from "../wire/digest.ts";
+import { deviceEpoch, deviceName } from "../wire/digest.ts";
 import { Acks } from "./acks.ts";
 import { AppRequests } from "./app-requests.ts";
 import { Backoff, type Jitter } from "./backoff.ts";
@@ -145,13 +145,16 @@ export class Agent {
 
   /** Takes one event. Afterwards drain {@link poll}. */
   handle(event: AgentEvent, now: Instant): void {
+    // What was in an app's hands at the end is on disk as such; nothing is handed out or taken back any more.
+    const isOver = this.#link.state === "stopped";
+    if (isOver && event.type !== "journalAppended" && event.type !== "journalFailed") return;
     this.#clock.handleNow(now);
     this.#route(event, now);
     if (!this.#isRunning) return;
-    this.#tick(now);
+    if (!isOver && event.type !== "shutdown") this.#tick(now);
     this.#link.setWanted(this.#wantsConnection(), now);
     this.#acks.flush(now);
-    this.#persistence.flush(now);
+    this.#persistence.flush(now, this.#link.state === "stopped");
     this.#setAlarm();
   }
 
@@ -323,7 +326,7 @@ export class Agent {
     this.#clock.handleServiceTime(message.epochMs);
     this.#link.handleRegistered(message.idleLimitS, now);
     this.#noteIdentity(message);
-    this.#inbox.handleStoreEpoch(message.storeEpoch, message.lastId);
+    this.#inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
     this.#emit({
       type: "report",
       report: { type: "registered", device: deviceName(message.uaid) },

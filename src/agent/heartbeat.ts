@@ -13,6 +13,8 @@ export type HeartbeatVerdict = "fine" | "ping" | "dead";
 export interface Heartbeat {
   /** What the device promises the service: it sends something at least this often. */
   readonly intervalMs: number;
+  /** Without the idle limit of the present link: what the next one declares, or the service would not repeat its limit. */
+  readonly declaredMs: number;
   /** The service (a load balancer before it) drops links idle this long; null for no limit. */
   setIdleLimit(idleLimitMs: number | null): void;
   handleOpened(monotonicMs: number): void;
@@ -42,6 +44,10 @@ export class PlainHeartbeat implements Heartbeat {
   constructor(intervalMs: number = HEARTBEAT_DEFAULT_MS) {
     this.#configuredMs = Math.max(HEARTBEAT_MS_MIN, intervalMs);
     this.#intervalMs = this.#configuredMs;
+  }
+
+  get declaredMs(): number {
+    return this.#configuredMs;
   }
 
   get intervalMs(): number {

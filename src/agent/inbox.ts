@@ -193,7 +193,15 @@ export class Inbox {
     };
     const messageId = this.#messageId(id);
     notifications.show(
-      { owner, subscriptionId, messageId, notification: disposition.notification, by: "declared", done },
+      {
+        owner,
+        subscriptionId,
+        messageId,
+        notification: disposition.notification,
+        by: "declared",
+        done,
+        failed: () => this.#showing.delete(id),
+      },
       now,
     );
     notifications.applyBadge(owner, disposition.appBadge, null);
@@ -216,7 +224,8 @@ export class Inbox {
       saysNotification: message.saysNotification,
       urgency: message.urgency,
       topic: message.topic,
-      body: message.body,
+      // The frame is the host's again once this event is handled; what waits outlives it.
+      body: message.body?.slice() ?? null,
       receivedEpochMs,
       expiresEpochMs: receivedEpochMs + message.ttlLeftS * 1000,
       attempt: message.attempt,

@@ -5,7 +5,7 @@
  */
 
 import { GodwitError } from "../errors.ts";
-import { ALARM_AHEAD_MS_MAX, HELLO_TIMEOUT_MS, OPEN_TIMEOUT_MS } from "../limits.ts";
+import { ALARM_AHEAD_MS_MAX, HELLO_TIMEOUT_MS, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
 import { base64urlEncode } from "../webpush/base64url.ts";
 import type { Conditions, Dialect, Downstream, Upstream } from "../wire/dialect.ts";
 import type { Backoff } from "./backoff.ts";
@@ -221,7 +221,7 @@ export class Link {
   }
 
   handleBye(retryAfterS: number): void {
-    this.#byeRetryAfterS = retryAfterS;
+    this.#byeRetryAfterS = Math.min(retryAfterS, RETRY_AFTER_S_MAX);
   }
 
   handleClosed(
@@ -319,7 +319,7 @@ export class Link {
   /** The conditions go into the upgrade, so that the right stored messages follow right behind the 101. */
   #upgradeHeaders(): Record<string, string> {
     const { windowS, leastUrgency } = this.#options.conditions;
-    const heartbeatS = Math.ceil(this.#options.heartbeat.intervalMs / 1000);
+    const heartbeatS = Math.ceil(this.#options.heartbeat.declaredMs / 1000);
     return {
       "Godwit-Conditions": `heartbeat=${heartbeatS}, window=${windowS}, urgency=${leastUrgency}`,
       "Godwit-Channels": base64urlEncode(this.#options.channelsDigest()),

@@ -26,6 +26,8 @@ export interface ShowRequest {
   readonly by: "declared" | "app";
   /** Called once: the person can see it, or it is at least kept for them. */
   readonly done: () => void;
+  /** Called instead when it is neither: the message may be shown when it comes again. */
+  readonly failed?: () => void;
 }
 
 export interface NotificationsOptions {
@@ -91,6 +93,7 @@ export class Notifications {
     if (record === undefined) return request.done();
     this.#options.persistence.store([record], (failure) => {
       if (failure === null) request.done();
+      else request.failed?.();
     });
   }
 

@@ -127,13 +127,13 @@ export class Persistence {
     }
   }
 
-  /** Starts the next write when there is one and none is under way. Call after every event. */
-  flush(now: Instant): void {
+  /** Starts the next write when there is one and none is under way. Call after every event; `isLast` waits for nothing. */
+  flush(now: Instant, isLast = false): void {
     if (this.#noted.length > 0) this.#notedSinceMs ??= now.monotonicMs;
     if (this.#inFlight !== null) return;
     const hasBatch = this.#next.records.length > 0;
     if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !this.#isAsked) return;
-    const hasNotes = this.#areNotesDue(now);
+    const hasNotes = isLast ? this.#noted.length > 0 : this.#areNotesDue(now);
     const { writer } = this.#options;
     if (!hasBatch && !hasNotes && !this.#isErasing && this.#retryAtMs === null) return;
     this.#isAsked = false;

@@ -34,6 +34,7 @@ interface Lost {
   /** What the app still has; null when the loss is from an earlier run. */
   readonly oldView: SubscriptionView | null;
   isSent: boolean;
+  isStoring?: boolean;
 }
 
 export class Renewal {
@@ -81,7 +82,7 @@ export class Renewal {
   }
 
   handleLinkLost(): void {
-    for (const lost of this.#lost.values()) lost.isSent = false;
+    for (const lost of this.#lost.values()) if (lost.isStoring !== true) lost.isSent = false;
   }
 
   /** Asked for while there is a link. */
@@ -113,8 +114,13 @@ export class Renewal {
       return;
     }
     const { channel, endpoint, expirationTime } = answer;
-    const record = { ...before, ...generateKeys(randomFill, provider), channel, endpoint, expirationTime };
+    // What waits here, acknowledged, opens with the old keys only.
+    const hasWaiting = [...this.#options.state.messages.values()].some((m) => m.subscriptionId === before.id);
+    const keys = hasWaiting ? {} : generateKeys(randomFill, provider);
+    const record = { ...before, ...keys, channel, endpoint, expirationTime };
+    lost.isStoring = true;
     persistence.store([record], (failure) => {
+      lost.isStoring = false;
       if (failure !== null) {
         lost.isSent = false;
         return;

@@ -32,7 +32,9 @@ export class Requests {
   send(request: Request, answered: (answer: Answer, now: Instant) => void, now: Instant): boolean {
     const ref = ++this.#lastRef;
     if (!this.#link.send({ ...request, ref } as Upstream, now)) return false;
-    this.#inFlight.set(ref, { answered, sentMs: now.monotonicMs });
+    // Drained waits for our own acknowledgements: no sign of a service that is not there.
+    const sentMs = request.type === "getAllMessages" ? Number.POSITIVE_INFINITY : now.monotonicMs;
+    this.#inFlight.set(ref, { answered, sentMs });
     return true;
   }
 
@@ -65,7 +67,8 @@ export class Requests {
 
   /** Refs rise and the map keeps their order, so the first one waits longest. */
   #oldest(): InFlight | null {
-    for (const request of this.#inFlight.values()) return request;
+    for (const request of this.#inFlight.values())
+      if (request.sentMs !== Number.POSITIVE_INFINITY) return request;
     return null;
   }
 }

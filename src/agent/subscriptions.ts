@@ -305,15 +305,13 @@ export class Subscriptions {
 
   #handleRefused(pending: Pending, answer: Answer, now: Instant): void {
     const status = "status" in answer ? answer.status : STATUS.unavailable;
-    if (status === STATUS.unavailable) {
-      // Overload passes.
+    if (status === STATUS.unavailable || status === STATUS.tooMany) {
+      // Overload passes: it is asked again until the app's patience ends.
       return this.#postpone(pending, now);
     }
     if (!this.#pending.delete(pending)) return;
     if (status === STATUS.conflict) {
       this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_CONFLICT", "registered already with another key");
-    } else if (status === STATUS.tooMany) {
-      this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_LIMIT", "the push service takes no more registrations");
     } else {
       this.#refuse(pending.requestIds, "ERR_SUBSCRIBE_ABORTED", `the push service refused with ${status}`);
     }

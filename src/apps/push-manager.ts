@@ -183,19 +183,21 @@ export class PushEvent {
   }
 
   waitUntil(promise: Promise<unknown>): void {
+    // settled() looks at them one after another: a rejection nobody looks at yet would end the process.
+    Promise.resolve(promise).catch(() => {});
     this.#promises.push(promise);
   }
 
   /** Shows a notification, instead of the declared one if there is one; members as in the Notifications API. */
   async showNotification(title: string, options: Readonly<Record<string, unknown>> = {}): Promise<void> {
     const shown = ask(this.#port, { type: "showNotification", deliveryId: this.#deliveryId, title, options });
-    this.#promises.push(shown);
+    this.waitUntil(shown);
     await shown;
   }
 
   async setAppBadge(badge: AppBadge = true): Promise<void> {
     const set = ask(this.#port, { type: "setAppBadge", deliveryId: this.#deliveryId, badge });
-    this.#promises.push(set);
+    this.waitUntil(set);
     await set;
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { utf8Decode } from "../bytes.ts";
+import { jsonNesting } from "../json.ts";
 import { JSON_DEPTH_MAX } from "../limits.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -20,7 +21,7 @@ export type JsonResult =
  */
 export function parseJson(bytes: Uint8Array): JsonResult {
   const text = utf8Decode(bytes);
-  if (mayNestDeeper(text, bytes, JSON_DEPTH_MAX) && nesting(text) > JSON_DEPTH_MAX) {
+  if (mayNestDeeper(text, bytes, JSON_DEPTH_MAX) && jsonNesting(text) > JSON_DEPTH_MAX) {
     return { ok: false, reason: "json-too-deep" };
   }
   try {
@@ -54,21 +55,4 @@ function occurrences(text: string, bytes: Uint8Array, character: string): number
   let count = 0;
   for (let at = next(0); at !== -1; at = next(at + 1)) count++;
   return count;
-}
-
-/** Deepest nesting of JSON `text`; brackets inside strings do not count. Meaningless for what is not JSON. */
-function nesting(text: string): number {
-  let level = 0;
-  let deepest = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (quoted) {
-      if (character === "\\") i++;
-      else if (character === '"') quoted = false;
-    } else if (character === '"') quoted = true;
-    else if (character === "[" || character === "{") deepest = Math.max(deepest, ++level);
-    else if (character === "]" || character === "}") level--;
-  }
-  return deepest;
 }

@@ -98,7 +98,9 @@ export class JournalState {
         return;
       case "messageDone":
         this.messages.delete(messageKey(record.storeEpoch, record.id));
-        this.#addHandled(record.storeEpoch, [record.id]);
+        // One of an older store says nothing about the ids of this one.
+        if (this.handledEpoch === null || this.handledEpoch === record.storeEpoch)
+          this.#addHandled(record.storeEpoch, [record.id]);
         return;
       case "notification":
         this.notifications.set(record.notificationId, record);

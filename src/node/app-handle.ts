@@ -42,7 +42,6 @@ export class AppHandle {
     this.#connection = connection;
     this.#port = (request) => connection.request(owner, request);
     this.pushManager = new PushManager(this.#port);
-    connection.attach(owner, false);
   }
 
   get onpush(): PushHandler | null {

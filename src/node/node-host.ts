@@ -96,7 +96,8 @@ export class NodeHost implements Host {
   }
 
   startApp({ owner }: EffectOf<"startApp">): void {
-    this.#options.startApp(owner);
+    // Later: it may use the user agent, which at a start does not exist yet.
+    setImmediate(() => this.#guard(owner, () => this.#options.startApp(owner)));
   }
 
   deliver({ delivery }: EffectOf<"deliver">): void {
@@ -146,7 +147,7 @@ export class NodeHost implements Host {
   }
 
   closeNotification({ notificationId }: EffectOf<"closeNotification">): void {
-    this.#options.display.close(notificationId);
+    this.#onScreen(() => this.#options.display.close(notificationId));
   }
 
   notificationClick({ owner, notification, action }: EffectOf<"notificationClick">): void {
@@ -155,11 +156,11 @@ export class NodeHost implements Host {
   }
 
   setBadge({ owner, badge }: EffectOf<"setBadge">): void {
-    this.#options.display.setBadge(owner, badge);
+    this.#onScreen(() => this.#options.display.setBadge(owner, badge));
   }
 
   openUrl({ owner, url }: EffectOf<"openUrl">): void {
-    this.#options.display.openUrl(owner, url);
+    this.#onScreen(() => this.#options.display.openUrl(owner, url));
   }
 
   askPermission({ owner }: EffectOf<"askPermission">): void {
@@ -170,7 +171,7 @@ export class NodeHost implements Host {
   }
 
   report({ report }: EffectOf<"report">): void {
-    this.#options.onReport(report);
+    this.#report(report);
   }
 
   /** Lets go of everything but the journal. */
@@ -195,6 +196,21 @@ export class NodeHost implements Host {
     );
   }
 
+  /** Neither must a screen. What `show` does is answered with `displayFailed` instead. */
+  #onScreen(call: () => unknown): void {
+    new Promise((resolve) => resolve(call())).catch(() => {
+      this.#report({ type: "fault", code: "ERR_DISPLAY", text: "the display failed" });
+    });
+  }
+
+  #report(report: Report): void {
+    try {
+      this.#options.onReport(report);
+    } catch {
+      // A listener that throws has nobody to tell; the agent goes on.
+    }
+  }
+
   /** An app's handler must not take the agent down with it. */
   #guard(owner: string, call: () => unknown): void {
     new Promise((resolve) => resolve(call())).catch((error: unknown) => this.#reportAppError(error, owner));
@@ -202,7 +218,7 @@ export class NodeHost implements Host {
 
   /** The report says that it happened, without the error: its text is the app's and may hold anything. */
   #reportAppError(error: unknown, owner: string): void {
-    this.#options.onReport({ type: "fault", code: "ERR_APP_HANDLER", text: `a handler of ${owner} failed` });
+    this.#report({ type: "fault", code: "ERR_APP_HANDLER", text: `a handler of ${owner} failed` });
     this.#options.onAppError(error, owner);
   }
 }

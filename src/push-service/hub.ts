@@ -13,67 +13,115 @@ export interface DeviceLink {
   handle(event: SessionEvent): void;
 }
 
+/** What is known of one device while it has a link or a message sent and not acknowledged. */
+interface Device {
+  link: DeviceLink | null;
+  /** Links whose upgrade is not answered yet. They hear everything from the start, so that nothing is missed. */
+  readonly pending: Set<DeviceLink>;
+  /** By message id. Kept while the device is away, dropped with the messages. */
+  readonly attempts: Map<number, Attempt>;
+}
+
 export class Hub {
-  readonly #links = new Map<string, DeviceLink>();
-  /** By uaid, of messages sent and not acknowledged. Kept while the device is away, dropped with the messages. */
-  readonly #attempts = new Map<string, Map<number, Attempt>>();
+  /** By hex of the uaid. */
+  readonly #devices = new Map<string, Device>();
+  #connected = 0;
+  #pending = 0;
+
+  /** From now on `link` hears of the device beside the link there is, until {@link attach} or {@link detach}. */
+  expect(uaid: Uint8Array, link: DeviceLink): void {
+    this.#device(uaid).pending.add(link);
+    this.#pending++;
+  }
 
   /** Makes `link` the device's link; an older one is told that it was replaced. */
   attach(uaid: Uint8Array, link: DeviceLink): void {
-    const name = hexEncode(uaid);
-    const older = this.#links.get(name);
-    this.#links.set(name, link);
+    const device = this.#device(uaid);
+    const older = device.link;
+    if (device.pending.delete(link)) this.#pending--;
+    if (older === null) this.#connected++;
+    device.link = link;
     older?.handle({ type: "goodbye", reason: "replaced", retryAfterS: 0 });
   }
 
-  /** Forgets `link` unless another one took its place. */
+  /** Forgets `link`; another one that took its place stays. */
   detach(uaid: Uint8Array, link: DeviceLink): void {
-    const name = hexEncode(uaid);
-    if (this.#links.get(name) !== link) return;
-    this.#links.delete(name);
-    if (this.#attempts.get(name)?.size === 0) this.#attempts.delete(name);
+    const device = this.#device(uaid);
+    if (device.pending.delete(link)) this.#pending--;
+    if (device.link === link) {
+      device.link = null;
+      this.#connected--;
+    }
+    this.#tidy(hexEncode(uaid), device);
   }
 
   isConnected(uaid: Uint8Array): boolean {
-    return this.#links.has(hexEncode(uaid));
+    return (this.#devices.get(hexEncode(uaid))?.link ?? null) !== null;
   }
 
-  /** Tells the device's session, if there is one. */
+  /** Tells the device's sessions, if there are any. */
   notify(uaid: Uint8Array, event: SessionEvent): void {
     const name = hexEncode(uaid);
-    this.#links.get(name)?.handle(event);
-    if (event.type === "revoked") {
-      const attempts = this.#attempts.get(name);
-      for (const [id, { channel }] of attempts ?? []) if (channel === event.channel) attempts?.delete(id);
-    }
-    if (event.type === "withdrawn") this.#attempts.get(name)?.delete(event.id);
-    if (event.type === "stored" && event.replacedId !== null) {
-      this.#attempts.get(name)?.delete(event.replacedId);
-    }
+    const device = this.#devices.get(name);
+    if (device === undefined) return;
+    for (const link of [device.link, ...device.pending]) link?.handle(event);
+    forget(device.attempts, event);
+    this.#tidy(name, device);
   }
 
   /** The counts of one device, shared by its sessions. */
   attempts(uaid: Uint8Array): Map<number, Attempt> {
-    const name = hexEncode(uaid);
-    const attempts = this.#attempts.get(name) ?? new Map<number, Attempt>();
-    this.#attempts.set(name, attempts);
-    return attempts;
+    return this.#device(uaid).attempts;
   }
 
   /** Drops the counts of expired messages. */
   expire(nowMs: number): void {
-    for (const [name, attempts] of this.#attempts) {
-      for (const [id, { expiresMs }] of attempts) if (expiresMs <= nowMs) attempts.delete(id);
-      if (attempts.size === 0 && !this.#links.has(name)) this.#attempts.delete(name);
+    for (const [name, device] of this.#devices) {
+      for (const [id, { expiresMs }] of device.attempts) {
+        if (expiresMs <= nowMs) device.attempts.delete(id);
+      }
+      this.#tidy(name, device);
     }
   }
 
   /** Devices connected. */
   get size(): number {
-    return this.#links.size;
+    return this.#connected;
   }
 
-  links(): DeviceLink[] {
-    return [...this.#links.values()];
+  /** Links whose upgrade is not answered yet. */
+  get pendingSize(): number {
+    return this.#pending;
   }
+
+  /** Devices remembered, connected or not. */
+  get rememberedSize(): number {
+    return this.#devices.size;
+  }
+
+  /** All links, pending ones included. */
+  links(): DeviceLink[] {
+    return [...this.#devices.values()].flatMap(({ link, pending }) =>
+      link === null ? [...pending] : [link, ...pending],
+    );
+  }
+
+  #device(uaid: Uint8Array): Device {
+    const name = hexEncode(uaid);
+    const device = this.#devices.get(name) ?? { link: null, pending: new Set(), attempts: new Map() };
+    this.#devices.set(name, device);
+    return device;
+  }
+
+  #tidy(name: string, { link, pending, attempts }: Device): void {
+    if (link === null && pending.size === 0 && attempts.size === 0) this.#devices.delete(name);
+  }
+}
+
+/** Drops the counts of messages that left the store, also when no session is there to do it. */
+function forget(attempts: Map<number, Attempt>, event: SessionEvent): void {
+  if (event.type === "withdrawn") attempts.delete(event.id);
+  if (event.type === "stored" && event.replacedId !== null) attempts.delete(event.replacedId);
+  if (event.type !== "revoked") return;
+  for (const [id, { channel }] of attempts) if (channel === event.channel) attempts.delete(id);
 }

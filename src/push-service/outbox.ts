@@ -35,6 +35,13 @@ interface InFlight {
   readonly expiresMs: number;
 }
 
+/** One acknowledgement under way. */
+interface Settling {
+  readonly ranges: readonly IdRange[];
+  /** Counts it made superfluous, unless the store fails. */
+  readonly attempts: readonly (readonly [id: number, attempt: Attempt])[];
+}
+
 /** Wire bound of the attempt field. */
 const ATTEMPT_MAX = 0xffff;
 
@@ -51,7 +58,7 @@ export class Outbox {
   readonly #inFlight = new Map<number, InFlight>();
   readonly #held = new Set<number>();
   /** Acknowledged, but the store has not said so yet: a page read meanwhile may still hold them. */
-  readonly #settling = new Map<number, readonly IdRange[]>();
+  readonly #settling = new Map<number, Settling>();
   /** Every message up to here was sent or passed over. */
   #cursor = 0;
   /** There may be messages behind the cursor. */
@@ -151,17 +158,18 @@ export class Outbox {
     for (const id of [...this.#inFlight.keys()]) {
       if (isIn(ranges, id)) this.#inFlight.delete(id);
     }
-    for (const id of [...this.#attempts.keys()]) {
-      if (isIn(ranges, id)) this.#attempts.delete(id);
-    }
-    this.#settling.set(operationId, ranges);
+    const attempts = [...this.#attempts].filter(([id]) => isIn(ranges, id));
+    for (const [id] of attempts) this.#attempts.delete(id);
+    this.#settling.set(operationId, { ranges, attempts });
   }
 
-  /** The store answered the acknowledgement, or failed to: then the messages come again with the next session. */
-  settled(operationId: number): void {
-    const ranges = this.#settling.get(operationId) ?? [];
+  /** The store removed what was acknowledged, or failed to: then it comes again with the next pass or session. */
+  settled(operationId: number, isRemoved: boolean): void {
+    const settling = this.#settling.get(operationId);
     this.#settling.delete(operationId);
-    if (this.#loading !== null) this.#goneMeanwhile.push(...ranges);
+    if (settling === undefined) return;
+    if (!isRemoved) for (const [id, attempt] of settling.attempts) this.#attempts.set(id, attempt);
+    else if (this.#loading !== null) this.#goneMeanwhile.push(...settling.ranges);
   }
 
   /** A message left the store: withdrawn by its sender, or replaced. */
@@ -311,7 +319,7 @@ export class Outbox {
   }
 
   #isSettling(id: number): boolean {
-    for (const ranges of this.#settling.values()) if (isIn(ranges, id)) return true;
+    for (const { ranges } of this.#settling.values()) if (isIn(ranges, id)) return true;
     return isIn(this.#goneMeanwhile, id);
   }
 

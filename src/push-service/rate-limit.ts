@@ -26,11 +26,12 @@ export class RateLimit {
   }
 
   /**
-   * Takes one for `name`: 0 when allowed, else the whole seconds until it would be.
+   * Takes `weight` for `name`: 0 when allowed, else the whole seconds until it would be; then nothing is taken.
    *
    * @param nowMs monotonic
+   * @param weight at most `burstMax`
    */
-  take(name: string, nowMs: number): number {
+  take(name: string, nowMs: number, weight = 1): number {
     const { burstMax, perMinute, namesMax = RATES_REMEMBERED_MAX } = this.#options;
     const bucket = this.#buckets.get(name) ?? { left: burstMax, atMs: nowMs };
     bucket.left = Math.min(burstMax, bucket.left + ((nowMs - bucket.atMs) * perMinute) / 60_000);
@@ -38,8 +39,8 @@ export class RateLimit {
     this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
     if (this.#buckets.size > namesMax) this.#forgetOldest();
-    if (bucket.left < 1) return Math.max(1, Math.ceil(((1 - bucket.left) * 60) / perMinute));
-    bucket.left -= 1;
+    if (bucket.left < weight) return Math.max(1, Math.ceil(((weight - bucket.left) * 60) / perMinute));
+    bucket.left -= weight;
     return 0;
   }
 

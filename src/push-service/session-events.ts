@@ -55,10 +55,10 @@ export type SessionEvent =
   | { readonly type: "ephemeral"; readonly message: StoredMessage }
   | { readonly type: "withdrawn"; readonly id: number }
   | { readonly type: "revoked"; readonly channel: number; readonly reason: RevokeReason }
-  /** Answers to effects; `failed` means the store changed nothing. */
+  /** Answers to effects. `loadFailed`, `isRemoved` false and status 503 mean that the store changed nothing. */
   | { readonly type: "loaded"; readonly messages: readonly StoredMessage[]; readonly complete: boolean }
   | { readonly type: "loadFailed" }
-  | { readonly type: "acked"; readonly operationId: number }
+  | { readonly type: "acked"; readonly operationId: number; readonly isRemoved: boolean }
   | {
       readonly type: "registered";
       readonly operationId: number;

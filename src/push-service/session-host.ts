@@ -11,7 +11,7 @@ import { type Clock, ENDPOINT_PATH } from "./endpoint.ts";
 import type { DeviceLink, Hub } from "./hub.ts";
 import { deviceName, type Log } from "./log.ts";
 import { Session } from "./session.ts";
-import type { SessionEffect, SessionEvent, SessionOptions } from "./session-events.ts";
+import type { DeviceSnapshot, SessionEffect, SessionEvent, SessionOptions } from "./session-events.ts";
 import type { RegisterResult, Store } from "./store/store.ts";
 import { endpointKeyHash, type Tokens } from "./tokens.ts";
 
@@ -45,7 +45,7 @@ export interface SessionHostOptions {
   readonly link: LinkPort;
 }
 
-/** Attaches itself to the hub at once, so that nothing that happens to the device from now on is missed. */
+/** Hears of the device from the start, but takes the place of its older link only with {@link open}. */
 export class SessionHost implements DeviceLink {
   readonly #services: SessionServices;
   readonly #uaid: Uint8Array;
@@ -56,17 +56,25 @@ export class SessionHost implements DeviceLink {
   #isHandling = false;
   #alarm: NodeJS.Timeout | null = null;
   #endReason: ByeReason | "link" = "link";
+  #isOpen = false;
 
   constructor({ services, device, link }: SessionHostOptions) {
-    const { store, hub, reconnectSpreadS, idleLimitS, canary, log } = services;
+    const { store, hub, reconnectSpreadS, idleLimitS, canary } = services;
     this.#services = services;
     this.#uaid = device.uaid;
     this.#link = link;
     const attempts = hub.attempts(device.uaid);
     const shared = { storeEpoch: store.epoch, reconnectSpreadS, idleLimitS, canary, attempts };
     this.#session = new Session({ ...device, ...shared });
-    hub.attach(device.uaid, this);
-    log({ event: "device-connected", device: deviceName(device.uaid) });
+    hub.expect(device.uaid, this);
+  }
+
+  /** The link can carry frames: this is the device's link from now on. */
+  open(device: DeviceSnapshot): void {
+    this.#isOpen = true;
+    this.#services.hub.attach(this.#uaid, this);
+    this.#services.log({ event: "device-connected", device: deviceName(this.#uaid) });
+    this.handle({ type: "opened", device });
   }
 
   /** Handles `event` and everything that follows from it; from inside a handler it is queued. */
@@ -86,11 +94,12 @@ export class SessionHost implements DeviceLink {
     return this.#session.phase !== "closed";
   }
 
-  /** The link is gone. Call it once, after the last {@link handle}. */
+  /** The link is gone, or was never opened. Call it once, after the last {@link handle}. */
   detach(): void {
     this.handle({ type: "linkClosed" });
     this.#setAlarm(null);
     this.#services.hub.detach(this.#uaid, this);
+    if (!this.#isOpen) return;
     const device = deviceName(this.#uaid);
     this.#services.log({ event: "device-disconnected", device, reason: this.#endReason });
   }
@@ -139,7 +148,7 @@ export class SessionHost implements DeviceLink {
     if (removed !== null) {
       log({ event: "acknowledged", device: deviceName(this.#uaid), code, messages: removed });
     }
-    this.handle({ type: "acked", operationId });
+    this.handle({ type: "acked", operationId, isRemoved: removed !== null });
   }
 
   async #register(effect: Extract<SessionEffect, { type: "register" }>): Promise<void> {

@@ -113,7 +113,7 @@ export class Session {
       case "loadFailed":
         return this.#goodbye("overload", this.#options.reconnectSpreadS);
       case "acked":
-        return this.#outbox.settled(event.operationId);
+        return this.#acked(event.operationId, event.isRemoved);
       case "registered":
         return this.#answerRegister(event);
       case "unregistered":
@@ -243,6 +243,16 @@ export class Session {
     const operationId = ++this.#lastOperationId;
     this.#outbox.acknowledged(ranges, operationId);
     this.#effects.push({ type: "ack", operationId, ranges, code });
+  }
+
+  /** When the store failed, what was acknowledged is still there: a Drained would not be true. */
+  #acked(operationId: number, isRemoved: boolean): void {
+    this.#outbox.settled(operationId, isRemoved);
+    if (isRemoved || this.#phase !== "open") return;
+    const status = STATUS.unavailable;
+    for (const ref of this.#drains.splice(0)) {
+      this.#send({ type: "error", ref, status, text: "an acknowledgement was not stored" });
+    }
   }
 
   #hold(channel: number): void {

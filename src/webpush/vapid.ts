@@ -5,6 +5,7 @@
  */
 import { bytesEqual, utf8Decode, utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
+import { jsonNesting } from "../json.ts";
 import {
   VAPID_EXPIRY_AHEAD_S_MAX,
   VAPID_EXPIRY_LEEWAY_S,
@@ -170,7 +171,8 @@ function splitToken(token: string) {
 
 function decodeJson(part: string): Readonly<Record<string, unknown>> {
   const text = utf8Decode(decodePart(part));
-  if (nestingOf(text) > VAPID_JSON_DEPTH_MAX) throw syntax("the token is nested too deeply");
+  // Counted before parsing, since a parser may recurse.
+  if (jsonNesting(text) > VAPID_JSON_DEPTH_MAX) throw syntax("the token is nested too deeply");
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -179,17 +181,6 @@ function decodeJson(part: string): Readonly<Record<string, unknown>> {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw syntax("not a JSON object");
   return value as Record<string, unknown>;
-}
-
-/** Deepest nesting of brackets outside strings, counted before parsing since a parser may recurse. */
-function nestingOf(json: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.?)*(?:"|$)|[[{\]}]/gs)) {
-    if (token === "[" || token === "{") deepest = Math.max(deepest, ++depth);
-    else if (token === "]" || token === "}") depth--;
-  }
-  return deepest;
 }
 
 function decodePart(part: string): Uint8Array {

@@ -4,6 +4,22 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { hexEncode } from "../bytes.ts";
 
+/**
+ * Names the message ids of one device in one store: they start at 1 for every device, also for a new one of the same store.
+ *
+ * @param uaid 16 bytes
+ * @returns an integer below 2^48
+ */
+export function deviceEpoch(uaid: Uint8Array, storeEpoch: number): number {
+  const octets = new Uint8Array(24);
+  octets.set(uaid);
+  const view = new DataView(octets.buffer);
+  view.setUint32(16, Math.floor(storeEpoch / 2 ** 32));
+  view.setUint32(20, storeEpoch >>> 0);
+  const digest = new DataView(sha256(octets).buffer);
+  return digest.getUint16(0) * 2 ** 32 + digest.getUint32(2);
+}
+
 /** Length of {@link channelsDigest} in bytes. */
 export const CHANNELS_DIGEST_BYTES = 8;
 

@@ -268,7 +268,7 @@ function readRegistered(fields: Fields): Downstream {
     type: "registered",
     status: readStatus(fields),
     uaid: fields.bytes("uaid", 16),
-    freshUaToken: fields.textOrNull("freshUaToken", UA_TOKEN_CHARS_MAX),
+    freshUaToken: readToken(fields),
     idleLimitS: fields.intOrNull("idleLimitS", 1, SECONDS_MAX),
     reconnectSpreadS: fields.int("reconnectSpreadS", 0, SECONDS_MAX),
     canary: fields.textOrNull("canary", PATH_CHARS_MAX),
@@ -279,6 +279,13 @@ function readRegistered(fields: Fields): Downstream {
     ),
     lastId: fields.int("lastId", 0, ID_MAX),
   };
+}
+
+/** Visible ASCII only: it goes into a header line. */
+function readToken(fields: Fields): string | null {
+  const token = fields.textOrNull("freshUaToken", UA_TOKEN_CHARS_MAX);
+  if (token !== null && !/^[!-~]+$/.test(token)) throw fieldError("freshUaToken", "visible ASCII");
+  return token;
 }
 
 function readNotification(fields: Fields): Downstream {

@@ -243,7 +243,6 @@ describe("subscribing", () => {
 
   test.each([
     [409, "ERR_SUBSCRIBE_CONFLICT"],
-    [429, "ERR_SUBSCRIBE_LIMIT"],
     [400, "ERR_SUBSCRIBE_ABORTED"],
   ] as const)("a service that answers %i refuses the app with %s", (status, code) => {
     const device = new Device();
@@ -253,6 +252,25 @@ describe("subscribing", () => {
     device.send({ type: "waRegistered", ref, status, channel: 0, endpoint: "", expirationTime: null });
     expect(device.replies.get(requestId)).toMatchObject({ code });
     expect(device.status.link).toBe("idle");
+  });
+
+  test("a service too busy for many apps at once gets them all in the end", () => {
+    const device = new Device();
+    const requestId = device.subscribe(NEWS);
+    device.connect();
+    const { ref } = device.lastUpstream("registerWa");
+    device.send({ type: "waRegistered", ref, status: 429, channel: 0, endpoint: "", expirationTime: null });
+    device.passUntil(10_000, () => device.countUpstream("registerWa") === 2);
+    device.grantRegistration(1);
+    expect(device.replies.get(requestId)).toMatchObject({ type: "subscription" });
+  });
+
+  test("an owner has so many registrations and no more", () => {
+    const device = new Device();
+    for (let i = 0; i < 32; i++) device.withSubscription("many.app", i + 1, false, `token-${i}`);
+    expect(device.replies.get(device.subscribe("many.app", "one more"))).toMatchObject({
+      code: "ERR_SUBSCRIBE_LIMIT",
+    });
   });
 
   test.each(["javascript:alert(1)", "http://far.example/p/1", "https://push.example/p/ 1", ""])(
@@ -461,6 +479,68 @@ describe("messages", () => {
       [1, "ok"],
       [1, "ok"],
     ]);
+  });
+
+  test("the ids of a new device in the same store are other ids", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    for (const id of [1, 2]) device.notify(id, 1, device.seal(reply, `old ${id}`));
+    device.pass(600);
+    device.closeLink();
+    device.pass(10_000);
+    device.closeLink(401);
+    const uaid = new Uint8Array(16).fill(9);
+    device.answerToken("token-2", uaid);
+    device.openLink();
+    device.registered({ uaid, channels: [] });
+    device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
+    device.grantRegistration(1, "https://push.example/p/new");
+    const renewed = {
+      type: "subscription",
+      subscription: device.last("subscriptionChange").newSubscription,
+    } as const;
+    for (const id of [1, 2, 3]) device.notify(id, 1, device.seal(renewed, `new ${id}`));
+    const texts = device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])));
+    expect(texts).toEqual(["old 1", "old 2", "new 1", "new 2", "new 3"]);
+  });
+
+  test("a renewed subscription still opens what waited in the journal", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.notify(1, 1, device.seal(reply, "kept"));
+    device.pass(5_000);
+    device.closeLink();
+    device.pass(10_000);
+    device.openLink();
+    device.registered({ channels: [] });
+    device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
+    device.grantRegistration(2);
+    device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(device.delivered.map((delivery) => String.fromCharCode(...(delivery.data ?? [])))).toEqual([
+      "kept",
+    ]);
+  });
+
+  test("after the end nothing is handed out, and what was in hand comes back marked", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    for (const [id, text] of [
+      [1, "one"],
+      [2, "two"],
+    ] as const)
+      device.notify(id, 1, device.seal(reply, text));
+    device.holdJournal = true;
+    device.dispatch({ type: "shutdown" });
+    device.dispatch({ type: "appHandled", deliveryId: device.delivered[0]?.deliveryId ?? 0 });
+    expect(device.delivered).toHaveLength(1);
+    device.holdJournal = false;
+    for (const confirm of device.heldWrites.splice(0)) confirm();
+    expect(device.agent.isStopped).toBe(true);
+    const again = device.restart();
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(again.delivered.map(({ redelivered }) => redelivered)).toEqual([true, false]);
   });
 
   test("a notification is on disk within a minute, and its number is not used again after a crash", () => {

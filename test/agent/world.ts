@@ -239,9 +239,10 @@ export class Device {
     owner: string,
     channel: number,
     handlesPush = true,
+    waToken: string | null = null,
   ): Extract<AppReply, { type: "subscription" }> {
     this.dispatch({ type: "appAttached", owner, handlesPush });
-    const requestId = this.subscribe(owner);
+    const requestId = this.subscribe(owner, waToken);
     if (!this.isLinkOpen) this.connect();
     this.grantRegistration(channel);
     const reply = this.replies.get(requestId);

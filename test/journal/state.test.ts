@@ -54,9 +54,16 @@ describe("fold", () => {
 
   test("another store epoch begins a new window", () => {
     const state = fold([{ type: "handled", storeEpoch: 7, ids: [1, 2] }]);
-    state.apply({ type: "messageDone", storeEpoch: 8, id: 1 });
+    state.apply({ type: "handled", storeEpoch: 8, ids: [1] });
     expect(state.handledEpoch).toBe(8);
     expect([...state.handledIds]).toEqual([1]);
+  });
+
+  test("a message of an older store epoch leaves the window alone", () => {
+    const state = fold([{ type: "handled", storeEpoch: 8, ids: [1, 2] }]);
+    state.apply({ type: "messageDone", storeEpoch: 7, id: 9 });
+    expect(state.handledEpoch).toBe(8);
+    expect([...state.handledIds]).toEqual([1, 2]);
   });
 
   test("an attempt of a message that is gone changes nothing", () => {

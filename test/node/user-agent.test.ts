@@ -153,6 +153,55 @@ describe("apps", () => {
     expect(lines).toEqual(["show Hi", "open https://app.example/x", "close 1"]);
   });
 
+  test("a display that fails is reported and harms nobody", async () => {
+    const display = {
+      show: () => {},
+      close: () => {},
+      setBadge: () => {
+        throw new Error("no screen");
+      },
+      openUrl: () => {},
+    };
+    const agent = await start({ display });
+    const app = agent.app(OWNER);
+    await app.pushManager.subscribe();
+    await app.setAppBadge(3);
+    await reported((report) => report.type === "fault" && report.code === "ERR_DISPLAY");
+  });
+
+  test("a promise given to waitUntil that rejects early fails the delivery and nothing else", async () => {
+    const agent = await start();
+    const app = agent.app(OWNER);
+    let deliveries = 0;
+    app.onpush = (event) => {
+      deliveries++;
+      event.waitUntil(new Promise((resolve) => setImmediate(resolve)));
+      event.waitUntil(Promise.reject(new Error("app bug")));
+    };
+    const subscription = await app.pushManager.subscribe();
+    await post(subscription, "x");
+    await reported((report) => report.type === "fault" && report.code === "ERR_APP_HANDLER");
+    expect(deliveries).toBe(1);
+  });
+
+  test("an app that is only looked up keeps its messages until it has a handler", async () => {
+    const first = await start();
+    const app = first.app(OWNER);
+    app.onpush = () => {};
+    const subscription = await app.pushManager.subscribe();
+    await first.close();
+    const again = await start();
+    const later = again.app(OWNER);
+    await reported((report) => report.type === "registered");
+    await post(subscription, "waits");
+    const received = reports.length;
+    await reported((report) => report.type === "received" && reports.length > received);
+    const got = new Promise<string | undefined>((resolve) => {
+      later.onpush = (event) => resolve(event.data?.text());
+    });
+    expect(await got).toBe("waits");
+  });
+
   test("permission is the policy's", async () => {
     const agent = await start({ permission: async () => "denied" as const });
     const { pushManager } = agent.app(OWNER);

@@ -173,7 +173,7 @@ class World {
       this.stored.delete(first);
       this.settled.add(first);
     }
-    this.#handle({ type: "acked", operationId: ack.operationId });
+    this.#handle({ type: "acked", operationId: ack.operationId, isRemoved: true });
   }
 
   #up(message: Upstream): void {

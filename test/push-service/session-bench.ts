@@ -129,7 +129,7 @@ export class SessionBench {
       for (const id of [...this.messages.keys()]) {
         if (effect.ranges.some(([first, last]) => id >= first && id <= last)) this.messages.delete(id);
       }
-      this.handle({ type: "acked", operationId: effect.operationId });
+      this.handle({ type: "acked", operationId: effect.operationId, isRemoved: true });
     }
   }
 }

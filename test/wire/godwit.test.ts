@@ -28,6 +28,10 @@ const id = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const seconds = fc.nat(0xffff_ffff);
 const status = fc.constantFrom(...Object.values(STATUS));
 const text = (maxLength: number) => fc.string({ maxLength, unit: "binary-ascii" });
+/** Visible ASCII: it goes into a header line. */
+const token = fc
+  .array(fc.integer({ min: 0x21, max: 0x7e }), { maxLength: 100, minLength: 1 })
+  .map((codes) => String.fromCharCode(...codes));
 const conditions = fc.record({
   heartbeatS: seconds,
   windowS: seconds,
@@ -65,7 +69,7 @@ const downstream: fc.Arbitrary<Downstream> = fc.oneof(
     type: fc.constant("registered" as const),
     status,
     uaid: bytes(16),
-    freshUaToken: fc.option(text(512)),
+    freshUaToken: fc.option(token),
     idleLimitS: fc.option(fc.integer({ min: 1, max: 0xffff_ffff })),
     reconnectSpreadS: seconds,
     canary: fc.option(text(256)),

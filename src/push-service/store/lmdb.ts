@@ -19,7 +19,7 @@ import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";
 import * as records from "./lmdb-records.ts";
-import { newStoreEpoch, quotaBytes, sameKey } from "./memory.ts";
+import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
   DeviceRecord,

@@ -4,17 +4,16 @@
  * a new store epoch.
  */
 
-import { randomBytes } from "node:crypto";
-import { bytesEqual, hexEncode } from "../../bytes.ts";
+import { hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
 import {
   DEVICE_MESSAGE_BYTES_MAX,
   DEVICE_MESSAGES_MAX,
   DEVICE_UNUSED_MS_MAX,
-  STORED_MESSAGE_OVERHEAD_BYTES,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
   DeviceRecord,
@@ -37,16 +36,6 @@ interface Device {
   readonly registrations: Map<string, number>;
   /** In order of id, since ids rise and a Map keeps the order of insertion. */
   readonly messages: Map<number, StoredMessage>;
-}
-
-/** A new random store epoch, 1 to 2^48. */
-export function newStoreEpoch(): number {
-  return 1 + randomBytes(6).readUIntBE(0, 6);
-}
-
-/** Bytes a message counts against its device's quota. */
-export function quotaBytes(body: Uint8Array | null): number {
-  return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0);
 }
 
 export class MemoryStore implements Store {
@@ -236,11 +225,6 @@ export class MemoryStore implements Store {
   #check(): void {
     if (this.#isClosed) throw new GodwitError("ERR_STORE_CLOSED", "the store is closed");
   }
-}
-
-/** True when both are null or the same point. */
-export function sameKey(a: Uint8Array | null, b: Uint8Array | null): boolean {
-  return a === null || b === null ? a === b : bytesEqual(a, b);
 }
 
 function findTopic(device: Device, channel: number, topic: string): StoredMessage | undefined {

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+/** What every store decides alike: epochs, what counts against a quota, when two keys are one. */
+
+import { randomBytes } from "node:crypto";
+import { bytesEqual } from "../../bytes.ts";
+import { STORED_MESSAGE_OVERHEAD_BYTES } from "../../limits.ts";
+
+/** A new random store epoch, 1 to 2^48. */
+export function newStoreEpoch(): number {
+  return 1 + randomBytes(6).readUIntBE(0, 6);
+}
+
+/** Bytes a message counts against its device's quota. */
+export function quotaBytes(body: Uint8Array | null): number {
+  return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0);
+}
+
+/** True when both are null or the same point. */
+export function sameKey(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : bytesEqual(a, b);
+}
