@@ -39,7 +39,7 @@ export const VAPID_EXPIRY_LEEWAY_S = 60;
 export const FRAME_BYTES_MAX = 16_384;
 /** Arrays and maps inside each other in one frame. */
 export const CBOR_DEPTH_MAX = 8;
-/** Data items in one frame; a channel list of {@link SUBSCRIPTIONS_MAX} entries fits. */
+/** Data items in one frame: more than {@link FRAME_BYTES_MAX} has room for, unless nearly all are of one byte. */
 export const CBOR_ITEMS_MAX = 12_288;
 /** Messages sent and unacknowledged per device. */
 export const MESSAGES_IN_FLIGHT_MAX = 64;
@@ -50,8 +50,8 @@ export const ID_MAX = Number.MAX_SAFE_INTEGER;
 export const CHANNEL_MAX = 0xffff_ffff;
 
 // --- Subscriptions ---
-/** Channels of one device. */
-export const SUBSCRIPTIONS_MAX = 10_000;
+/** Channels of one device: their list, 5 bytes each, fits one frame with the rest of Registered. */
+export const SUBSCRIPTIONS_MAX = 3_000;
 /** Registrations of one owner. */
 export const SUBSCRIPTIONS_PER_OWNER_MAX = 32;
 export const OWNER_CHARS_MAX = 256;
@@ -151,6 +151,9 @@ export const STORED_MESSAGE_OVERHEAD_BYTES = 128;
 /** POSTs to one endpoint: the burst, and what it refills by. */
 export const ENDPOINT_POSTS_BURST_MAX = 300;
 export const ENDPOINT_POSTS_PER_MINUTE_MAX = 600;
+/** POSTs to all endpoints of one device: as many at once as are stored for it, and what it refills by. */
+export const DEVICE_POSTS_BURST_MAX = 1_000;
+export const DEVICE_POSTS_PER_MINUTE_MAX = 2_400;
 /** How far ahead the `exp` of a revoke token may lie. */
 export const REVOKE_EXPIRY_AHEAD_S_MAX = 300;
 /** Revoke tokens remembered until they expire, so that each works once; at this many further ones get 503. */
@@ -190,6 +193,8 @@ export const LINK_CONGESTED_BYTES = 131_072;
 /** Frames of one device: the burst, and what it refills by. */
 export const LINK_FRAMES_BURST_MAX = 1_000;
 export const LINK_FRAMES_PER_SECOND_MAX = 100;
+/** A frame after which the device's stored messages are read again counts as this many. */
+export const REREAD_FRAME_WEIGHT = 20;
 /** Canary links of one device at a time. */
 export const CANARIES_PER_DEVICE_MAX = 8;
 /** A canary is closed after this: one whose network died silently would stay for ever. */

@@ -76,6 +76,7 @@ export class Agent {
   #lastFault: AgentStatus["lastFault"] = null;
   #isRunning = false;
   #mustResynchronise: boolean;
+  #isStoringToken = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -96,7 +97,11 @@ export class Agent {
       backoff: new Backoff(jitter),
       meter,
       emit,
-      listener: { fetchToken: () => this.#fetchToken(), linkLost: () => this.#handleLinkLost() },
+      listener: {
+        fetchToken: () => this.#fetchToken(),
+        abandonToken: () => this.#credentials.abandon(),
+        linkLost: () => this.#handleLinkLost(),
+      },
       conditions: { windowS: options.windowS, leastUrgency: options.leastUrgency },
       uaToken: () => state.userAgent?.uaToken ?? null,
       channelsDigest: () => registry.channelsDigest(),
@@ -212,7 +217,7 @@ export class Agent {
       case "linkClosed":
         return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
-        return this.#link.handleNetwork(event.network !== null, now);
+        return this.#link.handleNetwork(event.network?.label ?? null, now);
       case "journalAppended":
         return this.#persistence.handleAppended(event.appendId);
       case "journalFailed":
@@ -265,8 +270,13 @@ export class Agent {
         notificationIdMax: notificationIdMax + 2 * JOURNAL_DEFERRED_RECORDS_MAX,
       });
     }
-    // Written before anything is handed out: a stop without `clean` behind it was a crash.
-    this.#persistence.store([{ type: "run", runId: (state.runId ?? 0) + 1 }], () => {});
+    // Written before anything is handed out: a stop without `clean` behind it was a crash. On a full disk it takes the
+    // reserve, and is tried until it is there; meanwhile messages wait at the service.
+    const run: JournalRecord = { type: "run", runId: (state.runId ?? 0) + 1 };
+    this.#persistence.store([run], (failure) => {
+      if (failure === null) this.#deliveries.open(now);
+      else this.#persistence.erase([run], () => this.#deliveries.open(now));
+    });
     this.#notifications.restore();
     this.#deliveries.restore(now);
   }
@@ -294,6 +304,8 @@ export class Agent {
   }
 
   #handleMessage(message: Downstream, now: Instant): void {
+    // Before Registered nobody knows which store the ids are of; what comes too early comes again.
+    if (!this.#link.isOnline && message.type !== "registered" && message.type !== "bye") return;
     switch (message.type) {
       case "registered":
         return this.#handleRegistered(message, now);
@@ -355,6 +367,8 @@ export class Agent {
   }
 
   #fetchToken(): void {
+    // One is being written down; asking again would make a second device of us.
+    if (this.#isStoringToken) return;
     this.#credentials.fetch(this.#options.recovery.state.userAgent?.uaToken ?? null);
   }
 
@@ -369,9 +383,11 @@ export class Agent {
     const { uaToken, uaid } = outcome.identity;
     const isSame = before !== null && hexEncode(before.uaid) === hexEncode(uaid);
     const storeEpoch = isSame ? before.storeEpoch : 0;
+    this.#isStoringToken = true;
     this.#persistence.store(
       [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
       (failure) => {
+        this.#isStoringToken = false;
         if (failure !== null) return this.#link.handleTokenFailed(null, now);
         this.#emit({ type: "report", report: { type: "token", renewed: before !== null } });
         if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);

@@ -19,10 +19,9 @@ import {
 import type { AckCode } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
 import type { Clock } from "./clock.ts";
-import { earlier } from "./deadlines.ts";
 import type { Alarm, Emit, Instant } from "./events.ts";
-import { type Inbox, messageName } from "./inbox.ts";
-import { type Entry, Lane } from "./lane.ts";
+import { type Inbox, messageName, openedOf } from "./inbox.ts";
+import { type Entry, Lane, type Opened } from "./lane.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
@@ -43,7 +42,7 @@ export interface DeliveriesOptions {
   readonly cleanStop: boolean;
 }
 
-type NewEntry = Pick<Entry, "record" | "messageId" | "owner" | "plaintext" | "declared" | "redelivered">;
+type NewEntry = Pick<Entry, "record" | "messageId" | "owner" | "opened" | "redelivered">;
 
 export class Deliveries {
   readonly #options: DeliveriesOptions;
@@ -54,6 +53,8 @@ export class Deliveries {
   /** Every entry in every lane, by {@link messageKey}. */
   readonly #entries = new Map<string, Entry>();
   #lastDeliveryId = 0;
+  /** From when the run is on record: what is handed out before could not be told from a first delivery after a crash. */
+  #isOpen = false;
 
   constructor(options: DeliveriesOptions) {
     this.#options = options;
@@ -61,34 +62,38 @@ export class Deliveries {
 
   /** Takes up what waited in the journal. */
   restore(now: Instant): void {
-    const { state, registry, inbox, cleanStop } = this.#options;
-    for (const record of state.messages.values()) {
+    const { state, registry, persistence, cleanStop } = this.#options;
+    for (const record of [...state.messages.values()]) {
+      const { storeEpoch, id } = record;
       const subscription = registry.byId(record.subscriptionId);
-      if (subscription === null) continue;
-      const opened = inbox.open(record, subscription);
-      const disposition = opened.ok && opened.disposition.kind === "declarative" ? opened.disposition : null;
-      const declared =
-        disposition === null
-          ? null
-          : { notification: disposition.notification, appBadge: disposition.appBadge };
-      const messageId = messageName(record.storeEpoch, record.id);
+      if (subscription === null) {
+        // Written while its subscription was being ended: its keys are gone.
+        persistence.note({ type: "messageDone", storeEpoch, id });
+        continue;
+      }
       const redelivered = record.handed || !cleanStop;
       const entry = {
         record,
-        messageId,
+        messageId: messageName(storeEpoch, id),
         owner: subscription.owner,
-        plaintext: undefined,
-        declared,
         redelivered,
       };
-      this.#enqueue({
-        ...entry,
-        receivedMs: now.monotonicMs,
+      // Opened when its turn comes: decrypting a full journal would keep a small device busy for minutes.
+      const waiting = {
+        opened: null,
+        isRestored: true,
         journal: "written",
         journalAtMs: 0,
         failures: 0,
-      });
+      } as const;
+      this.#enqueue({ ...entry, ...waiting, receivedMs: now.monotonicMs });
     }
+    for (const lane of [...this.#busy]) this.#pump(lane, now);
+  }
+
+  /** The run is on record: hand out. */
+  open(now: Instant): void {
+    this.#isOpen = true;
     for (const lane of [...this.#busy]) this.#pump(lane, now);
   }
 
@@ -116,7 +121,14 @@ export class Deliveries {
     // already on its way then, or it would overtake what was forgotten.
     if (lane.isHeld || lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#hold(lane, now);
     const journalAtMs = now.monotonicMs + JOURNAL_UNHANDLED_AFTER_MS;
-    this.#enqueue({ ...message, receivedMs: now.monotonicMs, journal: "no", journalAtMs, failures: 0 });
+    this.#enqueue({
+      ...message,
+      receivedMs: now.monotonicMs,
+      isRestored: false,
+      journal: "no",
+      journalAtMs,
+      failures: 0,
+    });
     if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) this.#hold(lane, now);
     this.#pump(lane, now);
   }
@@ -164,7 +176,7 @@ export class Deliveries {
     this.#takeBack(lane, deliveryId);
     entry.failures++;
     entry.redelivered = true;
-    if (entry.declared !== null) this.#settle(entry, isShown, badge, now);
+    if (entry.record.isDeclared) this.#settle(entry, isShown, badge, now);
     else if (entry.failures >= DELIVERY_ATTEMPTS_MAX)
       this.#drop(entry, "rejected", "the app failed to handle it", now);
     else {
@@ -175,9 +187,9 @@ export class Deliveries {
   }
 
   /** The notification being replaced by an app's showNotification, or null outside of a mutable delivery. */
-  declaredFor(owner: string, deliveryId: number | null): Entry["declared"] {
+  declaredFor(owner: string, deliveryId: number | null): Opened["declared"] {
     const current = deliveryId === null ? null : this.#laneOfDelivery.get(deliveryId)?.current;
-    return current?.entry.owner === owner ? current.entry.declared : null;
+    return current?.entry.owner === owner ? (current.entry.opened?.declared ?? null) : null;
   }
 
   /** False when the delivery is over or another owner's: what the app does in its name is ignored. */
@@ -214,32 +226,26 @@ export class Deliveries {
   }
 
   handleAlarm(now: Instant): void {
-    for (const lane of [...this.#busy]) {
-      const { current } = lane;
-      if (current !== null && now.monotonicMs >= current.budgetEndMs) {
-        this.#options.emit({ type: "cancelDelivery", deliveryId: current.deliveryId, owner: lane.owner });
-        this.handleFailed(current.deliveryId, now);
-      }
-      this.#showOverdue(lane, now);
-      for (const entry of lane.entries()) {
-        if (entry.journal === "no" && now.monotonicMs >= entry.journalAtMs) this.#journal(entry, now);
-      }
-      this.#pump(lane, now);
-    }
+    for (const lane of [...this.#busy]) if (now.monotonicMs >= lane.due()) this.#handleDue(lane, now);
   }
 
   nextDeadline(): Alarm | null {
-    let next: Alarm | null = null;
-    const at = (atMs: number): void => {
-      next = earlier(next, { atMs, windowMs: 0 });
-    };
-    for (const lane of this.#busy) {
-      if (lane.current !== null) at(lane.current.budgetEndMs);
-      else if (lane.canDeliver && lane.queue.length > 0) at(lane.retryAtMs);
-      for (const entry of lane.entries()) if (entry.journal === "no") at(entry.journalAtMs);
-      for (const entry of lane.queue) if (entry.declared !== null) at(lane.overdueAtMs(entry));
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const lane of this.#busy) dueMs = Math.min(dueMs, lane.due());
+    return dueMs === Number.POSITIVE_INFINITY ? null : { atMs: dueMs, windowMs: 0 };
+  }
+
+  #handleDue(lane: Lane, now: Instant): void {
+    const { current } = lane;
+    if (current !== null && now.monotonicMs >= current.budgetEndMs) {
+      this.#options.emit({ type: "cancelDelivery", deliveryId: current.deliveryId, owner: lane.owner });
+      this.handleFailed(current.deliveryId, now);
     }
-    return next;
+    this.#showOverdue(lane, now);
+    for (const entry of lane.entries()) {
+      if (entry.journal === "no" && now.monotonicMs >= entry.journalAtMs) this.#journal(entry, now);
+    }
+    this.#pump(lane, now);
   }
 
   /** Makes repeats after a clean stop exact: what was handed out and not dealt with is written down as such. */
@@ -266,7 +272,8 @@ export class Deliveries {
 
   /** Moves the lane on: hand out the next message, ask for the app, let the channel flow again. */
   #pump(lane: Lane, now: Instant): void {
-    while (lane.current === null && lane.canDeliver && now.monotonicMs >= lane.retryAtMs) {
+    lane.dueMs = null;
+    while (this.#isOpen && lane.current === null && lane.canDeliver && now.monotonicMs >= lane.retryAtMs) {
       const entry = lane.queue.shift();
       if (entry === undefined) break;
       this.#deliver(lane, entry, now);
@@ -282,19 +289,12 @@ export class Deliveries {
   }
 
   #deliver(lane: Lane, entry: Entry, now: Instant): void {
-    const { clock, registry, inbox, emit, meter } = this.#options;
-    if (entry.journal === "written" && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
-      return this.#drop(entry, "ok", "expired", now);
-    }
-    if (entry.plaintext === undefined) {
-      const subscription = registry.byId(entry.record.subscriptionId);
-      const opened = subscription === null ? null : inbox.open(entry.record, subscription);
-      if (opened === null) return this.#drop(entry, "rejected", "unsubscribed", now);
-      if (!opened.ok) return this.#drop(entry, "undecryptable", opened.code, now);
-      entry.plaintext = opened.plaintext;
-    }
+    const { emit, meter } = this.#options;
+    const opened = this.#open(entry, now);
+    if (opened === null) return;
+    const { plaintext, declared } = opened;
     const deliveryId = ++this.#lastDeliveryId;
-    const budgetEndMs = now.monotonicMs + (entry.declared === null ? HANDLER_BUDGET_MS : TRANSFORM_BUDGET_MS);
+    const budgetEndMs = now.monotonicMs + (declared === null ? HANDLER_BUDGET_MS : TRANSFORM_BUDGET_MS);
     lane.current = { entry, deliveryId, budgetEndMs, isShown: false, badge: null };
     this.#laneOfDelivery.set(deliveryId, lane);
     const { messageId, owner, redelivered } = entry;
@@ -307,19 +307,39 @@ export class Deliveries {
         subscriptionId: entry.record.subscriptionId,
         messageId,
         redelivered,
-        data: entry.declared === null ? entry.plaintext : null,
-        notification: entry.declared?.notification ?? null,
-        appBadge: entry.declared?.appBadge ?? null,
+        data: declared === null ? plaintext : null,
+        notification: declared?.notification ?? null,
+        appBadge: declared?.appBadge ?? null,
       },
     });
     emit({ type: "report", report: { type: "delivered", messageId, owner, redelivered } });
     meter.countMessage("delivered");
   }
 
+  /** What the message holds; null when it is nobody's, unreadable or too old by now, and was dropped. */
+  #open(entry: Entry, now: Instant): Opened | null {
+    const { clock, registry, inbox } = this.#options;
+    // What came in this run to be shown is shown, however short its TTL: only its app let it wait.
+    const mayExpire = entry.isRestored || (entry.journal === "written" && !entry.record.isDeclared);
+    if (mayExpire && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
+      this.#drop(entry, "ok", "expired", now);
+      return null;
+    }
+    if (entry.opened !== null) return entry.opened;
+    const subscription = registry.byId(entry.record.subscriptionId);
+    const reading = subscription === null ? null : inbox.open(entry.record, subscription);
+    if (reading === null) this.#drop(entry, "rejected", "unsubscribed", now);
+    else if (!reading.ok) this.#drop(entry, "undecryptable", reading.code, now);
+    else entry.opened = openedOf(reading);
+    return entry.opened;
+  }
+
   /** The app had its chance: a declared notification is shown unless it showed its own. */
   #settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
-    const { declared, owner, messageId, record } = entry;
-    if (declared === null) return this.#finish(entry, "ok", now);
+    const { owner, messageId, record } = entry;
+    if (!record.isDeclared) return this.#finish(entry, "ok", now);
+    const declared = (isShown ? entry.opened : this.#open(entry, now))?.declared;
+    if (!declared) return;
     const { notifications } = this.#options;
     if (badge === null) notifications.applyBadge(owner, declared.appBadge, null);
     if (isShown) return this.#finish(entry, "ok", now);
@@ -334,7 +354,7 @@ export class Deliveries {
   /** Mutable messages whose app did not come, or is busy for too long, are shown as declared. */
   #showOverdue(lane: Lane, now: Instant): void {
     const overdue = lane.take(
-      (entry) => entry.declared !== null && now.monotonicMs >= lane.overdueAtMs(entry),
+      (entry) => entry.record.isDeclared && now.monotonicMs >= lane.overdueAtMs(entry),
     );
     for (const entry of overdue) this.#settle(entry, false, null, now);
   }
@@ -345,13 +365,15 @@ export class Deliveries {
     this.#options.persistence.store([{ ...entry.record, handed }], (failure) => {
       if (!this.#entries.has(messageKey(entry.record.storeEpoch, entry.record.id)))
         return this.#noteDone(entry);
+      const lane = this.#lanes.get(entry.owner);
+      if (lane !== undefined) lane.dueMs = null;
       if (failure !== null) {
         entry.journal = "no";
         entry.journalAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
         return;
       }
       entry.journal = "written";
-      if (this.#lanes.get(entry.owner)?.current?.entry !== entry) entry.plaintext = undefined;
+      if (lane?.current?.entry !== entry) entry.opened = null;
       const { emit, acks } = this.#options;
       emit({ type: "report", report: { type: "journaled", messageId: entry.messageId, owner: entry.owner } });
       acks.add(entry.record.id, "ok", now);

@@ -21,6 +21,7 @@ import type { Acks } from "./acks.ts";
 import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Emit, Instant } from "./events.ts";
+import type { Opened } from "./lane.ts";
 import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
 import { baseUrlOf } from "./owner.ts";
@@ -41,7 +42,7 @@ export interface InboxOptions {
 }
 
 /** What a message turned out to be. */
-export type Opened =
+export type Reading =
   | { readonly ok: true; readonly plaintext: Uint8Array | null; readonly disposition: Disposition }
   | { readonly ok: false; readonly code: string };
 
@@ -105,7 +106,7 @@ export class Inbox {
   }
 
   /** Decrypts and decides; used again for messages that come back from the journal. */
-  open(record: MessageRecord, subscription: SubscriptionRecord): Opened {
+  open(record: MessageRecord, subscription: SubscriptionRecord): Reading {
     const { provider, clock } = this.#options;
     let plaintext: Uint8Array | null = null;
     try {
@@ -157,7 +158,7 @@ export class Inbox {
     const messageId = this.#messageId(record.id);
     const opened = this.open(record, subscription);
     if (!opened.ok) return this.#drop(record.id, messageId, "undecryptable", opened.code, now);
-    const { disposition, plaintext } = opened;
+    const { disposition } = opened;
     if (disposition.kind === "error")
       return this.#drop(record.id, messageId, "rejected", disposition.reason, now);
     const hasHandler = this.#deliveries?.hasHandler(subscription.owner) === true;
@@ -165,15 +166,16 @@ export class Inbox {
       return this.#show(record, subscription, disposition, now);
     }
     if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push", now);
-    const declared =
-      disposition.kind === "declarative"
-        ? { notification: disposition.notification, appBadge: disposition.appBadge }
-        : null;
     const redelivered = record.attempt > 1 && this.#isSuspect(record);
-    this.#deliveries?.add(
-      { record, messageId, owner: subscription.owner, plaintext, declared, redelivered },
-      now,
-    );
+    const waiting = { ...record, isDeclared: disposition.kind === "declarative" };
+    const entry = {
+      record: waiting,
+      messageId,
+      owner: subscription.owner,
+      opened: openedOf(opened),
+      redelivered,
+    };
+    this.#deliveries?.add(entry, now);
   }
 
   #show(
@@ -230,6 +232,7 @@ export class Inbox {
       expiresEpochMs: receivedEpochMs + message.ttlLeftS * 1000,
       attempt: message.attempt,
       handed: false,
+      isDeclared: false,
     };
   }
 
@@ -248,4 +251,10 @@ export class Inbox {
 /** The id an app sees: unique over store epochs, the same in every delivery. */
 export function messageName(storeEpoch: number, id: number): string {
   return `${storeEpoch.toString(36)}-${id}`;
+}
+
+/** What a readable message holds for its app. */
+export function openedOf({ plaintext, disposition }: Extract<Reading, { ok: true }>): Opened {
+  if (disposition.kind !== "declarative") return { plaintext, declared: null };
+  return { plaintext, declared: { notification: disposition.notification, appBadge: disposition.appBadge } };
 }

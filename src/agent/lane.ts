@@ -5,6 +5,14 @@ import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
 import type { MessageRecord } from "../journal/index.ts";
 import { TRANSFORM_BUDGET_MS, TRANSFORM_BUDGET_MS_MAX } from "../limits.ts";
 
+/** What a message holds, once decrypted. */
+export interface Opened {
+  /** Null for a message without body. */
+  readonly plaintext: Uint8Array | null;
+  /** Opaque: null. Mutable: what is shown when the app does not answer. */
+  readonly declared: { readonly notification: GodwitNotification; readonly appBadge: AppBadge | null } | null;
+}
+
 /** A message the app has not dealt with yet. */
 export interface Entry {
   readonly record: MessageRecord;
@@ -12,10 +20,10 @@ export interface Entry {
   readonly messageId: string;
   readonly owner: string;
   readonly receivedMs: number;
-  /** Undefined once it would have to be decrypted again: a journaled message keeps no plaintext in memory. */
-  plaintext: Uint8Array | null | undefined;
-  /** Opaque: null. Mutable: what is shown when the app does not answer. */
-  readonly declared: { readonly notification: GodwitNotification; readonly appBadge: AppBadge | null } | null;
+  /** Null while it would have to be decrypted: a message that waits in the journal keeps no plaintext in memory. */
+  opened: Opened | null;
+  /** It came back from the journal at the start. */
+  readonly isRestored: boolean;
   /** Whether an earlier run, or an earlier delivery of this one, may have handed it out. */
   redelivered: boolean;
   journal: "no" | "writing" | "written";
@@ -44,8 +52,10 @@ export class Lane {
   /** Channels of this owner that the service was told to keep. */
   readonly held = new Set<number>();
   isStartAsked = false;
-  /** After a failed delivery: not before this. */
+  /** After a failed delivery: not before this; 0 when nothing failed. */
   retryAtMs = 0;
+  /** When the lane has to be looked at next; null when that has to be worked out. */
+  dueMs: number | null = null;
 
   constructor(owner: string) {
     this.owner = owner;
@@ -74,6 +84,25 @@ export class Lane {
     const taken = this.queue.filter(wanted);
     for (const entry of taken) this.queue.splice(this.queue.indexOf(entry), 1);
     return taken;
+  }
+
+  /** When this lane has to be looked at; worked out once after each change, since every event asks. */
+  due(): number {
+    this.dueMs ??= this.#nextDueMs();
+    return this.dueMs;
+  }
+
+  #nextDueMs(): number {
+    let dueMs = Number.POSITIVE_INFINITY;
+    if (this.current !== null) dueMs = this.current.budgetEndMs;
+    // Without a failure nothing waits for time: either it is handed out at once, or something else has to happen first.
+    else if (this.canDeliver && this.queue.length > 0 && this.retryAtMs > 0) dueMs = this.retryAtMs;
+    for (const entry of this.entries())
+      if (entry.journal === "no") dueMs = Math.min(dueMs, entry.journalAtMs);
+    for (const entry of this.queue) {
+      if (entry.record.isDeclared) dueMs = Math.min(dueMs, this.overdueAtMs(entry));
+    }
+    return dueMs;
   }
 
   /** Every entry, the one in hand first. */

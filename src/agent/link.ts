@@ -88,6 +88,8 @@ export const LINK_TRANSITIONS: Readonly<Record<LinkState, Readonly<Partial<Recor
 export interface LinkListener {
   /** A UA token is needed; the refused one, if any, goes along to be renewed. Answered by `tokenReady`/`tokenFailed`. */
   fetchToken(now: Instant): void;
+  /** The token asked for is not needed any more. */
+  abandonToken(): void;
   /** The link ended; what was in flight on it is void. */
   linkLost(now: Instant): void;
 }
@@ -123,6 +125,7 @@ export class Link {
   /** Tokens refused since the link was last registered. The first is renewed at once, later ones with back-off. */
   #tokenRefusals = 0;
   #mustRenewToken = false;
+  #networkLabel: string | null = null;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -236,7 +239,11 @@ export class Link {
     else this.#lose(cause, httpStatus, retryAfterS ?? this.#byeRetryAfterS, now);
   }
 
-  handleNetwork(isUp: boolean, now: Instant): void {
+  /** @param label of the network, null for none; the one we are on already is no news */
+  handleNetwork(label: string | null, now: Instant): void {
+    if (label !== null && label === this.#networkLabel) return;
+    this.#networkLabel = label;
+    const isUp = label !== null;
     const before = this.#state;
     if (isUp) this.#options.backoff.handleNetworkChanged();
     if (this.#step(isUp ? "networkUp" : "networkDown", now)) this.#abandon(before, now);
@@ -350,6 +357,7 @@ export class Link {
   /** Leaves a state that may hold a link or a timer, on our own wish. */
   #abandon(before: LinkState, now: Instant): void {
     this.#retryAtMs = null;
+    if (before === "token") this.#options.listener.abandonToken();
     if (!isConnected(before)) return;
     this.#options.emit({ type: "closeLink", linkId: this.#linkId });
     this.#forget(now);

@@ -40,8 +40,8 @@ export interface NotificationsOptions {
 
 export class Notifications {
   readonly #options: NotificationsOptions;
-  /** Shown, the host's answer outstanding. */
-  readonly #pending = new Map<number, ShowRequest>();
+  /** Shown, the host's answer outstanding: by notification, in the order of the answers to come; null for a restored one. */
+  readonly #pending = new Map<number, (ShowRequest | null)[]>();
 
   constructor(options: NotificationsOptions) {
     this.#options = options;
@@ -52,6 +52,7 @@ export class Notifications {
     for (const record of this.#options.state.notifications.values()) {
       const notification = parseNotification(record);
       if (notification === null) continue;
+      this.#pending.set(record.notificationId, [null]);
       this.#emitShow(record.notificationId, record.owner, notification, null, false);
     }
   }
@@ -70,15 +71,13 @@ export class Notifications {
       notificationJson: JSON.stringify(notification),
     });
     if (replaced === null) this.#closeOldest(owner);
-    this.#pending.get(notificationId)?.done();
-    this.#pending.set(notificationId, request);
+    this.#pending.set(notificationId, [...(this.#pending.get(notificationId) ?? []), request]);
     this.#emitShow(notificationId, owner, notification, replaced, replaced === null || notification.renotify);
   }
 
   handleDisplayed(notificationId: number): void {
-    const request = this.#pending.get(notificationId);
-    if (request === undefined) return;
-    this.#pending.delete(notificationId);
+    const request = this.#takePending(notificationId);
+    if (request === null) return;
     const { messageId, owner, by } = request;
     this.#options.emit({ type: "report", report: { type: "shown", messageId, owner, by } });
     request.done();
@@ -86,10 +85,9 @@ export class Notifications {
 
   /** There is no screen just now: the notification is written down, and comes back at the next start. */
   handleDisplayFailed(notificationId: number): void {
-    const request = this.#pending.get(notificationId);
+    const request = this.#takePending(notificationId);
     const record = this.#options.state.notifications.get(notificationId);
-    if (request === undefined) return;
-    this.#pending.delete(notificationId);
+    if (request === null) return;
     if (record === undefined) return request.done();
     this.#options.persistence.store([record], (failure) => {
       if (failure === null) request.done();
@@ -143,6 +141,14 @@ export class Notifications {
     const stored = badge === false || badge === 0 ? null : badge;
     persistence.note({ ...registry.owner(owner), badge: stored });
     emit({ type: "setBadge", owner, badge });
+  }
+
+  /** With the same tag one notification may be shown several times; each showing has its answer. */
+  #takePending(notificationId: number): ShowRequest | null {
+    const requests = this.#pending.get(notificationId);
+    const request = requests?.shift() ?? null;
+    if (requests?.length === 0) this.#pending.delete(notificationId);
+    return request;
   }
 
   #emitShow(

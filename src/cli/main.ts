@@ -47,9 +47,6 @@ async function main(args: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     const options = readOptions(rest, command.options, allOptions(), process.env);
-    const [unexpected] = options.positionals;
-    if (command.positionals === "" && unexpected !== undefined)
-      throw new CommandError(EXIT.usage, `"${unexpected}" is one argument too many`);
     const extra = options.positionals[positionalsMax(command)];
     if (extra !== undefined) throw new CommandError(EXIT.usage, `unexpected argument "${extra}"`);
     await command.run(options, createOutput(options.flag("json")));

@@ -108,6 +108,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       expiresEpochMs: epochMs,
       attempt: uint,
       handed: boolean,
+      isDeclared: boolean,
     },
   },
   messageAttempt: {

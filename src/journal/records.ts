@@ -127,6 +127,8 @@ export interface MessageRecord {
   readonly attempt: number;
   /** True when an app has been handed the message before. */
   readonly handed: boolean;
+  /** True for a mutable declarative message: it is shown as declared when its app does not come. */
+  readonly isDeclared: boolean;
 }
 
 /** Changes `attempt` and `handed` of a waiting message without writing its body again. */

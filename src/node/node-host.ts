@@ -56,7 +56,13 @@ export class NodeHost implements Host {
   }
 
   openLink(request: EffectOf<"openLink">): void {
-    this.#links.open(request);
+    try {
+      this.#links.open(request);
+    } catch {
+      // A header or address the library does not take. Its message may quote them, and they are secrets.
+      const { linkId } = request;
+      this.#dispatch({ type: "linkClosed", linkId, cause: "local", httpStatus: null, retryAfterS: null });
+    }
   }
 
   send({ linkId, frame }: EffectOf<"send">): void {
@@ -88,11 +94,23 @@ export class NodeHost implements Host {
   }
 
   httpRequest(request: EffectOf<"httpRequest">): void {
-    const abort = performHttpRequest(request, this.#options.ca, (event) => {
-      this.#abortHttp.delete(abort);
-      this.#dispatch(event);
-    });
-    this.#abortHttp.add(abort);
+    try {
+      const abort = performHttpRequest(request, this.#options.ca, (event) => {
+        this.#abortHttp.delete(abort);
+        this.#dispatch(event);
+      });
+      this.#abortHttp.add(abort);
+    } catch {
+      const { requestId } = request;
+      this.#dispatch({
+        type: "httpResponse",
+        requestId,
+        status: 0,
+        cause: "local",
+        retryAfterS: null,
+        body: null,
+      });
+    }
   }
 
   startApp({ owner }: EffectOf<"startApp">): void {

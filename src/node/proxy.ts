@@ -5,6 +5,12 @@ import type { ConnectionOptions } from "node:tls";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
 
+/** False when the environment names a proxy for `url` that is no URL; it is not quoted, since it may hold a password. */
+export function isProxyUsable(url: string): boolean {
+  const proxyUrl = getProxyForUrl(url);
+  return proxyUrl === "" || URL.canParse(proxyUrl);
+}
+
 /**
  * An agent that makes a tunnel to `url` (http or https), or null when the way is direct.
  *

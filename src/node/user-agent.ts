@@ -21,6 +21,7 @@ import { nodeProvider } from "./crypto.ts";
 import { type Display, TerminalDisplay } from "./display.ts";
 import { JournalFiles, type JournalStorage } from "./files.ts";
 import { NodeHost, type PermissionPolicy, systemRandomFill } from "./node-host.ts";
+import { isProxyUsable } from "./proxy.ts";
 
 export interface UserAgentOptions {
   /** https URL of the push service, without path: `https://push.example`. */
@@ -216,6 +217,8 @@ function readServiceUrl(serviceUrl: string): string {
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new GodwitError("ERR_CONFIG", "serviceUrl must be an https URL");
   }
+  if (!isProxyUsable(url.origin))
+    throw new GodwitError("ERR_CONFIG", "the proxy in the environment is not a URL");
   // The token is a bearer secret; in clear it may go to this machine and nowhere else.
   const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
   if (url.protocol === "http:" && !isLoopback) {

@@ -4,7 +4,8 @@
  * in the upgrade, TLS session resumption. Decides nothing: the agent says when to open, ping and close.
  */
 
-import type { TLSSocket } from "node:tls";
+import { isIP } from "node:net";
+import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
 import type { AgentEvent, LinkCause } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
@@ -51,11 +52,6 @@ export class WebSocketLinks {
       socket.terminate();
       this.#options.dispatch({ type: "linkClosed", linkId, cause, httpStatus, retryAfterS });
     };
-    socket.on("upgrade", (response) => {
-      (response.socket as Partial<TLSSocket>).on?.("session", (session: Buffer) =>
-        this.#sessions.set(host, session),
-      );
-    });
     socket.on("open", () => this.#options.dispatch({ type: "linkOpened", linkId }));
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (!this.#sockets.has(linkId)) return;
@@ -118,7 +114,18 @@ export class WebSocketLinks {
     };
     // The proxy variables speak of http(s), not ws(s).
     const agent = proxyAgent(url.replace(/^ws/, "http"), tls, proxyRefused);
-    return agent === null ? tls : { ...tls, agent };
+    if (agent !== null) return { ...tls, agent };
+    if (!url.startsWith("wss:")) return tls;
+    return { ...tls, createConnection: (options: ConnectionOptions) => this.#connectTls(options, host) };
+  }
+
+  /** TLS 1.3 hands its tickets out right behind the handshake: whoever listens only after the upgrade has missed them. */
+  #connectTls(options: ConnectionOptions, host: string): TLSSocket {
+    const servername = options.servername ?? (isIP(options.host ?? "") === 0 ? (options.host ?? "") : "");
+    // The request's path would be taken for that of a Unix socket.
+    const socket = connect({ ...options, path: undefined, servername });
+    socket.on("session", (session) => this.#sessions.set(host, session));
+    return socket;
   }
 }
 

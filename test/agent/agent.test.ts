@@ -430,6 +430,65 @@ describe("messages", () => {
     expect(device.shown).toHaveLength(1);
   });
 
+  test.each([
+    ["the app's wins", 7, 7],
+    ["the declared one is set when the app leaves it", null, 12],
+  ])("the badge of a mutable message the app replaced: %s", (_what, set, badge) => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = ({ deliveryId }) => {
+      device.ask(NEWS, { type: "showNotification", deliveryId, title: "Mine", options: {} });
+      if (set !== null) device.ask(NEWS, { type: "setAppBadge", deliveryId, badge: set });
+      return "handled";
+    };
+    device.notify(1, 1, device.seal(reply, declared("Theirs", ',"mutable":true,"app_badge":12')));
+    expect(device.last("setBadge").badge).toBe(badge);
+    expect(device.count("setBadge")).toBe(1);
+  });
+
+  test("a mutable message with TTL 0 whose app is absent is shown as declared", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.notify(1, 1, device.seal(reply, declared("Now", ',"mutable":true')), { ttlLeftS: 0 });
+    device.pass(11_000);
+    expect(device.shown.map((shown) => shown.notification.title)).toEqual(["Now"]);
+  });
+
+  test("of two notifications with one tag each is acknowledged by its own showing", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const tagged = (title: string) =>
+      `{"web_push":8030,"notification":{"title":"${title}","navigate":"/","tag":"t"}}`;
+    device.holdDisplay = true;
+    device.notify(1, 1, device.seal(reply, tagged("one")));
+    device.notify(2, 1, device.seal(reply, tagged("two")));
+    const notificationId = device.shown[0]?.notificationId ?? 0;
+    device.dispatch({ type: "displayed", notificationId });
+    device.pass(600);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+    device.dispatch({ type: "displayed", notificationId });
+    device.pass(600);
+    expect(device.acknowledged()).toEqual([
+      [1, "ok"],
+      [2, "ok"],
+    ]);
+  });
+
+  test("nothing is handed out before the run is on record", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    const again = device.restart({ journalFailure: "full" });
+    again.lastId = 1;
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    again.connect();
+    again.notify(1, 1, device.seal(reply, "early"));
+    expect(again.delivered).toEqual([]);
+    again.journalFailure = null;
+    again.pass(61_000);
+    expect(again.delivered).toHaveLength(1);
+  });
+
   test("a message that is not handled in time is acknowledged from the journal, within 5 s", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);

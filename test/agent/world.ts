@@ -39,6 +39,7 @@ export interface DeviceOptions {
   readonly epochTrusted?: boolean;
   readonly permission?: "granted" | "denied" | "prompt";
   readonly seed?: number;
+  readonly journalFailure?: "full" | "io";
   /** Virtual time of the start. */
   readonly atMs?: number;
 }
@@ -69,6 +70,8 @@ export class Device {
   readonly heldWrites: (() => void)[] = [];
   journalWrites = 0;
   screenFails = false;
+  /** The test answers for the display itself. */
+  holdDisplay = false;
   /** What apps do with a delivery; null leaves it in their hands. */
   onDeliver: ((delivery: EffectOf<"deliver">["delivery"]) => "handled" | "failed" | null) | null = () =>
     "handled";
@@ -77,6 +80,7 @@ export class Device {
   constructor(options: DeviceOptions = {}) {
     this.random = seededRandom(options.seed ?? 1);
     this.nowMs = options.atMs ?? 1000;
+    this.journalFailure = options.journalFailure ?? null;
     const segments = options.segments ?? [];
     this.segment = segments[segments.length - 1]?.slice() ?? new Uint8Array(0);
     const sealer = plainSealer();
@@ -377,7 +381,8 @@ export class Device {
         keep(effect);
         this.shown.push(effect);
         const { notificationId } = effect;
-        this.dispatch({ type: this.screenFails ? "displayFailed" : "displayed", notificationId });
+        if (!this.holdDisplay)
+          this.dispatch({ type: this.screenFails ? "displayFailed" : "displayed", notificationId });
       },
       closeNotification: keep,
       notificationClick: keep,

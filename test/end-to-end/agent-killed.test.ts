@@ -33,7 +33,9 @@ test.each([
   const first = await stage.agent({ ...options, dieAt });
   const subscription = await first.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
   const sent = stream((number) => sender.send(subscription, String(number)));
-  expect(await first.exited).toEqual({ code: null, signal: "SIGKILL" });
+  // A sender that fails would leave us waiting for the delivery to die in.
+  const exit = await Promise.race([first.exited, sent.then(() => first.exited)]);
+  expect(exit).toEqual({ code: null, signal: "SIGKILL" });
   const second = await stage.agent(options);
   await sent;
   await second.stdout.until("everything is delivered", () =>

@@ -93,9 +93,9 @@ describe("usage", () => {
     [["constructor"], /unknown command "constructor"/],
     [["agent", "--frobnicate"], /'--frobnicate'/],
     [["agent"], /^godwit agent: --service is needed$/],
-    [["status", "please"], /"please" is one argument too many$/],
+    [["status", "please"], /unexpected argument "please"$/],
     [["subscribe"], /an owner is needed/],
-    [["send", "--subscription", "/nowhere", "hello"], /does not hold a subscription/],
+    [["send", "--subscription", "package.json", "hello"], /does not hold a subscription/],
   ])("godwit %j is a mistake", async (args, message) => {
     await expectRefusal(args, USAGE, message);
   });
@@ -402,7 +402,7 @@ describe("a running agent", () => {
     await expectRefusal(
       [...args, "x"],
       1,
-      /^godwit send: 401: the token is not by the key of the subscription$/,
+      /^godwit send: 401: the token is not by the key of the subscription/,
     );
   });
 

@@ -69,7 +69,6 @@ test("a token that a fresher one made void is refused, and the agent gets out of
   const before = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
   const old = journalState(options.stateDirectory).userAgent?.uaToken ?? "";
   const fresh = await fetchToken(old);
-  expect(fresh.uaid).toMatch(new RegExp(`^${(await agent.reported("registered")).uaid}`));
   // Its first use makes it the only one, and takes the device's link over.
   await once(service.dial(`Bearer ${fresh.uaToken}`), "open");
   expect((await upgrade(`Bearer ${old}`)).status).toBe(401);

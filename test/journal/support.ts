@@ -100,6 +100,7 @@ export function message(id: number, changes: Partial<MessageRecord> = {}): Messa
     expiresEpochMs: 1_760_000_200_000,
     attempt: 0,
     handed: false,
+    isDeclared: false,
     ...changes,
   };
 }
