@@ -35,8 +35,8 @@ const shared = {
 };
 
 /**
- * Names the agent's parts call each other by, shortened in the QuickJS bundle. None of them is known to a host, and no
- * dependency has one; test/node/quickjs-bundle.test.ts runs the bundle to show it.
+ * Names the agent's parts call each other by, shortened in the QuickJS bundle. No host has to know one (heartbeats come from
+ * the bundle itself), and no dependency has one; test/node/quickjs-bundle.test.ts runs the bundle to show it.
  */
 const INTERNAL_NAMES = new RegExp(
   `^(${[
@@ -64,6 +64,9 @@ const INTERNAL_NAMES = new RegExp(
       "isSent",
       "budgetEndMs",
     ],
+    ...["handledIds", "handledEpoch", "pendingUnregisters", "notificationIdMax", "subscriptionIdMax", "isRestored"],
+    ...["receivedEpochMs", "expiresEpochMs", "shownEpochMs", "notificationJson", "deviceSecret", "generatedToken"],
+    ...["isDeclared", "setIdleLimit", "declaredMs", "abandonToken", "linkLost"],
     ...["mustCheckpoint", "isCheckpointDue", "appendBytes", "checkpointBytes", "abandonSegment"],
   ].join("|")})$`,
 );
