@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** `npm run docs`: prints the state diagrams of ARCHITECTURE.md from the tables in the built code. */
+/** `npm run docs`: writes the state diagrams into ARCHITECTURE.md, from the tables in the built code. */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { LINK_TRANSITIONS } from "../dist/agent.js";

@@ -64,7 +64,7 @@ export const TOKEN_TIMEOUT_MS = 15_000;
 export const OPEN_TIMEOUT_MS = 20_000;
 export const HELLO_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 10_000;
-/** An acknowledgement waits for other traffic at most this long (DESIGN section 4). */
+/** An acknowledgement waits for other traffic at most this long. */
 export const ACK_DELAY_MS_MAX = 5_000;
 /** Handler budget of a mutable message. */
 export const TRANSFORM_BUDGET_MS = 10_000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The user agent: `handle` an event, then `poll` its effects (DESIGN section 4). Composes the parts and passes events to
+ * The user agent: `handle` an event, then `poll` its effects. Composes the parts and passes events to
  * them; holds no logic of its own. Pure: reads no clock, opens nothing, awaits nothing.
  */
 

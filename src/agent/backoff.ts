@@ -38,7 +38,7 @@ export class Backoff {
     if (retryAfterS !== null && retryAfterS > 0) {
       return retryAfterS * 1000 + Math.floor(this.#jitter() * Math.max(BACKOFF_BASE_MS, retryAfterS * 1000));
     }
-    // A link that had been good is worth one immediate try (DESIGN section 9): most losses are one dropped flow.
+    // A link that had been good is worth one immediate try: most losses are one dropped flow.
     if (failures === 0 && wasStable) return 0;
     // 2^20 s is far over the cap; the bound keeps the power finite.
     const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 20));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The best wall clock there is: the device's when it is trusted, else the service's, else a guess that expires nothing
- * (DESIGN section 4, "A wrong clock loses nothing"). Pure.
+ * ("A wrong clock loses nothing"). Pure.
  */
 
 import type { Instant } from "./events.ts";

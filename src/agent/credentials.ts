@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The UA token: fetched from the push service, renewed when refused, kept only after it is durable (DESIGN section 5).
+ * The UA token: fetched from the push service, renewed when refused, kept only after it is durable.
  * Pure. The token is a secret: it never goes into a report.
  */
 

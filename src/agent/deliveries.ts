@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Hands messages to their apps, one at a time per owner, within a budget; what takes too long waits in the journal, what
- * is too much waits at the service (DESIGN section 4, "Handling never blocks the link"). Pure.
+ * is too much waits at the service ("Handling never blocks the link"). Pure.
  */
 
 import type { AppBadge } from "../declarative/index.ts";

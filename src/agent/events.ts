@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Every event and effect of the user agent: the whole vocabulary between core and host (DESIGN section 4). Pure types;
+ * Every event and effect of the user agent: the whole vocabulary between core and host. Pure types;
  * messages, bytes, times and numbers only, so that a C host can speak it.
  */
 
@@ -32,7 +32,7 @@ export interface Network {
 
 export type Permission = "granted" | "denied" | "prompt";
 
-/** How a subscription treats declarative messages (declarative.md §8.2). */
+/** How a subscription treats declarative messages. */
 export type DeclarativeMode = "auto" | "auto+explainer" | "only" | "never";
 
 /** Why a link ended, as the host saw it. */

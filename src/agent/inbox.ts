@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * A message's way in: seen before? whose? decrypt, decide, show or hand on, acknowledge (DESIGN section 4, "Ack means
+ * A message's way in: seen before? whose? decrypt, decide, show or hand on, acknowledge ("Ack means
  * safe"). What waits for an app is with {@link Deliveries}. Pure.
  */
 

@@ -149,7 +149,7 @@ export class Link {
     return this.#retryAtMs;
   }
 
-  /** The agent wants a connection or wants none (DESIGN section 4: none without subscription or pending request). */
+  /** The agent wants a connection or wants none (none without subscription or pending request). */
   setWanted(wanted: boolean, now: Instant): void {
     this.#wanted = wanted;
     if (!wanted && this.#state !== "idle") {

@@ -65,7 +65,7 @@ function randomToken(randomFill: RandomFill): string {
   return base64urlEncode(token);
 }
 
-/** HMAC under a device secret, so that apps cannot collide with or probe each other (DESIGN section 5). */
+/** HMAC under a device secret, so that apps cannot collide with or probe each other. */
 function registrationIdOf(owner: string, waToken: string, { state, provider }: Sources): Uint8Array {
   if (state.device === null) throw new Error("the device secret is made at start");
   const mac = new Uint8Array(32);

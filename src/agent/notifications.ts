@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Notifications from showing to closing: tags replace, restarts bring them back, activation leads somewhere (WHATWG
- * Notifications; DESIGN section 7). Pure; the screen is the host's.
+ * Notifications). Pure; the screen is the host's.
  */
 
 import type { AppBadge } from "../declarative/index.ts";

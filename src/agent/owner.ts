@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** What may own a subscription: a web origin or an app id (DESIGN section 10). Pure. */
+/** What may own a subscription: a web origin or an app id. Pure. */
 
 import { OWNER_CHARS_MAX } from "../limits.ts";
 

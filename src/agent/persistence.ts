@@ -109,7 +109,7 @@ export class Persistence {
   handleFailed(appendId: number, reason: "full" | "io", now: Instant): void {
     const write = this.#take(appendId);
     if (write === null) return;
-    // What a failed fsync left behind is unknown, so nothing is appended to that segment any more (DESIGN section 4).
+    // What a failed fsync left behind is unknown, so nothing is appended to that segment any more.
     this.#options.writer.abandonSegment();
     this.#retryAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
     const code = reason === "full" ? "ERR_JOURNAL_FULL" : "ERR_JOURNAL_IO";

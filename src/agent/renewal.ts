@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Subscriptions the push service lost: registered again, spread out, with new keys, and their apps told (Push API,
- * "refresh a push subscription"; DESIGN section 4). Pure.
+ * "refresh a push subscription"). Pure.
  */
 
 import type { JournalState, SubscriptionRecord } from "../journal/index.ts";

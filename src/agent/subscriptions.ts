@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Push subscriptions from an app's wish to the service's channel and back: subscribe, unsubscribe, revoke, and what
- * happens when the service forgot them (Push API; DESIGN sections 4 and 5). Pure.
+ * happens when the service forgot them (Push API). Pure.
  */
 
 import type { ErrorCode } from "../errors.ts";
@@ -58,7 +58,7 @@ export class Subscriptions {
     });
   }
 
-  /** True while the service has to be asked something (DESIGN section 4: then a connection is wanted). */
+  /** True while the service has to be asked something (then a connection is wanted). */
   get needsService(): boolean {
     return (
       this.#pending.size > 0 || this.#renewal.isNeeded || this.#options.state.pendingUnregisters.size > 0
@@ -157,7 +157,7 @@ export class Subscriptions {
     this.sync(now);
   }
 
-  /** The service knows this device no more: every owner gets a new subscription, spread out (DESIGN section 4). */
+  /** The service knows this device no more: every owner gets a new subscription, spread out. */
   handleForgotten(now: Instant): void {
     const { state, registry, persistence } = this.#options;
     for (const channel of [...state.pendingUnregisters])

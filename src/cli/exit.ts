@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Exit codes of the command line (DESIGN section 13) and the errors that lead to them. */
+/** Exit codes of the command line and the errors that lead to them. */
 
 import { GodwitError } from "../errors.ts";
 

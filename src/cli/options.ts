@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Options of the commands: flags over `GODWIT_*` over a JSON file over defaults (DESIGN section 13). Unknown names are
+ * Options of the commands: flags over `GODWIT_*` over a JSON file over defaults. Unknown names are
  * errors everywhere, since an option that silently does nothing costs somebody an evening.
  */
 

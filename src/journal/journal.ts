@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Recovers the durable state from the segment images a host found at start (DESIGN, "State is in the journal"). Pure: it
+ * Recovers the durable state from the segment images a host found at start (SPEC.md, "The journal on disk"). Pure: it
  * never throws, whatever the bytes, and takes memory in proportion to the images.
  */
 import { bytesEqual } from "../bytes.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The messages between user agent and push service, independent of their bytes, and the interface that turns them into
- * bytes (DESIGN section 5). Nothing outside `wire/` knows which dialect is spoken. Pure.
+ * bytes. Nothing outside `wire/` knows which dialect is spoken. Pure.
  */
 
 /** RFC 8030 §5.3, ascending. On the wire of `godwit.v1` the index is sent. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Dialect `godwit.v1`: one CBOR array per frame, first element the type (DESIGN section 5; SPEC.md has the table). Pure;
+ * Dialect `godwit.v1`: one CBOR array per frame, first element the type (SPEC.md has the table). Pure;
  * knows nothing of the transport that carries the frames.
  */
 

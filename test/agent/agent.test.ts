@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Goal: the agent's main paths keep the rules of DESIGN section 4. Method: the real agent and driver on a host with
+// Goal: the agent's main paths keep its rules. Method: the real agent and driver on a host with
 // virtual time; the test plays the push service frame by frame.
 
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// Goal: every known case of the W3C and the explainer format comes out as declarative.md expects, field by field.
+// Goal: every known case of the W3C and the explainer format comes out as expected, field by field.
 // Method: the cases of WebKit, Gecko and the standard in test/vectors, with the defaults its meta names filled in.
 
 import { describe, expect, test } from "vitest";

@@ -66,7 +66,7 @@ describe("at the end", () => {
     const agent = await restart();
     for (const owner of OWNERS) expect(await subscriptionOf(agent, owner)).toEqual(subscriptions[owner]);
     await expectDelivery(agent, subscriptions, OWNERS);
-    expect(agent.events("report").filter((report) => "code" in report)).toEqual([]);
+    expect(agent.reports("fault")).toEqual([]);
   });
 
   test.each([

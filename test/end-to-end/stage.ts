@@ -293,6 +293,11 @@ export class AgentProcess extends Program {
     await this.stdout.until(`${count} deliveries`, () => (this.pushes().length >= count ? true : null));
   }
 
+  /** Every report of one type so far. */
+  reports(type: Report["type"]): ReportLine[] {
+    return this.events<ReportLine>("report").filter((report) => report.type === type);
+  }
+
   /** The first report of one type that has these members. */
   reported(type: Report["type"], members: Readonly<Record<string, unknown>> = {}): Promise<ReportLine> {
     const wanted = Object.entries({ ...members, type });
