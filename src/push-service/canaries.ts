@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Canary links (DESIGN section 9): idle WebSockets a device opens beside its main link to learn how long its network keeps
+ * Canary links: idle WebSockets a device opens beside its main link to learn how long its network keeps
  * one. The service answers pings, which `ws` does, and does nothing else that could keep them alive.
  */
 

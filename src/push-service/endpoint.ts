@@ -5,6 +5,7 @@
  */
 
 import type { IncomingHttpHeaders } from "node:http";
+import { hexEncode } from "../bytes.ts";
 import { isNotificationContentType } from "../declarative/disposition.ts";
 import { GodwitError } from "../errors.ts";
 import { MESSAGE_BODY_BYTES_MAX, TOPIC_CHARS_MAX, TTL_S_MAX } from "../limits.ts";
@@ -41,7 +42,7 @@ export interface PublishingOptions {
   readonly tokens: Tokens;
   readonly hub: Hub;
   readonly auth: PublishAuth;
-  readonly posts: RateLimit;
+  readonly posts: { readonly endpoint: RateLimit; readonly device: RateLimit };
   /** scheme://host[:port], what endpoints start with. */
   readonly publicOrigin: string;
   readonly clock: Clock;
@@ -69,14 +70,13 @@ export class Publishing {
    * @throws {HttpError}
    */
   async post(token: string, request: PublishRequest): Promise<Reply> {
-    const { store, auth, clock, posts } = this.#options;
+    const { store, auth, clock } = this.#options;
     const endpoint = this.#openEndpoint(token);
     auth.checkPublish(endpoint, request.headers.authorization, clock.epochMs() / 1000);
     const { uaid, channel } = endpoint;
     const record = await stored(() => store.getChannel(uaid, channel), this.#options.log);
     if (record === null || record.revoked !== null) throw new HttpError("subscriptionGone");
-    const retryAfterS = posts.take(`${deviceName(uaid)}/${channel}`, clock.monotonicMs());
-    if (retryAfterS > 0) throw new HttpError("endpointRate", { "Retry-After": String(retryAfterS) });
+    this.#checkRate(uaid, channel);
     const body = await request.readBody(MESSAGE_BODY_BYTES_MAX);
     const message = parseMessage(request.headers, body, clock.epochMs());
     const id = await this.#accept(endpoint, message);
@@ -135,6 +135,15 @@ export class Publishing {
     if (put.outcome === "quota") throw new HttpError("quota");
     this.#announce(uaid, channel, message, put);
     return put.id;
+  }
+
+  #checkRate(uaid: Uint8Array, channel: number): void {
+    const { posts, clock } = this.#options;
+    const device = hexEncode(uaid);
+    const nowMs = clock.monotonicMs();
+    const retryAfterS =
+      posts.endpoint.take(`${device}/${channel}`, nowMs) || posts.device.take(device, nowMs);
+    if (retryAfterS > 0) throw new HttpError("endpointRate", { "Retry-After": String(retryAfterS) });
   }
 
   #announce(

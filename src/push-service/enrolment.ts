@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * uaTokens: issuing, refreshing, and checking them against the device's record (DESIGN section 5).
+ * uaTokens: issuing, refreshing, and checking them against the device's record.
  */
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";

@@ -55,7 +55,7 @@ export const HTTP_ERRORS = {
     message: "the device has too many messages waiting",
     headers: { "Retry-After": "3600" },
   },
-  endpointRate: { status: 429, errno: 303, message: "too many messages to this endpoint" },
+  endpointRate: { status: 429, errno: 303, message: "too many messages to this endpoint or its device" },
   revokeKeyless: { status: 403, errno: 304, message: "only its device can end a subscription without a key" },
   revokeToken: {
     status: 403,

@@ -65,7 +65,17 @@ export class Hub {
     const device = this.#devices.get(name);
     if (device === undefined) return;
     for (const link of [device.link, ...device.pending]) link?.handle(event);
-    forget(device.attempts, event);
+    drop(device.attempts, event);
+    this.#tidy(name, device);
+  }
+
+  /** Drops the counts of a channel that left the store, or of a whole device; its session may have ended before. */
+  forget(uaid: Uint8Array, channel?: number): void {
+    const name = hexEncode(uaid);
+    const device = this.#devices.get(name);
+    if (device === undefined) return;
+    if (channel === undefined) device.attempts.clear();
+    else dropChannel(device.attempts, channel);
     this.#tidy(name, device);
   }
 
@@ -119,9 +129,12 @@ export class Hub {
 }
 
 /** Drops the counts of messages that left the store, also when no session is there to do it. */
-function forget(attempts: Map<number, Attempt>, event: SessionEvent): void {
+function drop(attempts: Map<number, Attempt>, event: SessionEvent): void {
   if (event.type === "withdrawn") attempts.delete(event.id);
   if (event.type === "stored" && event.replacedId !== null) attempts.delete(event.replacedId);
-  if (event.type !== "revoked") return;
-  for (const [id, { channel }] of attempts) if (channel === event.channel) attempts.delete(id);
+  if (event.type === "revoked") dropChannel(attempts, event.channel);
+}
+
+function dropChannel(attempts: Map<number, Attempt>, channel: number): void {
+  for (const [id, attempt] of attempts) if (attempt.channel === channel) attempts.delete(id);
 }

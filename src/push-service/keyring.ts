@@ -12,6 +12,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeSync,
 } from "node:fs";
@@ -68,7 +69,9 @@ export function saveKeyring(path: string, keyring: Keyring): void {
     keys: Object.fromEntries(keys.map(({ id, secret }) => [hexEncode(id), base64urlEncode(secret)])),
   };
   const temporary = `${path}.new`;
-  const descriptor = openSync(temporary, "w", 0o600);
+  // One left over from an earlier attempt could be readable by others, or a link.
+  rmSync(temporary, { force: true });
+  const descriptor = openSync(temporary, "wx", 0o600);
   writeSync(descriptor, `${JSON.stringify(file, null, 2)}\n`);
   fsyncSync(descriptor);
   closeSync(descriptor);

@@ -61,6 +61,8 @@ export class Outbox {
   readonly #settling = new Map<number, Settling>();
   /** Every message up to here was sent or passed over. */
   #cursor = 0;
+  /** Where the cursor ever was. */
+  #cursorMax = 0;
   /** There may be messages behind the cursor. */
   #hasMore = true;
   /** The request under way; its page is thrown away when the cursor went back meanwhile. */
@@ -119,7 +121,7 @@ export class Outbox {
         isCut = this.#room(now) === 0;
         if (isCut) break;
         this.#consider(message, now);
-        this.#cursor = message.id;
+        this.#moveTo(message.id);
       }
       this.#hasMore = isCut || !isComplete || this.#cameMeanwhile;
     });
@@ -130,7 +132,7 @@ export class Outbox {
   /** A message became durable, in place of `replacedId` of the same topic. */
   stored(message: StoredMessage, replacedId: number | null, now: Instant): void {
     if (replacedId !== null) this.withdrawn(replacedId);
-    if (message.id <= this.#cursor) {
+    if (message.id <= this.#cursorMax) {
       // The news came late: only the store knows whether it is still there.
       this.#rewind(message.id - 1);
     } else if (this.#hasMore || this.#loading !== null || this.#isCongested || this.#room(now) === 0) {
@@ -139,7 +141,7 @@ export class Outbox {
     } else {
       this.#pass(() => {
         this.#consider(message, now);
-        this.#cursor = message.id;
+        this.#moveTo(message.id);
       });
     }
   }
@@ -306,6 +308,11 @@ export class Outbox {
     const toId = this.#rewindTo;
     this.#rewindTo = null;
     if (toId !== null) this.#rewind(toId);
+  }
+
+  #moveTo(id: number): void {
+    this.#cursor = id;
+    this.#cursorMax = Math.max(this.#cursorMax, id);
   }
 
   #rewind(toId: number): void {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Who may publish to an endpoint, and who may end it: VAPID (RFC 8292) held against the key hash sealed in the endpoint,
- * and the revoke token made for one endpoint (DESIGN section 5).
+ * and the revoke token made for one endpoint.
  */
 
 import { createHash } from "node:crypto";

@@ -11,18 +11,21 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { GodwitError } from "../errors.ts";
 import * as limits from "../limits.ts";
 import { nodeProvider } from "../node/crypto.ts";
 import type { SigningProvider } from "../webpush/crypto.ts";
 import { Canaries } from "./canaries.ts";
+import { Connections } from "./connections.ts";
 import { type Clock, CORS_HEADERS, Publishing, stored } from "./endpoint.ts";
-import { addressGroup, Enrolment } from "./enrolment.ts";
+import { Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { Hub } from "./hub.ts";
 import type { Log, LogEvent } from "./log.ts";
+import { isWebSocketUpgrade, servePlain } from "./plain-request.ts";
+import { publicOriginOf } from "./public-origin.ts";
 import { PublishAuth } from "./publish-auth.ts";
 import { RateLimit, type RateOptions } from "./rate-limit.ts";
 import { writeReply } from "./request.ts";
@@ -30,7 +33,7 @@ import { isCrossOriginRoute, type RoutesOptions, route, routeName } from "./rout
 import { type Keyring, Sealer } from "./seal.ts";
 import type { Store } from "./store/store.ts";
 import { Tokens } from "./tokens.ts";
-import { CANARY_PATH, DeviceWebSockets, WEBSOCKET_PATH } from "./websocket.ts";
+import { CANARY_PATH, DeviceWebSockets, refuseUpgrade, WEBSOCKET_PATH } from "./websocket.ts";
 
 export interface PushServiceOptions {
   /** Owned from now on: {@link PushService.close} closes it. */
@@ -52,7 +55,7 @@ export interface PushServiceOptions {
   readonly reconnectSpreadS?: number;
   /** What a balancer in front allows a silent link; default null, no such limit. */
   readonly idleLimitS?: number | null;
-  /** Default `DEVICE_LINKS_MAX`. */
+  /** Of devices and canaries together; default `DEVICE_LINKS_MAX`. */
   readonly deviceLinksMax?: number;
   /** Default `CONNECTIONS_PER_ADDRESS_MAX`. */
   readonly connectionsPerAddressMax?: number;
@@ -60,9 +63,11 @@ export interface PushServiceOptions {
   readonly tokenRate?: RateOptions;
   /** Per endpoint; default `ENDPOINT_POSTS_*`. */
   readonly endpointRate?: RateOptions;
+  /** Over all endpoints of one device; default `DEVICE_POSTS_*`. */
+  readonly deviceRate?: RateOptions;
   /** Default {@link nodeProvider}. */
   readonly provider?: SigningProvider;
-  /** Default the system's. */
+  /** Default the system's. Fractions of a wall-clock millisecond are dropped. */
   readonly clock?: Clock;
   /** Default none. */
   readonly log?: Log;
@@ -87,7 +92,11 @@ export interface PushService {
   stats(): PushServiceStats;
 }
 
-/** A push service that does not listen yet. */
+/**
+ * A push service that does not listen yet.
+ *
+ * @throws {GodwitError} ERR_CONFIG `publicOrigin` is no http or https URL
+ */
 export function createPushService(options: PushServiceOptions): PushService {
   return new Service(options);
 }
@@ -102,8 +111,7 @@ class Service implements PushService {
   readonly #counts: Partial<Record<LogEvent["event"], number>> = {};
   readonly #log: Log;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  readonly #connections = new Map<string, number>();
+  readonly #connections: Connections;
   #routes: RoutesOptions | null = null;
   #devices: DeviceWebSockets | null = null;
   #sweep: NodeJS.Timeout | null = null;
@@ -112,13 +120,17 @@ class Service implements PushService {
 
   constructor(options: PushServiceOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    if (options.publicOrigin !== undefined) this.#origin = publicOriginOf(options.publicOrigin);
+    const clock = options.clock ?? SYSTEM_CLOCK;
+    this.#clock = { epochMs: () => Math.floor(clock.epochMs()), monotonicMs: () => clock.monotonicMs() };
     this.#log = (event) => {
       this.#counts[event.event] = (this.#counts[event.event] ?? 0) + 1;
       options.log?.(event);
     };
     this.#server = createServer(options.tls);
-    this.#server.on("connection", (socket: Socket) => this.#connected(socket));
+    const { isBehindProxy = false, connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } = options;
+    const perAddressMax = isBehindProxy ? Number.POSITIVE_INFINITY : connectionsPerAddressMax;
+    this.#connections = new Connections(this.#server, perAddressMax);
     this.#server.on("request", (request, response) => void this.#answer(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
@@ -132,7 +144,7 @@ class Service implements PushService {
   }
 
   async listen(): Promise<void> {
-    const { host = "127.0.0.1", port = 0, tls, publicOrigin } = this.#options;
+    const { host = "127.0.0.1", port = 0, tls } = this.#options;
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen({ host, port }, () => {
@@ -140,10 +152,8 @@ class Service implements PushService {
         resolve();
       });
     });
-    // As senders compute `aud`: without a default port.
-    this.#origin = new URL(
-      publicOrigin ?? `${tls === null ? "http" : "https"}://localhost:${this.port}`,
-    ).origin;
+    const scheme = tls === null ? "http" : "https";
+    if (this.#origin === "") this.#origin = publicOriginOf(`${scheme}://localhost:${this.port}`);
     this.#assemble();
     this.#sweep = setInterval(() => void this.#expire(), limits.EXPIRE_INTERVAL_MS);
     this.#log({ event: "listening", port: this.port, isTls: tls !== null });
@@ -161,7 +171,7 @@ class Service implements PushService {
       link.handle({ type: "goodbye", reason: "shutdown", retryAfterS });
     }
     this.#canaries.closeAll();
-    this.#server.closeIdleConnections();
+    this.#connections.cutSilent();
     const cut = setTimeout(() => this.#cut(), limits.SHUTDOWN_TIMEOUT_MS);
     await closed;
     clearTimeout(cut);
@@ -173,7 +183,7 @@ class Service implements PushService {
     return {
       devicesConnected: this.#hub.size,
       canariesConnected: this.#canaries.size,
-      connections: this.#sockets.size,
+      connections: this.#connections.size,
       events: { ...this.#counts },
     };
   }
@@ -183,7 +193,10 @@ class Service implements PushService {
     const { store, keyring, provider = nodeProvider, enrolmentSecrets: secrets = [] } = this.#options;
     const shared = { store, tokens: new Tokens(new Sealer(keyring)), clock: this.#clock, log: this.#log };
     const publicOrigin = this.#origin;
-    const posts = new RateLimit(this.#options.endpointRate ?? ENDPOINT_RATE);
+    const posts = {
+      endpoint: new RateLimit(this.#options.endpointRate ?? ENDPOINT_RATE),
+      device: new RateLimit(this.#options.deviceRate ?? DEVICE_RATE),
+    };
     const auth = new PublishAuth({ audience: publicOrigin, provider });
     const enrolment = new Enrolment({
       ...shared,
@@ -212,6 +225,7 @@ class Service implements PushService {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#connections.requested(request.socket, response);
     const reply = await this.#reply(request);
     const cors = isCrossOriginRoute(request) ? CORS_HEADERS : {};
     const draining = this.#isDraining ? { Connection: "close" } : {};
@@ -229,16 +243,15 @@ class Service implements PushService {
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    if (!isWebSocketUpgrade(request)) return servePlain(this.#server, request, socket, head);
+    this.#connections.upgraded(socket);
+    // Node leaves the socket to us: without a listener an error on it would end the process.
+    socket.on("error", () => socket.destroy());
     const path = request.url?.split("?", 1)[0] ?? "";
     const isKnown = path === WEBSOCKET_PATH || path === CANARY_PATH;
     if (this.#devices === null || this.#isDraining || !isKnown) {
-      this.#refused(routeName(request), new HttpError(isKnown ? "draining" : "notFound"));
-      socket.on("error", () => socket.destroy());
-      socket.once("finish", () => socket.destroy());
-      socket.end(
-        `HTTP/1.1 ${isKnown ? "503 Service Unavailable" : "404 Not Found"}\r\nConnection: close\r\n\r\n`,
-      );
-      return;
+      const refusal = new HttpError(isKnown ? "draining" : "notFound");
+      return refuseUpgrade(socket, this.#refused(routeName(request), refusal));
     }
     const error = await this.#devices.handleUpgrade(path, request, socket, head);
     if (error !== null) this.#refused(path, error);
@@ -273,23 +286,6 @@ class Service implements PushService {
     }
   }
 
-  /** Counts by address, and refuses at the bound before TLS costs anything. */
-  #connected(socket: Socket): void {
-    this.#sockets.add(socket);
-    const address = addressGroup(socket.remoteAddress ?? "");
-    const open = (this.#connections.get(address) ?? 0) + 1;
-    this.#connections.set(address, open);
-    socket.on("close", () => {
-      this.#sockets.delete(socket);
-      const left = (this.#connections.get(address) ?? 1) - 1;
-      if (left > 0) this.#connections.set(address, left);
-      else this.#connections.delete(address);
-    });
-    const { isBehindProxy = false, connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } =
-      this.#options;
-    if (!isBehindProxy && open > connectionsPerAddressMax) socket.destroy();
-  }
-
   #addressOf(request: IncomingMessage): string {
     const forwarded = this.#options.isBehindProxy ? request.headers["x-forwarded-for"] : undefined;
     // The last entry is the proxy's own; those before it are the sender's claim.
@@ -300,7 +296,7 @@ class Service implements PushService {
   /** What did not end by itself in time. */
   #cut(): void {
     this.#devices?.terminate();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#connections.cutAll();
   }
 }
 
@@ -311,6 +307,10 @@ const TOKEN_RATE: RateOptions = {
 const ENDPOINT_RATE: RateOptions = {
   burstMax: limits.ENDPOINT_POSTS_BURST_MAX,
   perMinute: limits.ENDPOINT_POSTS_PER_MINUTE_MAX,
+};
+const DEVICE_RATE: RateOptions = {
+  burstMax: limits.DEVICE_POSTS_BURST_MAX,
+  perMinute: limits.DEVICE_POSTS_PER_MINUTE_MAX,
 };
 
 /** The server with its time-outs; a slow sender is cut by Node after these. */

@@ -178,20 +178,26 @@ export class SessionHost implements DeviceLink {
   }
 
   async #unregister({ operationId, channel }: Extract<SessionEffect, { type: "unregister" }>): Promise<void> {
-    const { store, log } = this.#services;
+    const { store, hub, log } = this.#services;
     const wasThere = await this.#try(() => store.unregister(this.#uaid, channel));
-    if (wasThere) log({ event: "unregistered", device: deviceName(this.#uaid), channel });
+    if (wasThere) {
+      hub.forget(this.#uaid, channel);
+      log({ event: "unregistered", device: deviceName(this.#uaid), channel });
+    }
     const status = wasThere === null ? STATUS.unavailable : wasThere ? STATUS.ok : STATUS.notFound;
     this.handle({ type: "unregistered", operationId, status });
   }
 
   async #forget({ operationId }: Extract<SessionEffect, { type: "forget" }>): Promise<void> {
-    const { store, log } = this.#services;
+    const { store, hub, log } = this.#services;
     const done = await this.#try(async () => {
       await store.removeDevice(this.#uaid);
       return true;
     });
-    if (done) log({ event: "device-forgotten", device: deviceName(this.#uaid) });
+    if (done) {
+      hub.forget(this.#uaid);
+      log({ event: "device-forgotten", device: deviceName(this.#uaid) });
+    }
     this.handle({ type: "forgotten", operationId, status: done ? STATUS.ok : STATUS.unavailable });
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * One connected device as the push service sees it: events and times in, effects out (DESIGN sections 5 and 11). Speaks no
+ * One connected device as the push service sees it: events and times in, effects out. Speaks no
  * dialect, knows no transport, reads no clock, awaits nothing. Pure.
  */
 
@@ -283,7 +283,6 @@ export class Session {
     const operation = this.#end(operationId);
     if (operation === undefined) return;
     if (status === STATUS.ok) {
-      this.#options.attempts.clear();
       this.#bye("unregistered", 0);
       this.#go("forgotten");
       return;

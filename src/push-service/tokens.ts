@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The three things the push service seals (DESIGN section 5): uaTokens, endpoints and message Locations, each a fixed
+ * The three things the push service seals: uaTokens, endpoints and message Locations, each a fixed
  * binary layout. Verifies without a look-up; whether device, channel and generation still count is the store's to say. Pure.
  */
 

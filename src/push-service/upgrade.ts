@@ -22,6 +22,20 @@ export function parseBearer(headers: IncomingHttpHeaders): string | null {
   return token !== null && token.length <= UA_TOKEN_CHARS_MAX ? token : null;
 }
 
+/**
+ * Checks what RFC 6455 §4.2.1 asks of the handshake, before anything is done for it.
+ *
+ * @throws {HttpError} subprotocol for another version, request for a key that is none
+ */
+export function requireHandshake(headers: IncomingHttpHeaders): void {
+  if (headers["sec-websocket-version"] !== "13") {
+    throw new HttpError("subprotocol", { "Sec-WebSocket-Version": "13" }, "the WebSocket version must be 13");
+  }
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? "")) {
+    throw new HttpError("request", {}, "Sec-WebSocket-Key is not 16 bytes of base64");
+  }
+}
+
 /** @throws {HttpError} subprotocol, unless `godwit.v1` is among those offered */
 export function requireSubprotocol(headers: IncomingHttpHeaders): void {
   const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());

@@ -14,8 +14,9 @@ import {
   LINK_FRAMES_BURST_MAX,
   LINK_FRAMES_PER_SECOND_MAX,
   LINK_QUEUED_BYTES_MAX,
+  REREAD_FRAME_WEIGHT,
 } from "../limits.ts";
-import { type ByeReason, type Downstream, STATUS } from "../wire/dialect.ts";
+import { type ByeReason, type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
 import { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
 import type { Canaries } from "./canaries.ts";
 import { stored } from "./endpoint.ts";
@@ -23,7 +24,13 @@ import type { Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
-import { parseBearer, parseChannelsDigest, parseConditions, requireSubprotocol } from "./upgrade.ts";
+import {
+  parseBearer,
+  parseChannelsDigest,
+  parseConditions,
+  requireHandshake,
+  requireSubprotocol,
+} from "./upgrade.ts";
 
 export const WEBSOCKET_PATH = "/v1/ws";
 export const CANARY_PATH = "/v1/canary";
@@ -38,11 +45,14 @@ const CLOSE_CODES = {
   overload: 1013,
 } as const satisfies Record<ByeReason, number>;
 const CLOSE_UNSUPPORTED_DATA = 1003;
+/** After these the session reads the device's queue again from the start. */
+const REREADS: readonly Upstream["type"][] = ["resume", "conditions", "getAllMessages"];
 
 export interface WebSocketLinksOptions {
   readonly services: SessionServices;
   readonly enrolment: Enrolment;
   readonly canaries: Canaries;
+  /** Of devices and canaries together. */
   readonly deviceLinksMax: number;
 }
 
@@ -61,16 +71,18 @@ export class DeviceWebSockets {
     this.#options = options;
   }
 
-  /** Takes over an upgrade on one of the two paths. Never throws: a refusal is answered with HTTP and returned. */
+  /**
+   * Takes over an upgrade on one of the two paths; `socket` has a listener for errors. Never throws: a refusal is answered
+   * with HTTP and returned.
+   */
   async handleUpgrade(
     path: string,
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
   ): Promise<unknown> {
-    // Node leaves the socket to us: without a listener an error on it would end the process.
-    socket.on("error", () => socket.destroy());
     try {
+      requireHandshake(request.headers);
       requireSubprotocol(request.headers);
       if (path === CANARY_PATH) await this.#openCanary(request, socket, head);
       else await this.#openLink(request, socket, head);
@@ -88,11 +100,12 @@ export class DeviceWebSockets {
   }
 
   async #openLink(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { services, enrolment, canaries, deviceLinksMax } = this.#options;
+    const { services, enrolment, canaries } = this.#options;
     const conditions = parseConditions(request.headers);
     const channelsDigest = parseChannelsDigest(request.headers);
-    if (services.hub.size >= deviceLinksMax) throw new HttpError("linksFull");
     const { uaid, freshUaToken } = await enrolment.authenticate(parseBearer(request.headers));
+    // A device that takes the place of its own link adds none.
+    if (!services.hub.isConnected(uaid)) this.#requireRoom();
     const link = new WebSocketLink();
     const device = { uaid, conditions, channelsDigest };
     const host = new SessionHost({ services, device, link });
@@ -104,7 +117,7 @@ export class DeviceWebSockets {
       // The canaries of the link before belong to a connection that is gone.
       canaries.closeAll(uaid);
       link.open(webSocket, host);
-      host.handle({ type: "opened", device: { channels, freshUaToken, lastId: record?.lastMessageId ?? 0 } });
+      host.open({ channels, freshUaToken, lastId: record?.lastMessageId ?? 0 });
     } catch (error) {
       host.detach();
       throw error;
@@ -115,8 +128,16 @@ export class DeviceWebSockets {
     const { enrolment, canaries } = this.#options;
     const { uaid } = await enrolment.authenticate(parseBearer(request.headers));
     if (!canaries.hasRoom(uaid)) throw new HttpError("canariesFull");
+    this.#requireRoom();
     if (socket.destroyed) return;
     canaries.add(uaid, this.#accept(request, socket, head));
+  }
+
+  /** @throws {HttpError} linksFull */
+  #requireRoom(): void {
+    const { services, canaries, deviceLinksMax } = this.#options;
+    const { size, pendingSize } = services.hub;
+    if (size + pendingSize + canaries.size >= deviceLinksMax) throw new HttpError("linksFull");
   }
 
   /**
@@ -183,7 +204,9 @@ class WebSocketLink implements LinkPort {
     try {
       // A plain view: the decoder returns Buffers when it is fed one.
       const frame = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      this.#host?.handle({ type: "upstream", message: godwitDialect.parseUpstream(frame) });
+      const message = godwitDialect.parseUpstream(frame);
+      if (REREADS.includes(message.type) && !this.#isAllowed(REREAD_FRAME_WEIGHT - 1)) return;
+      this.#host?.handle({ type: "upstream", message });
     } catch (error) {
       if (!(error instanceof GodwitError)) throw error;
       const status = error.code === "ERR_FRAME_UNKNOWN_TYPE" ? STATUS.unknownType : STATUS.badRequest;
@@ -202,19 +225,20 @@ class WebSocketLink implements LinkPort {
   }
 
   /** False, and the link ends, when the device sends more than any honest one would. */
-  #isAllowed(): boolean {
+  #isAllowed(weight = 1): boolean {
     // Pongs go out by themselves and are queued like frames.
     if ((this.#webSocket?.bufferedAmount ?? 0) > LINK_QUEUED_BYTES_MAX) this.#webSocket?.terminate();
-    else if (this.#frames.take("", performance.now()) === 0) return true;
+    else if (this.#frames.take("", performance.now(), weight) === 0) return true;
     this.#host?.handle({ type: "goodbye", reason: "overload", retryAfterS: 60 });
     return false;
   }
 }
 
 /** Answers an upgrade with plain HTTP and closes. */
-function refuseUpgrade(socket: Duplex, reply: Reply): void {
+export function refuseUpgrade(socket: Duplex, reply: Reply): void {
   if (socket.destroyed || !socket.writable) return;
-  const headers = { ...reply.headers, Connection: "close", "Content-Length": String(reply.body.length) };
+  const { length } = Buffer.from(reply.body);
+  const headers = { ...reply.headers, Connection: "close", "Content-Length": String(length) };
   // Both ways: a peer that never ends its side would keep the socket for ever.
   socket.once("finish", () => socket.destroy());
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);

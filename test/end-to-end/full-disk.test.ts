@@ -33,10 +33,7 @@ beforeEach(async () => {
   userAgent = await startAgent();
   news = await subscribe(NEWS);
 });
-afterEach(async () => {
-  await userAgent.close();
-  await stage.close();
-});
+afterEach(() => stage.close());
 
 test("subscribing is refused with its code, and nothing is left at the service", async () => {
   disk.freeBytes = 0;
@@ -104,7 +101,7 @@ test("declarative messages are shown and acknowledged", async () => {
 });
 
 async function startAgent(): Promise<UserAgent> {
-  return createUserAgent({
+  const agent = await createUserAgent({
     serviceUrl: service.origin,
     stateDirectory,
     ca: service.ca,
@@ -113,6 +110,8 @@ async function startAgent(): Promise<UserAgent> {
     journal: await JournalFiles.open({ directory: stateDirectory, fileSystem: disk }),
     onReport: (report) => reports.push(report),
   });
+  stage.defer(() => agent.close());
+  return agent;
 }
 
 function subscribe(owner: string): Promise<PushSubscription> {

@@ -344,11 +344,14 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    this.#kill();
-    await Promise.all(this.#programs.map(({ exited }) => exited));
-    for (const closer of this.#closers.reverse()) await closer();
-    process.off("exit", this.#kill);
-    rmSync(this.directory, { recursive: true, force: true });
+    try {
+      this.#kill();
+      await Promise.all(this.#programs.map(({ exited }) => exited));
+      for (const closer of this.#closers.reverse()) await closer();
+    } finally {
+      process.off("exit", this.#kill);
+      rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
+    }
   }
 
   /** Runs `closer` when the stage is taken down, after the processes. */

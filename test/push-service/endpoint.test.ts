@@ -289,6 +289,19 @@ describe("rates", () => {
     expect((await slow.post(endpoint)).status).toBe(201);
     await slow.stop();
   });
+
+  test("all endpoints of one device share a rate, other devices do not", async () => {
+    const slow = await TestBench.start({ deviceRate: { burstMax: 2, perMinute: 60 } });
+    const { endpoint, device } = await slow.subscribed();
+    const registrationId = new Uint8Array(16).fill(2);
+    device.send({ type: "registerWa", ref: 2, registrationId, applicationServerKey: null });
+    const second = (await device.next("waRegistered")).endpoint;
+    const posts = [endpoint, second, second, (await slow.subscribed()).endpoint];
+    const statuses: number[] = [];
+    for (const to of posts) statuses.push((await slow.post(to)).status);
+    expect(statuses).toEqual([201, 201, 429, 201]);
+    await slow.stop();
+  });
 });
 
 describe("durability", () => {

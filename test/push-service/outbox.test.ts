@@ -100,6 +100,19 @@ describe("delivery", () => {
     expect(bench.ids()).toEqual([2, 1]);
   });
 
+  test("news that come after the acknowledgement send nothing", () => {
+    const bench = new SessionBench().open();
+    bench.put({ id: 1 });
+    bench.put({ id: 2 });
+    const late = bench.messages.get(2);
+    bench.ack([1, 2]);
+    bench.put({ id: 1 }, false);
+    bench.up({ type: "getAllMessages", ref: 1 });
+    bench.taken();
+    if (late !== undefined) bench.handle({ type: "stored", message: late, replacedId: null });
+    expect(bench.ids()).toEqual([]);
+  });
+
   test("a message stored while a page is being read is not missed", () => {
     const bench = filled(1);
     bench.isAnswering = false;
@@ -196,6 +209,28 @@ describe("GetAllMessages", () => {
     expect(bench.types()).toEqual([]);
     bench.ack([3, 3]);
     expect(bench.sent).toEqual([{ type: "drained", ref: 5 }]);
+  });
+
+  test("is answered with an error, not Drained, when an acknowledgement was not stored", () => {
+    const bench = filled(1).open();
+    bench.isAnswering = false;
+    bench.ack([1, 1]);
+    bench.up({ type: "getAllMessages", ref: 5 });
+    bench.handle({ type: "loaded", messages: [], complete: true });
+    bench.sent.length = 0;
+    bench.handle({ type: "acked", operationId: 1, isRemoved: false });
+    expect(bench.sent).toMatchObject([{ type: "error", ref: 5, status: 503 }]);
+  });
+
+  test("sends what was acknowledged but not removed again, with its attempts counted", () => {
+    const bench = filled(1).open();
+    bench.isAnswering = false;
+    bench.ack([1, 1]);
+    bench.handle({ type: "acked", operationId: 1, isRemoved: false });
+    bench.taken();
+    bench.isAnswering = true;
+    bench.up({ type: "getAllMessages", ref: 5 });
+    expect(bench.taken()).toEqual([[1, 2]]);
   });
 
   test("is answered at once when there is nothing", () => {

@@ -7,9 +7,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { open } from "lmdb";
 import { afterEach, describe, expect, test } from "vitest";
-import { GroupCommit } from "../../src/push-service/store/group-commit.ts";
 import { openLmdbStore } from "../../src/push-service/store/lmdb.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
@@ -71,8 +69,7 @@ describe("LMDB store", () => {
   test("loses nothing when the process is killed right after the promise resolved", async () => {
     const directory = newDirectory();
     const script = `
-      import { GroupCommit } from "../../src/push-service/store/group-commit.ts";
-import { openLmdbStore } from "./src/push-service/store/lmdb.ts";
+      import { openLmdbStore } from "./src/push-service/store/lmdb.ts";
       const store = await openLmdbStore({ directory: ${JSON.stringify(directory)} });
       const uaid = new Uint8Array(16).fill(1);
       await store.createDevice(uaid, ${NOW_MS});
@@ -112,24 +109,43 @@ import { openLmdbStore } from "./src/push-service/store/lmdb.ts";
     expect(await full.channels(uaid)).toEqual([]);
   });
 
-  test("a group that fails changes nothing, and nothing is written after it", async () => {
+  test("acknowledging, withdrawing, revoking, unregistering and expiring still pass while the disk has no room", async () => {
     const directory = newDirectory();
-    const database = open<unknown, Uint8Array>({
-      path: directory,
-      keyEncoding: "binary",
-      overlappingSync: false,
+    const store = await openAt(directory);
+    await store.createDevice(uaid, NOW_MS);
+    for (const id of [8, 9]) await store.register(uaid, uaidOf(id), null, NOW_MS);
+    for (let i = 0; i < 3; i++) await store.putMessage(uaid, 1, messageOf());
+    await store.close();
+    const full = await openAt(directory, Number.MAX_SAFE_INTEGER);
+    expect(await full.ack(uaid, [[1, 1]])).toBe(1);
+    expect(await full.withdraw(uaid, 1, 2)).toBe(true);
+    expect(await full.expire(NOW_MS + 60_000)).toBe(1);
+    expect(await full.revoke(uaid, 1, "expired")).toBe(true);
+    expect(await full.unregister(uaid, 2)).toBe(true);
+    await full.removeDevice(uaid);
+    expect(await full.getDevice(uaid)).toBeNull();
+  });
+
+  test("a second store on an open directory is refused", async () => {
+    const directory = newDirectory();
+    await openAt(directory);
+    await expect(openAt(directory)).rejects.toMatchObject({
+      code: "ERR_STORE",
+      message: `another push service uses ${directory}`,
     });
-    const group = new GroupCommit({ database, directory });
-    const key = Uint8Array.of(1);
-    const put = group.run(() => void database.put(key, 1));
-    const broken = group.run(() => {
-      throw new Error("disk");
-    });
-    const results = await Promise.allSettled([put, broken]);
-    expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-    expect(database.get(key)).toBeUndefined();
-    await expect(group.run(() => 1)).rejects.toMatchObject({ code: "ERR_STORE" });
-    await database.close();
+  });
+
+  test("an operation with a time that is no integer fails alone", async () => {
+    const store = await openAt(newDirectory());
+    const outcomes = await Promise.allSettled([
+      store.createDevice(uaidOf(1), NOW_MS),
+      store.createDevice(uaidOf(2), NOW_MS + 0.5),
+      store.createDevice(uaidOf(3), NOW_MS),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(await store.getDevice(uaidOf(2))).toBeNull();
+    await store.createDevice(uaidOf(4), NOW_MS);
+    expect(await store.getDevice(uaidOf(4))).not.toBeNull();
   });
 
   test("keeps its directory to its owner", async () => {

@@ -4,7 +4,7 @@
 
 import { once } from "node:events";
 import { encode } from "cbor-x";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { WebSocket } from "ws";
 import { ERRORS_PER_LINK_MAX, FRAME_BYTES_MAX, UA_TOKEN_REFRESH_MS } from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
@@ -256,6 +256,22 @@ describe("hostile frames", () => {
     const closed = once(device.webSocket, "close");
     for (let i = 0; i < 2000; i++) device.send({ type: "probe", nonce: 1 });
     expect((await closed)[0]).toBe(1013);
+  });
+
+  test("frames that make the service read the whole queue again count as many", async () => {
+    const store = new MemoryStore();
+    const messages = vi.spyOn(store, "messages");
+    const counted = await TestBench.start({ store });
+    const { device } = await counted.subscribed();
+    const closed = once(device.webSocket, "close");
+    for (let i = 0; i < 500; i++) {
+      device.send({ type: "hold", channel: 1 });
+      device.send({ type: "resume", channel: 1 });
+    }
+    expect((await closed)[0]).toBe(1013);
+    // 1000 at once, 20 for each Resume, and the reads of connecting.
+    expect(messages.mock.calls.length).toBeLessThan(60);
+    await counted.stop();
   });
 });
 

@@ -12,6 +12,7 @@ import { GROUP_COMMIT_OPERATIONS_MAX, STORE_FREE_BYTES_MIN, STORE_FREE_CHECK_MS 
 /** One queued operation and what to tell whoever waits for it. */
 interface Operation {
   readonly run: () => unknown;
+  readonly isFreeing: boolean;
   readonly resolve: (value: never) => void;
   readonly reject: (error: GodwitError) => void;
 }
@@ -33,7 +34,9 @@ export interface GroupCommitOptions {
  * gets slower.
  *
  * After a failed commit nothing is written any more until the process starts again: lmdb corrupts its heap when a write
- * is tried again (measured under a file size limit). The common cause, a full disk, is seen before it comes to that.
+ * is tried again (measured under a file size limit). The common cause, a full disk, is seen before it comes to that: then
+ * only operations that free space still pass, with the room that is kept for them. An operation that fails for a reason of
+ * its own is taken out of its group and hurts nobody else.
  */
 export class GroupCommit {
   readonly #database: RootDatabase<unknown, Uint8Array>;
@@ -52,25 +55,34 @@ export class GroupCommit {
   }
 
   /**
-   * Queues `operation`, which reads and writes the database synchronously and must check before it changes anything.
-   * Resolves to its result once that survives a power cut.
+   * Queues `operation`, which reads and writes the database synchronously, and may be called again when another one of its
+   * group failed. Resolves to its result once that survives a power cut.
    *
-   * @throws {GodwitError} ERR_STORE the disk is full, or the commit failed; nothing was changed
+   * @throws {GodwitError} ERR_STORE the disk is full, the operation threw, or the commit failed; nothing was changed
    * @throws {GodwitError} ERR_STORE_CLOSED after {@link close}
    */
   run<T>(operation: () => T): Promise<T> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    const result = new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run: operation, resolve, reject });
-    });
-    this.#schedule();
-    return result;
+    return this.#enqueue(operation, false);
+  }
+
+  /** As {@link run}, for an operation that in the end leaves less on disk: it passes when the disk is full. */
+  runFreeing<T>(operation: () => T): Promise<T> {
+    return this.#enqueue(operation, true);
   }
 
   /** Commits what is queued; everything after it is refused. */
   async close(): Promise<void> {
     while (this.#scheduled !== null) await this.#scheduled;
     this.#failure ??= new GodwitError("ERR_STORE_CLOSED", "the store is closed");
+  }
+
+  #enqueue<T>(run: () => T, isFreeing: boolean): Promise<T> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const result = new Promise<T>((resolve, reject) => {
+      this.#queue.push({ run, isFreeing, resolve, reject });
+    });
+    this.#schedule();
+    return result;
   }
 
   #schedule(): void {
@@ -84,17 +96,44 @@ export class GroupCommit {
   }
 
   #commit(group: readonly Operation[]): void {
+    const isAllowed = ({ isFreeing }: Operation) => this.#isRoomy || isFreeing;
+    for (const operation of group) {
+      if (!isAllowed(operation)) operation.reject(storeError("the disk is full"));
+    }
+    let left = group.filter(isAllowed);
+    while (left.length > 0) {
+      const culprit = this.#tryCommit(left);
+      if (culprit === null) return;
+      left = left.filter((operation) => operation !== culprit);
+    }
+  }
+
+  /** Commits all of `group` or nothing. Returns the operation that stood in the way and was refused, or null. */
+  #tryCommit(group: readonly Operation[]): Operation | null {
+    let current: Operation | null = null;
     try {
-      const failure = this.#failure ?? (this.#isRoomy ? null : storeError("the disk is full"));
-      if (failure !== null) throw failure;
-      const results = this.#database.transactionSync(() => group.map((operation) => operation.run()));
+      if (this.#failure !== null) throw this.#failure;
+      const results = this.#database.transactionSync(() =>
+        group.map((operation) => {
+          current = operation;
+          const result = operation.run();
+          current = null;
+          return result;
+        }),
+      );
       group.forEach((operation, index) => {
         operation.resolve(results[index] as never);
       });
+      return null;
     } catch (error) {
-      const failure = error instanceof GodwitError ? error : storeError(`commit failed: ${String(error)}`);
-      if (failure !== error) this.#failure = failure;
-      for (const operation of group) operation.reject(failure);
+      const culprit = current as Operation | null;
+      if (culprit !== null && !isDatabaseError(error)) {
+        culprit.reject(storeError(`an operation failed: ${String(error)}`));
+        return culprit;
+      }
+      this.#failure ??= storeError(`commit failed: ${String(error)}`);
+      for (const operation of group) operation.reject(this.#failure);
+      return null;
     }
   }
 
@@ -110,6 +149,11 @@ export class GroupCommit {
       this.#isRoomy = true;
     }
   }
+}
+
+/** LMDB's own errors carry its numeric code; what is thrown before LMDB is asked does not. */
+function isDatabaseError(error: unknown): boolean {
+  return typeof (error as { code?: unknown } | null)?.code === "number";
 }
 
 function storeError(message: string): GodwitError {

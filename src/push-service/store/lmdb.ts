@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * The store on disk: LMDB, one process, one directory. Every write is part of a flushed group commit before its promise
- * resolves. Does not guard against a second process; the directory belongs to one service.
+ * The store on disk: LMDB, one process, one directory, locked. Every write is part of a flushed group commit before its
+ * promise resolves.
  */
 
 import { chmodSync, mkdirSync } from "node:fs";
@@ -15,6 +15,8 @@ import {
   ID_MAX,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
+import { lockDirectory, systemProcesses, type Unlock } from "../../node/directory-lock.ts";
+import { nodeFileSystem } from "../../node/file-system.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";
@@ -43,10 +45,30 @@ type Database = RootDatabase<unknown, Uint8Array>;
 /**
  * Opens or creates the store in `directory`.
  *
- * @throws {GodwitError} ERR_STORE the directory holds another format
+ * @throws {GodwitError} ERR_STORE another process has it open, or it holds another format
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  const unlock = await lock(options.directory);
+  try {
+    return await openLocked(options, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** Two processes would each hand out ids and notify devices on their own. */
+async function lock(directory: string): Promise<Unlock> {
+  try {
+    return await lockDirectory(directory, nodeFileSystem, systemProcesses);
+  } catch (error) {
+    if (!(error instanceof GodwitError)) throw error;
+    throw new GodwitError("ERR_STORE", `another push service uses ${directory}`);
+  }
+}
+
+async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<Store> {
   const database: Database = open({
     path: options.directory,
     noSubdir: false,
@@ -63,8 +85,13 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
     throw new GodwitError("ERR_STORE", `store format ${meta[0]} is not ${records.FORMAT_VERSION}`);
   }
   const epoch = meta?.[1] ?? newStoreEpoch();
-  const store = new LmdbStore(database, epoch, new GroupCommit({ ...options, database }));
-  if (meta === undefined) await store.writeMeta();
+  const store = new LmdbStore(database, epoch, new GroupCommit({ ...options, database }), unlock);
+  try {
+    if (meta === undefined) await store.writeMeta();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return store;
 }
 
@@ -72,14 +99,16 @@ class LmdbStore implements Store {
   readonly epoch: number;
   readonly #database: Database;
   readonly #group: GroupCommit;
+  readonly #unlock: Unlock;
   /** Names this run of the service in the messages it stores. */
   readonly #instance: number = newStoreEpoch();
   #isClosed = false;
 
-  constructor(database: Database, epoch: number, group: GroupCommit) {
+  constructor(database: Database, epoch: number, group: GroupCommit, unlock: Unlock) {
     this.#database = database;
     this.epoch = epoch;
     this.#group = group;
+    this.#unlock = unlock;
   }
 
   /** Called once, for a new store. */
@@ -112,7 +141,7 @@ class LmdbStore implements Store {
   }
 
   removeDevice(uaid: Uint8Array): Promise<void> {
-    return this.#group.run(() => this.#removeDevice(uaid));
+    return this.#group.runFreeing(() => this.#removeDevice(uaid));
   }
 
   register(
@@ -153,7 +182,7 @@ class LmdbStore implements Store {
   }
 
   unregister(uaid: Uint8Array, channel: number): Promise<boolean> {
-    return this.#group.run(() => {
+    return this.#group.runFreeing(() => {
       const record = this.#endChannel(uaid, channel);
       if (record === null) return false;
       this.#remove(keys.channelKey(uaid, channel));
@@ -164,7 +193,7 @@ class LmdbStore implements Store {
   }
 
   revoke(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<boolean> {
-    return this.#group.run(() => {
+    return this.#group.runFreeing(() => {
       const record = this.#channel(uaid, channel);
       if (record === null || record.revoked !== null) return false;
       this.#endChannel(uaid, channel);
@@ -201,7 +230,7 @@ class LmdbStore implements Store {
   }
 
   ack(uaid: Uint8Array, ranges: readonly IdRange[]): Promise<number> {
-    return this.#group.run(() => {
+    return this.#group.runFreeing(() => {
       let removed = 0;
       for (const [first, last] of ranges) {
         const named = [...this.#messagesOf(uaid, first, last)];
@@ -213,7 +242,7 @@ class LmdbStore implements Store {
   }
 
   withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
-    return this.#group.run(() => {
+    return this.#group.runFreeing(() => {
       const message = this.#message(uaid, id);
       if (message?.channel !== channel) return false;
       this.#removeMessage(uaid, message);
@@ -228,11 +257,11 @@ class LmdbStore implements Store {
   async expire(nowMs: number): Promise<number> {
     let total = 0;
     for (;;) {
-      const removed = await this.#group.run(() => this.#expireBatch(nowMs));
+      const removed = await this.#group.runFreeing(() => this.#expireBatch(nowMs));
       total += removed;
       if (removed < EXPIRE_BATCH_MAX) break;
     }
-    await this.#group.run(() => this.#forgetUnused(nowMs - DEVICE_UNUSED_MS_MAX));
+    await this.#group.runFreeing(() => this.#forgetUnused(nowMs - DEVICE_UNUSED_MS_MAX));
     return total;
   }
 
@@ -241,6 +270,7 @@ class LmdbStore implements Store {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#database.close();
+    await this.#unlock();
   }
 
   /** The rest of putMessage: topic, quota, then the records. Nothing is changed when the answer is "quota". */
@@ -265,7 +295,10 @@ class LmdbStore implements Store {
     return { outcome: "stored", id, replacedId: replaced?.id ?? null };
   }
 
-  /** True when `message` fits once `replaced` is gone. Drops the device's expired messages when it would not. */
+  /**
+   * True when `message` fits once `replaced` is gone. Otherwise drops expired messages, of any device, by the index of
+   * expiry: each is looked at once, while looking through the device's own would cost that at every refusal.
+   */
   #makeRoom(uaid: Uint8Array, message: NewMessage, replaced: StoredMessage | null): boolean {
     const fits = () => {
       const device = this.#device(uaid);
@@ -277,8 +310,6 @@ class LmdbStore implements Store {
         device.messageBytes + quotaBytes(message.body) - freedBytes <= DEVICE_MESSAGE_BYTES_MAX
       );
     };
-    if (fits()) return true;
-    // By the index of expiry, so that a full device with nothing expired costs no look at its messages.
     while (!fits()) if (this.#expireBatch(message.receivedMs) === 0) return false;
     return true;
   }
@@ -287,8 +318,9 @@ class LmdbStore implements Store {
   #endChannel(uaid: Uint8Array, channel: number): ChannelRecord | null {
     const record = this.#channel(uaid, channel);
     if (record === null) return null;
-    const candidates = this.#device(uaid)?.messages === 0 ? [] : [...this.#messagesOf(uaid, 1, ID_MAX)];
-    for (const message of candidates) if (message.channel === channel) this.#removeMessage(uaid, message);
+    // A device may end thousands of channels one by one, most often with nothing stored.
+    const messages = this.#device(uaid)?.messages === 0 ? [] : [...this.#messagesOf(uaid, 1, ID_MAX)];
+    for (const message of messages) if (message.channel === channel) this.#removeMessage(uaid, message);
     const registration = keys.registrationKey(uaid, record.registrationId);
     // A revoked channel's registration id may meanwhile name a newer channel.
     if (this.#database.get(registration) === channel) this.#remove(registration);
@@ -298,7 +330,7 @@ class LmdbStore implements Store {
   #removeDevice(uaid: Uint8Array): void {
     const device = this.#device(uaid);
     if (device === null) return;
-    // All messages once, not once for each channel.
+    // All messages at once, so that the channels find none to look through.
     for (const message of [...this.#messagesOf(uaid, 1, ID_MAX)]) this.#removeMessage(uaid, message);
     for (const { key } of [...this.#database.getRange(keys.channelKeys(uaid))]) {
       this.#endChannel(uaid, keys.channelOfChannelKey(key));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The store of the push service as a port: devices, their channels and their messages (DESIGN section 11). Types only;
+ * The store of the push service as a port: devices, their channels and their messages. Types only;
  * `memory.ts` and `lmdb.ts` implement it and one contract suite checks both.
  */
 
