@@ -62,6 +62,12 @@ export function primitives({ bytes, urls }: ParseWork, parseUrl: UrlPrimitive): 
   };
 }
 
+/** JSON.parse of the prepared text: what an engine without UTF-8 decoder and URL class has of its own. */
+export function jsonOnly({ bytes }: ParseWork): () => unknown {
+  const text = utf8Decode(bytes);
+  return () => JSON.parse(text);
+}
+
 function work(notification: object): ParseWork {
   const message = { web_push: 8030, notification, mutable: true, app_badge: 3 };
   const text = JSON.stringify(

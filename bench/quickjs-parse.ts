@@ -4,8 +4,7 @@
  * clock is the host's.
  */
 
-import { resolveUrl } from "../src/declarative/index.ts";
-import { PARSE_WORK, parsing, primitives } from "./parse-cases.ts";
+import { jsonOnly, PARSE_WORK, parsing } from "./parse-cases.ts";
 
 interface QuickJsGlobals {
   /** Milliseconds, given by the host. */
@@ -18,7 +17,7 @@ const host = globalThis as unknown as QuickJsGlobals;
 const actions = new Map(
   Object.entries(PARSE_WORK).flatMap(([name, work]) => [
     [`parse-${name}`, parsing(work)],
-    [`primitives-${name}`, primitives(work, resolveUrl)],
+    [`json-${name}`, jsonOnly(work)],
   ]),
 );
 

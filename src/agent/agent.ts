@@ -27,7 +27,7 @@ import { Meter } from "./meter.ts";
 import { Notifications } from "./notifications.ts";
 import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
-import { Requests } from "./requests.ts";
+import { type Answer, Requests } from "./requests.ts";
 import { type AgentStatus, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
@@ -352,7 +352,11 @@ export class Agent {
   /** After journal damage nobody knows what was acknowledged from it: everything the service still has comes again. */
   #resynchronise(now: Instant): void {
     if (!this.#mustResynchronise) return;
-    this.#requests.send({ type: "getAllMessages" }, () => (this.#mustResynchronise = false), now);
+    const answered = ({ type }: Answer): void => {
+      // An error is no answer: it is asked again on the next link.
+      if (type === "drained") this.#mustResynchronise = false;
+    };
+    this.#requests.send({ type: "getAllMessages" }, answered, now);
   }
 
   /** A fresh token, or another store epoch: written down, without waiting for it. The old token stays good meanwhile. */

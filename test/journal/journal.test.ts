@@ -373,6 +373,13 @@ describe("device key", () => {
     expect(recovery.active).toBe(null);
   });
 
+  test("no key any more: told as a wrong key, so that nothing is started over what it could not read", () => {
+    const recovery = recover([sealed.image], plainSealer());
+    expect(recovery.report.wrongKey).toBe(true);
+    expect(recovery.state.subscriptions.size).toBe(0);
+    expect(recovery.active).toBe(null);
+  });
+
   test("a journal from before there was a key is read, and sealed by the next checkpoint", () => {
     const recovery = recover([SAMPLE.image], sealer);
     expect(recovery.report.unsealed).toBe(true);

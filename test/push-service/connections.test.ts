@@ -9,10 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { GodwitError } from "../../src/errors.ts";
 import { SHUTDOWN_TIMEOUT_MS } from "../../src/limits.ts";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { publicOriginOf } from "../../src/push-service/public-origin.ts";
+import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { TestBench } from "./bench.ts";
 
 let bench: TestBench;
@@ -95,6 +97,18 @@ describe("a refused upgrade", () => {
     const headers = { Authorization: `Bearer ${uaToken}`, "Sec-WebSocket-Key": "bad" };
     await answerTo(upgradeRequest("/v1/ws", headers));
     expect(await device.quiet()).toEqual([]);
+  });
+});
+
+describe("an upgrade that fails at the store", () => {
+  test("leaves the device's good link alone", async () => {
+    const store = new MemoryStore();
+    const failing = await TestBench.start({ store });
+    const { device, uaToken } = await failing.subscribed();
+    vi.spyOn(store, "channels").mockRejectedValueOnce(new GodwitError("ERR_STORE", "disk"));
+    const { status } = await failing.refusal("/v1/ws", { Authorization: `Bearer ${uaToken}` });
+    expect([status, await device.quiet()]).toEqual([503, []]);
+    await failing.stop();
   });
 });
 

@@ -8,7 +8,7 @@ import { Agent, get } from "node:https";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import webpush from "web-push";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { addressGroup } from "../../src/push-service/enrolment.ts";
@@ -130,6 +130,18 @@ describe("connections", () => {
     const bench = await start();
     const response = await bench.fetch("/healthz", { headers: { "X-Large": "a".repeat(20_000) } });
     expect(response.status).toBe(431);
+  });
+});
+
+describe("a clock with fractions", () => {
+  test("is read in whole milliseconds", async () => {
+    const store = new MemoryStore();
+    const put = vi.spyOn(store, "putMessage");
+    const precise = await start({ store });
+    precise.epochMs += 0.75;
+    const { endpoint } = await precise.subscribed();
+    expect((await precise.post(endpoint)).status).toBe(201);
+    expect(put.mock.lastCall?.[2].receivedMs).toBe(precise.epochMs - 0.75);
   });
 });
 

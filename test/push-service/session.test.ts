@@ -4,8 +4,18 @@
 // runtime is imported, so this file runs inside QuickJS too.
 
 import { describe, expect, test } from "vitest";
-import { ERRORS_PER_LINK_MAX, MESSAGES_IN_FLIGHT_MAX, REVOKED_REPEAT_MS } from "../../src/limits.ts";
+import {
+  CHANNEL_MAX,
+  ERRORS_PER_LINK_MAX,
+  FRAME_BYTES_MAX,
+  ID_MAX,
+  MESSAGES_IN_FLIGHT_MAX,
+  REVOKED_REPEAT_MS,
+  SUBSCRIPTIONS_MAX,
+  UA_TOKEN_CHARS_MAX,
+} from "../../src/limits.ts";
 import { PHASES, type SessionEvent } from "../../src/push-service/session-events.ts";
+import { godwitDialect } from "../../src/wire/godwit.ts";
 import { filled, SessionBench, START_MS, uaid } from "./session-bench.ts";
 
 describe("connecting", () => {
@@ -36,6 +46,18 @@ describe("connecting", () => {
       { channel: 4, revoked: null },
     ];
     expect(new SessionBench().open({ channels }).sent[0]).toMatchObject({ channels: [1, 4] });
+  });
+
+  test("Registered fits one frame, with as many channels as a device can have", () => {
+    const live = Array.from({ length: SUBSCRIPTIONS_MAX }, (_, i) => CHANNEL_MAX - i);
+    const channels = live.map((channel) => ({ channel, revoked: null }));
+    const freshUaToken = "A".repeat(UA_TOKEN_CHARS_MAX);
+    const bench = new SessionBench().open({ channels, freshUaToken, lastId: ID_MAX });
+    const registered = bench.sent[0];
+    if (registered?.type !== "registered") throw new Error("not registered");
+    const frame = godwitDialect.encodeDownstream({ ...registered, storeEpoch: ID_MAX, epochMs: ID_MAX });
+    expect(frame.length).toBeLessThanOrEqual(FRAME_BYTES_MAX);
+    expect(godwitDialect.parseDownstream(frame)).toMatchObject({ channels: live });
   });
 
   test("what happens before the link is open is not lost", () => {

@@ -39,9 +39,10 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
+/** On the last channel, so that none of the others has any. */
 async function fill(): Promise<void> {
   await Promise.all(
-    Array.from({ length: DEVICE_MESSAGES_MAX }, () => store.putMessage(uaid, 1, messageOf())),
+    Array.from({ length: DEVICE_MESSAGES_MAX }, () => store.putMessage(uaid, CHANNELS, messageOf())),
   );
 }
 
@@ -56,7 +57,7 @@ async function decodedBy(action: () => Promise<unknown>): Promise<number> {
 test("refusing a message at the quota decodes none of those stored", async () => {
   await fill();
   const refused = await decodedBy(async () => {
-    expect(await store.putMessage(uaid, 1, messageOf())).toEqual({ outcome: "quota" });
+    expect(await store.putMessage(uaid, CHANNELS, messageOf())).toEqual({ outcome: "quota" });
   });
   expect(refused).toBe(0);
 });

@@ -2,7 +2,17 @@
 // Goal: nobody but the service makes or changes a uaToken, endpoint or Location, and key rotation breaks none. Method:
 // round trips, every single-byte change, other kinds and rings, and the key file with its permissions.
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -105,6 +115,15 @@ describe("key ring file", () => {
     const rotated = rotateKeyring(loadKeyring(path));
     saveKeyring(path, rotated);
     expect(loadKeyring(path)).toEqual(rotated);
+  });
+
+  test("is not written through what an earlier attempt left beside it", () => {
+    const path = join(directory, "keys.json");
+    const elsewhere = join(directory, "elsewhere");
+    symlinkSync(elsewhere, `${path}.new`);
+    saveKeyring(path, newKeyring());
+    expect(existsSync(elsewhere)).toBe(false);
+    expect(lstatSync(path).mode & 0o777).toBe(0o600);
   });
 
   test("is refused when others can read it", () => {

@@ -158,6 +158,8 @@ function claimRules(verify: Verify, signed: (header: string, claims: string) => 
     ["null", "null", "ERR_VAPID_SYNTAX"],
     ["too deep", `{${aud},${exp},"x":${"[".repeat(8)}${"]".repeat(8)}}`, "ERR_VAPID_SYNTAX"],
     ["far too deep", `${"[".repeat(1400)}${"]".repeat(1400)}`, "ERR_VAPID_SYNTAX"],
+    ["a string of escapes without an end", `"${'\\"'.repeat(1400)}`, "ERR_VAPID_SYNTAX"],
+    ["too deep behind a string of escapes", `["${'\\"'.repeat(1000)}",${"[".repeat(9)}`, "ERR_VAPID_SYNTAX"],
   ] as const;
   test.each(bad)("claims refused: %s", (_what, claims, code) => {
     expect(codeOf(() => verify(signed(es256, claims)))).toBe(code);

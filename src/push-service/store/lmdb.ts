@@ -4,7 +4,7 @@
  * promise resolves.
  */
 
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
 import { GodwitError } from "../../errors.ts";
 import {
@@ -15,11 +15,11 @@ import {
   ID_MAX,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
-import { lockDirectory, systemProcesses, type Unlock } from "../../node/directory-lock.ts";
-import { nodeFileSystem } from "../../node/file-system.ts";
+import type { Unlock } from "../../node/directory-lock.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";
+import { lockStore } from "./lmdb-lock.ts";
 import * as records from "./lmdb-records.ts";
 import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
@@ -48,24 +48,11 @@ type Database = RootDatabase<unknown, Uint8Array>;
  * @throws {GodwitError} ERR_STORE another process has it open, or it holds another format
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  const unlock = await lock(options.directory);
-  try {
-    return await openLocked(options, unlock);
-  } catch (error) {
+  const unlock = await lockStore(options.directory);
+  return openLocked(options, unlock).catch(async (error: unknown) => {
     await unlock();
     throw error;
-  }
-}
-
-/** Two processes would each hand out ids and notify devices on their own. */
-async function lock(directory: string): Promise<Unlock> {
-  try {
-    return await lockDirectory(directory, nodeFileSystem, systemProcesses);
-  } catch (error) {
-    if (!(error instanceof GodwitError)) throw error;
-    throw new GodwitError("ERR_STORE", `another push service uses ${directory}`);
-  }
+  });
 }
 
 async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<Store> {
@@ -295,10 +282,8 @@ class LmdbStore implements Store {
     return { outcome: "stored", id, replacedId: replaced?.id ?? null };
   }
 
-  /**
-   * True when `message` fits once `replaced` is gone. Otherwise drops expired messages, of any device, by the index of
-   * expiry: each is looked at once, while looking through the device's own would cost that at every refusal.
-   */
+  // Expired messages go by the index of expiry, whosever they are: looking through the device's own would cost that each time.
+  /** True when `message` fits once `replaced` is gone, after dropping expired messages when it would not. */
   #makeRoom(uaid: Uint8Array, message: NewMessage, replaced: StoredMessage | null): boolean {
     const fits = () => {
       const device = this.#device(uaid);

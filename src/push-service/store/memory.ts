@@ -13,6 +13,7 @@ import {
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import { MessageQueue } from "./message-queue.ts";
 import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
@@ -34,8 +35,7 @@ interface Device {
   readonly channels: Map<number, ChannelRecord>;
   /** Hex of the registration id → live channel. */
   readonly registrations: Map<string, number>;
-  /** In order of id, since ids rise and a Map keeps the order of insertion. */
-  readonly messages: Map<number, StoredMessage>;
+  readonly messages: MessageQueue;
 }
 
 export class MemoryStore implements Store {
@@ -54,7 +54,7 @@ export class MemoryStore implements Store {
       messageBytes: 0,
       channels: new Map(),
       registrations: new Map(),
-      messages: new Map(),
+      messages: new MessageQueue(),
     });
   }
 
@@ -136,7 +136,7 @@ export class MemoryStore implements Store {
     const { ttlS, body, ...rest } = message;
     const id = ++device.lastMessageId;
     device.messageBytes += quotaBytes(body);
-    device.messages.set(id, {
+    device.messages.add({
       ...rest,
       id,
       channel,
@@ -151,20 +151,26 @@ export class MemoryStore implements Store {
     uaid: Uint8Array,
     query: { readonly afterId: number; readonly limit: number; readonly nowMs: number },
   ): Promise<MessagePage> {
-    const found = [...(this.#device(uaid)?.messages.values() ?? [])].filter(
-      (message) => message.id > query.afterId && message.expiresMs > query.nowMs,
-    );
-    return { messages: found.slice(0, query.limit), complete: found.length <= query.limit };
+    const found: StoredMessage[] = [];
+    for (const message of this.#device(uaid)?.messages.range(query.afterId + 1) ?? []) {
+      if (message.expiresMs <= query.nowMs) continue;
+      if (found.length === query.limit) return { messages: found, complete: false };
+      found.push(message);
+    }
+    return { messages: found, complete: true };
   }
 
   async ack(uaid: Uint8Array, ranges: readonly IdRange[]): Promise<number> {
     const device = this.#device(uaid);
     if (device === undefined) return 0;
-    const named = [...device.messages.values()].filter(({ id }) =>
-      ranges.some(([first, last]) => id >= first && id <= last),
-    );
-    for (const message of named) remove(device, message);
-    return named.length;
+    let removed = 0;
+    for (const [first, last] of ranges) {
+      for (const message of device.messages.range(first, last)) {
+        remove(device, message);
+        removed++;
+      }
+    }
+    return removed;
   }
 
   async withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
@@ -199,7 +205,7 @@ export class MemoryStore implements Store {
 
   #endChannel(device: Device, channel: number): void {
     for (const [id, live] of device.registrations) if (live === channel) device.registrations.delete(id);
-    for (const message of [...device.messages.values()]) {
+    for (const message of device.messages.range()) {
       if (message.channel === channel) remove(device, message);
     }
   }
@@ -207,7 +213,7 @@ export class MemoryStore implements Store {
   /** True when `message` fits, `replaced` gone. Drops the device's expired messages first when it would not. */
   #makeRoom(device: Device, message: NewMessage, replaced: StoredMessage | undefined): boolean {
     const fits = () => {
-      const freed = replaced !== undefined && device.messages.has(replaced.id);
+      const freed = replaced !== undefined && device.messages.get(replaced.id) !== undefined;
       const count = device.messages.size + 1 - (freed ? 1 : 0);
       const bytes = device.messageBytes + quotaBytes(message.body) - (freed ? quotaBytes(replaced.body) : 0);
       return count <= DEVICE_MESSAGES_MAX && bytes <= DEVICE_MESSAGE_BYTES_MAX;
@@ -228,18 +234,18 @@ export class MemoryStore implements Store {
 }
 
 function findTopic(device: Device, channel: number, topic: string): StoredMessage | undefined {
-  for (const message of device.messages.values()) {
+  for (const message of device.messages.range()) {
     if (message.channel === channel && message.topic === topic) return message;
   }
   return undefined;
 }
 
 function expireMessages(device: Device, nowMs: number): number {
-  const expired = [...device.messages.values()].filter((message) => message.expiresMs <= nowMs);
+  const expired = [...device.messages.range()].filter((message) => message.expiresMs <= nowMs);
   for (const message of expired) remove(device, message);
   return expired.length;
 }
 
 function remove(device: Device, message: StoredMessage): void {
-  if (device.messages.delete(message.id)) device.messageBytes -= quotaBytes(message.body);
+  if (device.messages.remove(message.id)) device.messageBytes -= quotaBytes(message.body);
 }

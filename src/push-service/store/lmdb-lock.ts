@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+/** One process per store directory: two would each hand out ids and tell only their own devices. */
+
+import { mkdirSync } from "node:fs";
+import { GodwitError } from "../../errors.ts";
+import { lockDirectory, systemProcesses, type Unlock } from "../../node/directory-lock.ts";
+import { nodeFileSystem } from "../../node/file-system.ts";
+
+/**
+ * Takes the lock of `directory`, which is made when it is not there.
+ *
+ * @throws {GodwitError} ERR_STORE another running process holds it
+ */
+export async function lockStore(directory: string): Promise<Unlock> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  try {
+    return await lockDirectory(directory, nodeFileSystem, systemProcesses);
+  } catch (error) {
+    if (!(error instanceof GodwitError)) throw error;
+    throw new GodwitError("ERR_STORE", `another push service uses ${directory}`);
+  }
+}
