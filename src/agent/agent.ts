@@ -18,16 +18,19 @@ import { Credentials } from "./credentials.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { AgentEvent, Alarm, Effect, Instant } from "./events.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
 import { Meter } from "./meter.ts";
+import { NetworkMemory } from "./network-memory.ts";
 import { Notifications } from "./notifications.ts";
 import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
 import { Requests } from "./requests.ts";
 import { type AgentStatus, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { WakeBudget } from "./wake-budget.ts";
 
 export interface AgentOptions {
   /** https URL of the push service, without path. */
@@ -43,10 +46,13 @@ export interface AgentOptions {
   readonly randomFill: RandomFill;
   /** Seedable, for delays. */
   readonly jitter: Jitter;
-  readonly heartbeat: Heartbeat;
+  /** Ms between signs of life on an idle connection; null: learned from each network. */
+  readonly heartbeatMs: number | null;
   /** Low-urgency messages may wait this long at the service, s. */
   readonly windowS: number;
   readonly leastUrgency: Urgency;
+  /** Plain http URL that answers 204 unless a captive portal is in between; null: a dial finds out. */
+  readonly portalProbeUrl: string | null;
   /** Keep a connection even without a subscription. */
   readonly keepConnected: boolean;
   readonly navigation: Omit<ActivationPolicy, "baseUrl">;
@@ -62,6 +68,8 @@ export class Agent {
   readonly #registry: Registry;
   readonly #persistence: Persistence;
   readonly #credentials: Credentials;
+  readonly #heartbeat: Heartbeat;
+  readonly #memory: NetworkMemory;
   readonly #link: Link;
   readonly #requests: Requests;
   readonly #acks: Acks;
@@ -76,7 +84,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { recovery, provider, randomFill, jitter, dialect, serviceUrl, heartbeat } = options;
+    const { recovery, provider, randomFill, jitter, dialect, serviceUrl } = options;
     const { state, cleanStop } = recovery;
     this.#mustResynchronise = recovery.report.damaged;
     const emit = (effect: Effect): void => {
@@ -86,13 +94,21 @@ export class Agent {
     const clock = this.#clock;
     const registry = new Registry(state);
     const writer = new JournalWriter(recovery, options);
-    const riders = () => this.#inbox.takeRiders();
+    const memory = new NetworkMemory(state, clock);
+    const riders = () => [...this.#inbox.takeRiders(), ...memory.takeRiders()];
     const persistence = new Persistence({ state, writer, emit, riders });
+    const budget = new WakeBudget();
+    let lastLinkId = 0;
+    const nextLinkId = () => ++lastLinkId;
+    const heartbeat = new Heartbeat({ fixedMs: options.heartbeatMs, memory, budget, emit, nextLinkId });
     const link = new Link({
       serviceUrl,
       dialect,
       heartbeat,
       backoff: new Backoff(jitter),
+      budget,
+      portalProbeUrl: options.portalProbeUrl,
+      nextLinkId,
       meter,
       emit,
       listener: { fetchToken: () => this.#fetchToken(), linkLost: () => this.#handleLinkLost() },
@@ -118,6 +134,8 @@ export class Agent {
     this.#registry = registry;
     this.#persistence = persistence;
     this.#credentials = new Credentials(serviceUrl, emit);
+    this.#heartbeat = heartbeat;
+    this.#memory = memory;
     this.#link = link;
     this.#requests = requests;
     this.#acks = acks;
@@ -147,6 +165,7 @@ export class Agent {
     this.#clock.handleNow(now);
     this.#route(event, now);
     if (!this.#isRunning) return;
+    this.#heartbeat.setFreshness(this.#registry.freshnessMs);
     this.#tick(now);
     this.#link.setWanted(this.#wantsConnection(), now);
     this.#acks.flush(now);
@@ -180,6 +199,7 @@ export class Agent {
   }
 
   #route(event: AgentEvent, now: Instant): void {
+    if ("linkId" in event && this.#heartbeat.handleCanary(event, now.monotonicMs)) return;
     switch (event.type) {
       case "start":
         return this.#start(now);
@@ -198,12 +218,13 @@ export class Agent {
       case "linkClosed":
         return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
-        return this.#link.handleNetwork(event.network !== null, now);
+        return this.#link.handleNetwork(event.network, now);
       case "journalAppended":
         return this.#persistence.handleAppended(event.appendId);
       case "journalFailed":
         return this.#persistence.handleFailed(event.appendId, event.reason, now);
       case "httpResponse":
+        if (this.#link.handleProbed(event.requestId, event.status, now)) return;
         return this.#handleToken(event, now);
       case "appRequest":
         return this.#appRequests.handle(event.requestId, event.owner, event.request, now);
@@ -233,8 +254,8 @@ export class Agent {
     const { state, report } = recovery;
     this.#isRunning = true;
     if (report.damaged) {
-      const text = "part of the journal was damaged; what was intact is used, the rest is fetched again";
-      this.#effects.push({ type: "report", report: { type: "fault", code: "ERR_JOURNAL_RECORD", text } });
+      const text = "part of the journal was damaged; the rest is used";
+      this.#effects.push(reported({ type: "fault", code: "ERR_JOURNAL_RECORD", text }));
     }
     if (state.device === null) {
       const deviceSecret = new Uint8Array(32);
@@ -252,7 +273,8 @@ export class Agent {
     this.#acks.flush(now, true);
     this.#subscriptions.handleShutdown();
     this.#deliveries.handleShutdown(now);
-    for (const record of this.#inbox.takeRiders()) this.#persistence.note(record);
+    for (const record of [...this.#inbox.takeRiders(), ...this.#memory.takeRiders()])
+      this.#persistence.note(record);
     this.#link.handleShutdown(now);
     this.#persistence.store([{ type: "clean" }], () => {});
   }
@@ -284,7 +306,7 @@ export class Agent {
       case "error": {
         if (this.#requests.handleAnswer(message, now)) return;
         const text = `the push service reports ${message.status}`;
-        this.#effects.push({ type: "report", report: { type: "fault", code: "ERR_SERVICE_REPORT", text } });
+        this.#effects.push(reported({ type: "fault", code: "ERR_SERVICE_REPORT", text }));
         return;
       }
       case "revoked":
@@ -301,13 +323,10 @@ export class Agent {
     if (message.status === STATUS.badToken) return this.#link.handleTokenRefused(now);
     if (message.status !== STATUS.ok || this.#link.state !== "greeting") return;
     this.#clock.handleServiceTime(message.epochMs);
-    this.#link.handleRegistered(message.idleLimitS, now);
+    this.#link.handleRegistered(message, now);
     this.#noteIdentity(message);
     this.#inbox.handleStoreEpoch(message.storeEpoch, message.lastId);
-    this.#effects.push({
-      type: "report",
-      report: { type: "registered", uaid: hexEncode(message.uaid).slice(0, 8) },
-    });
+    this.#effects.push(reported({ type: "registered", uaid: hexEncode(message.uaid).slice(0, 8) }));
     this.#subscriptions.handleOnline(message.channels, now);
     this.#deliveries.handleOnline(now);
     this.#resynchronise(now);
@@ -344,7 +363,7 @@ export class Agent {
           ? "no UA token: the push service does not answer"
           : `no UA token: ${response.status}`;
       const code = response.status === 0 ? "ERR_SERVICE_UNREACHABLE" : "ERR_TOKEN_REFUSED";
-      this.#effects.push({ type: "report", report: { type: "fault", code, text } });
+      this.#effects.push(reported({ type: "fault", code, text }));
       return this.#link.handleTokenFailed(outcome.retryAfterS, now);
     }
     const before = this.#options.recovery.state.userAgent;
@@ -355,7 +374,7 @@ export class Agent {
       [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
       (failure) => {
         if (failure !== null) return this.#link.handleTokenFailed(null, now);
-        this.#effects.push({ type: "report", report: { type: "token", renewed: before !== null } });
+        this.#effects.push(reported({ type: "token", renewed: before !== null }));
         if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
         this.#link.handleTokenReady(now);
       },

@@ -28,6 +28,7 @@ import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
 
 export interface DeliveriesOptions {
   readonly state: JournalState;
@@ -103,10 +104,10 @@ export class Deliveries {
   }
 
   /** The service sent a message again. True when it waits here already; what is in the journal is acknowledged again. */
-  handleRepeat(storeEpoch: number, id: number, now: Instant): boolean {
+  handleRepeat(storeEpoch: number, id: number): boolean {
     const entry = this.#entries.get(messageKey(storeEpoch, id));
     if (entry === undefined) return false;
-    if (entry.journal === "written") this.#options.acks.add(id, "ok", now);
+    if (entry.journal === "written") this.#options.acks.add(id, "ok");
     return true;
   }
 
@@ -147,10 +148,7 @@ export class Deliveries {
     if (!lane || !current) return;
     const { entry, isShown, badge } = current;
     this.#takeBack(lane, deliveryId);
-    this.#options.emit({
-      type: "report",
-      report: { type: "handled", messageId: entry.messageId, owner: entry.owner },
-    });
+    this.#options.emit(reported({ type: "handled", messageId: entry.messageId, owner: entry.owner }));
     this.#settle(entry, isShown, badge, now);
     this.#pump(lane, now);
   }
@@ -166,7 +164,7 @@ export class Deliveries {
     entry.redelivered = true;
     if (entry.declared !== null) this.#settle(entry, isShown, badge, now);
     else if (entry.failures >= DELIVERY_ATTEMPTS_MAX)
-      this.#drop(entry, "rejected", "the app failed to handle it", now);
+      this.#drop(entry, "rejected", "the app failed to handle it");
     else {
       lane.retryAtMs = now.monotonicMs + DELIVERY_RETRY_MS * entry.failures;
       lane.queue.unshift(entry);
@@ -208,7 +206,7 @@ export class Deliveries {
   handleRemoved(subscriptionId: number, now: Instant): void {
     for (const lane of [...this.#busy]) {
       const removed = lane.take((entry) => entry.record.subscriptionId === subscriptionId);
-      for (const entry of removed) this.#drop(entry, "rejected", "unsubscribed", now);
+      for (const entry of removed) this.#drop(entry, "rejected", "unsubscribed");
       this.#pump(lane, now);
     }
   }
@@ -284,13 +282,13 @@ export class Deliveries {
   #deliver(lane: Lane, entry: Entry, now: Instant): void {
     const { clock, registry, inbox, emit, meter } = this.#options;
     if (entry.journal === "written" && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
-      return this.#drop(entry, "ok", "expired", now);
+      return this.#drop(entry, "ok", "expired");
     }
     if (entry.plaintext === undefined) {
       const subscription = registry.byId(entry.record.subscriptionId);
       const opened = subscription === null ? null : inbox.open(entry.record, subscription);
-      if (opened === null) return this.#drop(entry, "rejected", "unsubscribed", now);
-      if (!opened.ok) return this.#drop(entry, "undecryptable", opened.code, now);
+      if (opened === null) return this.#drop(entry, "rejected", "unsubscribed");
+      if (!opened.ok) return this.#drop(entry, "undecryptable", opened.code);
       entry.plaintext = opened.plaintext;
     }
     const deliveryId = ++this.#lastDeliveryId;
@@ -312,18 +310,18 @@ export class Deliveries {
         appBadge: entry.declared?.appBadge ?? null,
       },
     });
-    emit({ type: "report", report: { type: "delivered", messageId, owner, redelivered } });
+    emit(reported({ type: "delivered", messageId, owner, redelivered }));
     meter.countMessage("delivered");
   }
 
   /** The app had its chance: a declared notification is shown unless it showed its own. */
   #settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
     const { declared, owner, messageId, record } = entry;
-    if (declared === null) return this.#finish(entry, "ok", now);
+    if (declared === null) return this.#finish(entry, "ok");
     const { notifications } = this.#options;
     if (badge === null) notifications.applyBadge(owner, declared.appBadge, null);
-    if (isShown) return this.#finish(entry, "ok", now);
-    const done = (): void => this.#finish(entry, "ok", now);
+    if (isShown) return this.#finish(entry, "ok");
+    const done = (): void => this.#finish(entry, "ok");
     const { subscriptionId } = record;
     notifications.show(
       { owner, subscriptionId, messageId, notification: declared.notification, by: "declared", done },
@@ -353,24 +351,21 @@ export class Deliveries {
       entry.journal = "written";
       if (this.#lanes.get(entry.owner)?.current?.entry !== entry) entry.plaintext = undefined;
       const { emit, acks } = this.#options;
-      emit({ type: "report", report: { type: "journaled", messageId: entry.messageId, owner: entry.owner } });
-      acks.add(entry.record.id, "ok", now);
+      emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
+      acks.add(entry.record.id, "ok");
     });
   }
 
-  #drop(entry: Entry, code: AckCode, reason: string, now: Instant): void {
+  #drop(entry: Entry, code: AckCode, reason: string): void {
     this.#options.meter.countMessage("dropped");
-    this.#options.emit({
-      type: "report",
-      report: { type: "dropped", messageId: entry.messageId, code: reason },
-    });
-    this.#finish(entry, code, now);
+    this.#options.emit(reported({ type: "dropped", messageId: entry.messageId, code: reason }));
+    this.#finish(entry, code);
   }
 
-  #finish(entry: Entry, code: AckCode, now: Instant): void {
+  #finish(entry: Entry, code: AckCode): void {
     const { storeEpoch, id } = entry.record;
     this.#entries.delete(messageKey(storeEpoch, id));
-    if (entry.journal !== "written") return this.#options.inbox.finish(storeEpoch, id, code, now);
+    if (entry.journal !== "written") return this.#options.inbox.finish(storeEpoch, id, code);
     // Acknowledged from the journal before; should that ack have been lost, the repeat is acknowledged as handled.
     this.#noteDone(entry);
     this.#options.inbox.markHandled(storeEpoch, id, code);

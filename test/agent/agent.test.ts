@@ -515,14 +515,17 @@ describe("messages", () => {
     expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_NOTIFICATION" });
   });
 
-  test("acknowledgements of a burst share a frame", () => {
+  test("a lone acknowledgement goes at once, those of a burst behind it share a frame", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);
     const body = device.seal(reply, "burst");
     for (let id = 1; id <= 10; id++) device.notify(id, 1, body);
     device.pass(600);
     const acks = device.upstream.filter((message) => message.type === "ack");
-    expect(acks).toEqual([{ type: "ack", code: "ok", ranges: [[1, 10]] }]);
+    expect(acks).toEqual([
+      { type: "ack", code: "ok", ranges: [[1, 1]] },
+      { type: "ack", code: "ok", ranges: [[2, 10]] },
+    ]);
   });
 
   test("an app that is not there is started, and gets its messages in order when it comes", () => {
