@@ -77,10 +77,43 @@ export const DELIVERY_ATTEMPTS_MAX = 3;
 export const LINK_STABLE_MS = 60_000;
 export const BACKOFF_BASE_MS = 1_000;
 export const BACKOFF_CAP_MS = 600_000;
+/** What a service counts with for a device that declares no heartbeat. */
 export const HEARTBEAT_DEFAULT_MS = 240_000;
 export const HEARTBEAT_MS_MIN = 15_000;
 export const HEARTBEAT_MS_MAX = 86_400_000;
-export const PONG_TIMEOUT_MS = 10_000;
+/** An unanswered ping is a verdict after max(this, 4 smoothed round trips + {@link PONG_EXTRA_MS}). */
+export const PONG_TIMEOUT_MS_MIN = 3_000;
+export const PONG_EXTRA_MS = 1_300;
+/** First interval on a network nobody knows, and the second when that was too long. */
+export const HEARTBEAT_START_MS: readonly number[] = [240_000, 130_000];
+/** A network that needs pings more often than this is not held: it would cost more wake-ups than an hour has. */
+export const HEARTBEAT_HELD_MS_MIN = 127_000;
+/** There the link is proved or made anew this often instead. */
+export const HEARTBEAT_VISIT_MS = 144_000;
+/** A ping goes this much before the longest idleness that was seen to survive. */
+export const HEARTBEAT_GUARD_MS = 2_000;
+/** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */
+export const IDLE_MARGIN_MS = 5_000;
+/** A bracket this narrow is not narrowed further. */
+export const BRACKET_MS_MIN = 4_000;
+/** Canaries of one link at a time; a service takes at least as many ({@link CANARIES_PER_DEVICE_MAX}). */
+export const CANARIES_MAX = 5;
+/** Networks remembered; the one longest not used goes first. */
+export const NETWORKS_MAX = 32;
+export const NETWORK_LABEL_CHARS_MAX = 128;
+/** What is known of a network is forgotten when nothing has confirmed it for this long. */
+export const NETWORK_KNOWLEDGE_MS_MAX = 30 * 24 * 3600 * 1000;
+/** Main links lost while growing the interval without canaries, per network. */
+export const GROWTH_LOSSES_MAX = 2;
+/** Longest the device may take a dead link for a live one: by the most urgent live subscription. */
+export const FRESHNESS_MS = { urgent: 540_000, normal: 1_740_000, relaxed: 3_480_000 } as const;
+/** Wake-ups of our own making (pings, dials, probes) in any hour. */
+export const WAKE_UPS_PER_HOUR_MAX = 30;
+/** Behind a captive portal: probes at first this far apart, then every minute, from 8 min on twice as far each time. */
+export const PORTAL_PROBE_MS_MIN = 20_000;
+export const PORTAL_PROBE_MS = 60_000;
+export const PORTAL_PATIENCE_MS = 480_000;
+export const PORTAL_PROBE_MS_MAX = 3_600_000;
 /** Answer to a token request. */
 export const HTTP_RESPONSE_BYTES_MAX = 16_384;
 /** Bytes queued on one link before it counts as stuck. */

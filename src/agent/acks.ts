@@ -11,22 +11,22 @@ import {
 import { ACK_CODES, type AckCode, type IdRange } from "../wire/dialect.ts";
 import type { Alarm, Emit, Instant } from "./events.ts";
 import type { Link } from "./link.ts";
+import { reported } from "./report.ts";
 
 export class Acks {
   readonly #link: Link;
   readonly #emit: Emit;
   readonly #ids: Record<AckCode, number[]> = { ok: [], undecryptable: [], rejected: [] };
   #count = 0;
-  /** When the oldest one was added. */
-  #sinceMs = 0;
+  /** When they were sent last. */
+  #sentMs = Number.NEGATIVE_INFINITY;
 
   constructor(link: Link, emit: Emit) {
     this.#link = link;
     this.#emit = emit;
   }
 
-  add(id: number, code: AckCode, now: Instant): void {
-    if (this.#count === 0) this.#sinceMs = now.monotonicMs;
+  add(id: number, code: AckCode): void {
     const ids = this.#ids[code];
     ids.push(id);
     this.#count++;
@@ -37,13 +37,17 @@ export class Acks {
     }
   }
 
-  /** Sends when enough gathered, the time has come, or something else is being sent anyway. */
+  /**
+   * Sends when enough gathered, none went just before, or something else is being sent anyway. The first of a burst, and
+   * a lone one, goes at once: the radio is on, and would be on longer for one that waited.
+   */
   flush(now: Instant, isOtherTraffic = false): void {
     if (this.#count === 0 || !this.#link.isOnline) return;
-    const isDue = this.#count >= ACK_GATHER_MESSAGES_MAX || now.monotonicMs >= this.#sinceMs + ACK_GATHER_MS;
+    const isDue = this.#count >= ACK_GATHER_MESSAGES_MAX || now.monotonicMs >= this.#sentMs + ACK_GATHER_MS;
     if (!isDue && !isOtherTraffic) return;
     for (const code of ACK_CODES) this.#send(code, now);
     this.#count = 0;
+    this.#sentMs = now.monotonicMs;
   }
 
   /** Ids are of a store that is gone. */
@@ -54,7 +58,7 @@ export class Acks {
 
   nextDeadline(): Alarm | null {
     if (this.#count === 0 || !this.#link.isOnline) return null;
-    return { atMs: this.#sinceMs + ACK_GATHER_MS, windowMs: ACK_GATHER_WINDOW_MS };
+    return { atMs: this.#sentMs + ACK_GATHER_MS, windowMs: ACK_GATHER_WINDOW_MS };
   }
 
   #send(code: AckCode, now: Instant): void {
@@ -65,7 +69,7 @@ export class Acks {
     for (let at = 0; at < ranges.length; at += ACK_RANGES_MAX) {
       this.#link.send({ type: "ack", code, ranges: ranges.slice(at, at + ACK_RANGES_MAX) }, now);
     }
-    this.#emit({ type: "report", report: { type: "acknowledged", messages: ids.length, code } });
+    this.#emit(reported({ type: "acknowledged", messages: ids.length, code }));
   }
 }
 

@@ -16,20 +16,23 @@ import { Acks } from "./acks.ts";
 import { AppRequests } from "./app-requests.ts";
 import { Backoff, type Jitter } from "./backoff.ts";
 import { Clock } from "./clock.ts";
-import { Credentials } from "./credentials.ts";
+import { Credentials, tokenFault } from "./credentials.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import { Deliveries } from "./deliveries.ts";
-import type { AgentEvent, Alarm, Effect, Instant, Report } from "./events.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { AgentEvent, Alarm, Effect, Instant } from "./events.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
 import { Meter } from "./meter.ts";
+import { NetworkMemory } from "./network-memory.ts";
 import { Notifications } from "./notifications.ts";
 import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
 import { type Answer, Requests } from "./requests.ts";
 import { type AgentStatus, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { WakeBudget } from "./wake-budget.ts";
 
 export interface AgentOptions {
   /** https URL of the push service, without path. */
@@ -45,10 +48,13 @@ export interface AgentOptions {
   readonly randomFill: RandomFill;
   /** Seedable, for delays. */
   readonly jitter: Jitter;
-  readonly heartbeat: Heartbeat;
+  /** Ms between signs of life on an idle connection; null: learned from each network. */
+  readonly heartbeatMs: number | null;
   /** Low-urgency messages may wait this long at the service, s. */
   readonly windowS: number;
   readonly leastUrgency: Urgency;
+  /** Plain http URL that answers 204 unless a captive portal is in between; null: a dial finds out. */
+  readonly portalProbeUrl: string | null;
   /** Keep a connection even without a subscription. */
   readonly keepConnected: boolean;
   readonly navigation: Omit<ActivationPolicy, "baseUrl">;
@@ -64,6 +70,8 @@ export class Agent {
   readonly #registry: Registry;
   readonly #persistence: Persistence;
   readonly #credentials: Credentials;
+  readonly #heartbeat: Heartbeat;
+  readonly #memory: NetworkMemory;
   readonly #link: Link;
   readonly #requests: Requests;
   readonly #acks: Acks;
@@ -80,7 +88,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { recovery, provider, randomFill, jitter, dialect, serviceUrl, heartbeat } = options;
+    const { recovery, provider, randomFill, jitter, dialect, serviceUrl } = options;
     const { state, cleanStop } = recovery;
     this.#mustResynchronise = recovery.report.damaged;
     const emit = (effect: Effect): void => this.#emit(effect);
@@ -88,13 +96,21 @@ export class Agent {
     const clock = this.#clock;
     const registry = new Registry(state);
     const writer = new JournalWriter(recovery, options);
-    const riders = () => this.#inbox.takeRiders();
+    const memory = new NetworkMemory(state, clock);
+    const riders = () => [...this.#inbox.takeRiders(), ...memory.takeRiders()];
     const persistence = new Persistence({ state, writer, emit, riders });
+    const budget = new WakeBudget();
+    let lastLinkId = 0;
+    const nextLinkId = () => ++lastLinkId;
+    const heartbeat = new Heartbeat({ fixedMs: options.heartbeatMs, memory, budget, emit, nextLinkId });
     const link = new Link({
       serviceUrl,
       dialect,
       heartbeat,
       backoff: new Backoff(jitter),
+      budget,
+      portalProbeUrl: options.portalProbeUrl,
+      nextLinkId,
       meter,
       emit,
       listener: {
@@ -124,6 +140,8 @@ export class Agent {
     this.#registry = registry;
     this.#persistence = persistence;
     this.#credentials = new Credentials(serviceUrl, emit);
+    this.#heartbeat = heartbeat;
+    this.#memory = memory;
     this.#link = link;
     this.#requests = requests;
     this.#acks = acks;
@@ -156,6 +174,7 @@ export class Agent {
     this.#clock.handleNow(now);
     this.#route(event, now);
     if (!this.#isRunning) return;
+    this.#heartbeat.setFreshness(this.#registry.freshnessMs);
     if (!isOver && event.type !== "shutdown") this.#tick(now);
     this.#link.setWanted(this.#wantsConnection(), now);
     this.#acks.flush(now);
@@ -199,6 +218,7 @@ export class Agent {
   }
 
   #route(event: AgentEvent, now: Instant): void {
+    if ("linkId" in event && this.#heartbeat.handleCanary(event, now.monotonicMs)) return;
     switch (event.type) {
       case "start":
         return this.#start(now);
@@ -223,6 +243,7 @@ export class Agent {
       case "journalFailed":
         return this.#persistence.handleFailed(event.appendId, event.reason, now);
       case "httpResponse":
+        if (this.#link.handleProbed(event.requestId, event.status, now)) return;
         return this.#handleToken(event, now);
       case "appRequest":
         return this.#appRequests.handle(event.requestId, event.owner, event.request, now);
@@ -252,8 +273,8 @@ export class Agent {
     const { state, report } = recovery;
     this.#isRunning = true;
     if (report.damaged) {
-      const text = "part of the journal was damaged; what was intact is used, the rest is fetched again";
-      this.#emit({ type: "report", report: { type: "fault", code: "ERR_JOURNAL_RECORD", text } });
+      const text = "part of the journal was damaged; the rest is used";
+      this.#emit(reported({ type: "fault", code: "ERR_JOURNAL_RECORD", text }));
     }
     if (state.device === null) {
       const deviceSecret = new Uint8Array(32);
@@ -285,7 +306,8 @@ export class Agent {
     this.#acks.flush(now, true);
     this.#subscriptions.handleShutdown();
     this.#deliveries.handleShutdown(now);
-    for (const record of this.#inbox.takeRiders()) this.#persistence.note(record);
+    for (const record of [...this.#inbox.takeRiders(), ...this.#memory.takeRiders()])
+      this.#persistence.note(record);
     this.#link.handleShutdown(now);
     this.#persistence.store([{ type: "clean" }], () => {});
   }
@@ -319,7 +341,7 @@ export class Agent {
       case "error": {
         if (this.#requests.handleAnswer(message, now)) return;
         const text = `the push service reports ${message.status}`;
-        this.#emit({ type: "report", report: { type: "fault", code: "ERR_SERVICE_REPORT", text } });
+        this.#emit(reported({ type: "fault", code: "ERR_SERVICE_REPORT", text }));
         return;
       }
       case "revoked":
@@ -336,13 +358,10 @@ export class Agent {
     if (message.status === STATUS.badToken) return this.#link.handleTokenRefused(now);
     if (message.status !== STATUS.ok || this.#link.state !== "greeting") return;
     this.#clock.handleServiceTime(message.epochMs);
-    this.#link.handleRegistered(message.idleLimitS, now);
+    this.#link.handleRegistered(message, now);
     this.#noteIdentity(message);
     this.#inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
-    this.#emit({
-      type: "report",
-      report: { type: "registered", device: deviceName(message.uaid) },
-    });
+    this.#emit(reported({ type: "registered", device: deviceName(message.uaid) }));
     this.#subscriptions.handleOnline(message.channels, now);
     this.#deliveries.handleOnline(now);
     this.#resynchronise(now);
@@ -380,7 +399,7 @@ export class Agent {
     const outcome = this.#credentials.handleResponse(response);
     if (outcome === null) return;
     if (outcome.type === "failed") {
-      this.#emit({ type: "report", report: tokenFault(response) });
+      this.#emit(reported(tokenFault(response)));
       return this.#link.handleTokenFailed(outcome.retryAfterS, now);
     }
     const before = this.#options.recovery.state.userAgent;
@@ -393,7 +412,7 @@ export class Agent {
       (failure) => {
         this.#isStoringToken = false;
         if (failure !== null) return this.#link.handleTokenFailed(null, now);
-        this.#emit({ type: "report", report: { type: "token", renewed: before !== null } });
+        this.#emit(reported({ type: "token", renewed: before !== null }));
         if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
         this.#link.handleTokenReady(now);
       },
@@ -424,18 +443,4 @@ export class Agent {
     this.#alarm = alarm;
     this.#emit({ type: "setAlarm", alarm });
   }
-}
-
-function tokenFault({ status, cause }: EventOf<"httpResponse">): Report {
-  if (status !== 0)
-    return { type: "fault", code: "ERR_TOKEN_REFUSED", text: `no UA token: the push service says ${status}` };
-  const why =
-    cause === "tls"
-      ? "its certificate is not trusted (a development service needs its CA)"
-      : `it does not answer (${cause})`;
-  return {
-    type: "fault",
-    code: "ERR_SERVICE_UNREACHABLE",
-    text: `no UA token from the push service: ${why}`,
-  };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Reconnect delays: one immediate try, then full jitter up to a cap, reset only by a link that proved stable. Pure; the
- * random numbers are handed in.
+ * Reconnect delays: one immediate try, then a place within the service's spread, then full jitter up to
+ * a cap, reset only by a link that proved stable. Pure; the random numbers are handed in.
  */
 
 import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, LINK_STABLE_MS } from "../limits.ts";
@@ -9,19 +9,28 @@ import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, LINK_STABLE_MS } from "../limits.ts";
 /** A number in [0, 1). Need not be cryptographic. */
 export type Jitter = () => number;
 
+/** Growth of the ceiling. Less than two: an outage is over sooner than its doubled length. */
+const GROWTH = 1.5;
+/** Where a whole fleet comes back, each failed round has twice the room, so that no second gets too many. */
+const SPREAD_GROWTH = 2;
+
 export class Backoff {
   readonly #jitter: Jitter;
   /** Failed tries since the last stable link. */
   #failures = 0;
   #openedAtMs: number | null = null;
+  #spreadMs = 0;
+  /** The service itself went away, and everybody lost it. Otherwise it is this device's network. */
+  #isServiceLoss = false;
 
   constructor(jitter: Jitter) {
     this.#jitter = jitter;
   }
 
-  /** The link is registered; from here its stability counts. */
-  handleOpened(monotonicMs: number): void {
+  /** The link is registered; from here its stability counts. `spreadMs`: over this long a fleet is to come back. */
+  handleOpened(monotonicMs: number, spreadMs = 0): void {
     this.#openedAtMs = monotonicMs;
+    this.#spreadMs = spreadMs;
   }
 
   /**
@@ -32,6 +41,7 @@ export class Backoff {
    */
   handleLost(monotonicMs: number, retryAfterS: number | null): number {
     const wasStable = this.#openedAtMs !== null && monotonicMs - this.#openedAtMs >= LINK_STABLE_MS;
+    if (this.#openedAtMs !== null) this.#isServiceLoss = true;
     this.#openedAtMs = null;
     if (wasStable) this.#failures = 0;
     const failures = this.#failures++;
@@ -40,13 +50,19 @@ export class Backoff {
     }
     // A link that had been good is worth one immediate try: most losses are one dropped flow.
     if (failures === 0 && wasStable) return 0;
-    // 2^20 s is far over the cap; the bound keeps the power finite.
-    const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** Math.min(failures, 20));
-    return Math.floor(this.#jitter() * ceilingMs);
+    return Math.floor(this.#jitter() * this.#ceilingMs(failures));
   }
 
   /** A new network makes old failures meaningless. */
   handleNetworkChanged(): void {
     this.#failures = 0;
+    this.#openedAtMs = null;
+    this.#isServiceLoss = false;
+  }
+
+  #ceilingMs(failures: number): number {
+    const ownMs = BACKOFF_BASE_MS * GROWTH ** failures;
+    const spreadMs = this.#isServiceLoss ? this.#spreadMs * SPREAD_GROWTH ** Math.max(0, failures - 1) : 0;
+    return Math.min(BACKOFF_CAP_MS, Math.max(ownMs, spreadMs));
   }
 }

@@ -6,7 +6,7 @@
 
 import { hexDecode } from "../bytes.ts";
 import { RETRY_AFTER_S_MAX, TOKEN_TIMEOUT_MS, UA_TOKEN_CHARS_MAX } from "../limits.ts";
-import type { AgentEvent, Emit } from "./events.ts";
+import type { AgentEvent, Emit, Report } from "./events.ts";
 
 export interface UaIdentity {
   readonly uaToken: string;
@@ -63,6 +63,21 @@ export class Credentials {
   abandon(): void {
     this.#pendingRequestId = null;
   }
+}
+
+/** What people are told about a token that was not given. */
+export function tokenFault({ status, cause }: HttpResponse): Report {
+  if (status !== 0)
+    return { type: "fault", code: "ERR_TOKEN_REFUSED", text: `no UA token: the push service says ${status}` };
+  const why =
+    cause === "tls"
+      ? "its certificate is not trusted (a development service needs its CA)"
+      : `it does not answer (${cause})`;
+  return {
+    type: "fault",
+    code: "ERR_SERVICE_UNREACHABLE",
+    text: `no UA token from the push service: ${why}`,
+  };
 }
 
 /** `{"uaToken": text, "uaid": 32 hex digits}`, or null. A captive portal's page ends here. */

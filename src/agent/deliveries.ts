@@ -27,6 +27,7 @@ import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
 
 export interface DeliveriesOptions {
   readonly state: JournalState;
@@ -108,10 +109,10 @@ export class Deliveries {
   }
 
   /** The service sent a message again. True when it waits here already; what is in the journal is acknowledged again. */
-  handleRepeat(storeEpoch: number, id: number, now: Instant): boolean {
+  handleRepeat(storeEpoch: number, id: number): boolean {
     const entry = this.#entries.get(messageKey(storeEpoch, id));
     if (entry === undefined) return false;
-    if (entry.journal === "written") this.#options.acks.add(id, "ok", now);
+    if (entry.journal === "written") this.#options.acks.add(id, "ok");
     return true;
   }
 
@@ -159,10 +160,7 @@ export class Deliveries {
     if (!lane || !current) return;
     const { entry, isShown, badge } = current;
     this.#takeBack(lane, deliveryId);
-    this.#options.emit({
-      type: "report",
-      report: { type: "handled", messageId: entry.messageId, owner: entry.owner },
-    });
+    this.#options.emit(reported({ type: "handled", messageId: entry.messageId, owner: entry.owner }));
     this.#settle(entry, isShown, badge, now);
     this.#pump(lane, now);
   }
@@ -178,7 +176,7 @@ export class Deliveries {
     entry.redelivered = true;
     if (entry.record.isDeclared) this.#settle(entry, isShown, badge, now);
     else if (entry.failures >= DELIVERY_ATTEMPTS_MAX)
-      this.#drop(entry, "rejected", "the app failed to handle it", now);
+      this.#drop(entry, "rejected", "the app failed to handle it");
     else {
       lane.retryAtMs = now.monotonicMs + DELIVERY_RETRY_MS * entry.failures;
       lane.queue.unshift(entry);
@@ -220,7 +218,7 @@ export class Deliveries {
   handleRemoved(subscriptionId: number, now: Instant): void {
     for (const lane of [...this.#busy]) {
       const removed = lane.take((entry) => entry.record.subscriptionId === subscriptionId);
-      for (const entry of removed) this.#drop(entry, "rejected", "unsubscribed", now);
+      for (const entry of removed) this.#drop(entry, "rejected", "unsubscribed");
       this.#pump(lane, now);
     }
   }
@@ -290,7 +288,7 @@ export class Deliveries {
 
   #deliver(lane: Lane, entry: Entry, now: Instant): void {
     const { emit, meter } = this.#options;
-    const opened = this.#open(entry, now);
+    const opened = this.#open(entry);
     if (opened === null) return;
     const { plaintext, declared } = opened;
     const deliveryId = ++this.#lastDeliveryId;
@@ -312,24 +310,24 @@ export class Deliveries {
         appBadge: declared?.appBadge ?? null,
       },
     });
-    emit({ type: "report", report: { type: "delivered", messageId, owner, redelivered } });
+    emit(reported({ type: "delivered", messageId, owner, redelivered }));
     meter.countMessage("delivered");
   }
 
   /** What the message holds; null when it is nobody's, unreadable or too old by now, and was dropped. */
-  #open(entry: Entry, now: Instant): Opened | null {
+  #open(entry: Entry): Opened | null {
     const { clock, registry, inbox } = this.#options;
     // What came in this run to be shown is shown, however short its TTL: only its app let it wait.
     const mayExpire = entry.isRestored || (entry.journal === "written" && !entry.record.isDeclared);
     if (mayExpire && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
-      this.#drop(entry, "ok", "expired", now);
+      this.#drop(entry, "ok", "expired");
       return null;
     }
     if (entry.opened !== null) return entry.opened;
     const subscription = registry.byId(entry.record.subscriptionId);
     const reading = subscription === null ? null : inbox.open(entry.record, subscription);
-    if (reading === null) this.#drop(entry, "rejected", "unsubscribed", now);
-    else if (!reading.ok) this.#drop(entry, "undecryptable", reading.code, now);
+    if (reading === null) this.#drop(entry, "rejected", "unsubscribed");
+    else if (!reading.ok) this.#drop(entry, "undecryptable", reading.code);
     else entry.opened = openedOf(reading);
     return entry.opened;
   }
@@ -337,13 +335,13 @@ export class Deliveries {
   /** The app had its chance: a declared notification is shown unless it showed its own. */
   #settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
     const { owner, messageId, record } = entry;
-    if (!record.isDeclared) return this.#finish(entry, "ok", now);
-    const declared = (isShown ? entry.opened : this.#open(entry, now))?.declared;
+    if (!record.isDeclared) return this.#finish(entry, "ok");
+    const declared = (isShown ? entry.opened : this.#open(entry))?.declared;
     if (!declared) return;
     const { notifications } = this.#options;
     if (badge === null) notifications.applyBadge(owner, declared.appBadge, null);
-    if (isShown) return this.#finish(entry, "ok", now);
-    const done = (): void => this.#finish(entry, "ok", now);
+    if (isShown) return this.#finish(entry, "ok");
+    const done = (): void => this.#finish(entry, "ok");
     const { subscriptionId } = record;
     notifications.show(
       { owner, subscriptionId, messageId, notification: declared.notification, by: "declared", done },
@@ -375,24 +373,21 @@ export class Deliveries {
       entry.journal = "written";
       if (lane?.current?.entry !== entry) entry.opened = null;
       const { emit, acks } = this.#options;
-      emit({ type: "report", report: { type: "journaled", messageId: entry.messageId, owner: entry.owner } });
-      acks.add(entry.record.id, "ok", now);
+      emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
+      acks.add(entry.record.id, "ok");
     });
   }
 
-  #drop(entry: Entry, code: AckCode, reason: string, now: Instant): void {
+  #drop(entry: Entry, code: AckCode, reason: string): void {
     this.#options.meter.countMessage("dropped");
-    this.#options.emit({
-      type: "report",
-      report: { type: "dropped", messageId: entry.messageId, code: reason },
-    });
-    this.#finish(entry, code, now);
+    this.#options.emit(reported({ type: "dropped", messageId: entry.messageId, code: reason }));
+    this.#finish(entry, code);
   }
 
-  #finish(entry: Entry, code: AckCode, now: Instant): void {
+  #finish(entry: Entry, code: AckCode): void {
     const { storeEpoch, id } = entry.record;
     this.#entries.delete(messageKey(storeEpoch, id));
-    if (entry.journal !== "written") return this.#options.inbox.finish(storeEpoch, id, code, now);
+    if (entry.journal !== "written") return this.#options.inbox.finish(storeEpoch, id, code);
     // Acknowledged from the journal before; should that ack have been lost, the repeat is acknowledged as handled.
     this.#noteDone(entry);
     this.#options.inbox.markHandled(storeEpoch, id, code);

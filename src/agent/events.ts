@@ -6,6 +6,7 @@
 
 import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { Freshness } from "../journal/index.ts";
 
 /** A point in time, read by the host. */
 export interface Instant {
@@ -71,6 +72,8 @@ export interface SubscribeRequest {
   readonly waToken: string | null;
   readonly declarative: DeclarativeMode;
   readonly allowAesgcm: boolean;
+  /** How long a dead connection may go unnoticed: "urgent" 9 min, "normal" (default) 29, "relaxed" 58. */
+  readonly freshness?: Freshness;
 }
 
 /** What an app may ask for. Every request is answered by one {@link Effect} `appReply`. */

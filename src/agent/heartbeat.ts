@@ -1,103 +1,403 @@
 // SPDX-License-Identifier: MIT
 /**
- * When to ping. {@link Heartbeat} is what the link asks; {@link PlainHeartbeat} answers with a fixed interval and a pong
- * time-out. Pure.
+ * When to ping, and how each network's idle timeout is learned without risking the main link: the main
+ * link is never left idle for longer than was seen to survive, while canaries that nobody needs grow older than that. They
+ * are opened, and pinged beside main pings, while the radio is on anyway. Pure.
  */
 
-import { HEARTBEAT_DEFAULT_MS, HEARTBEAT_MS_MIN, PONG_TIMEOUT_MS } from "../limits.ts";
-import type { Alarm } from "./events.ts";
+import {
+  CANARIES_MAX,
+  FRESHNESS_MS,
+  GROWTH_LOSSES_MAX,
+  HEARTBEAT_GUARD_MS,
+  HEARTBEAT_HELD_MS_MIN,
+  HEARTBEAT_MS_MIN,
+  HEARTBEAT_VISIT_MS,
+  IDLE_MARGIN_MS,
+  PONG_EXTRA_MS,
+  PONG_TIMEOUT_MS_MIN,
+  WAKE_UPS_PER_HOUR_MAX,
+} from "../limits.ts";
+import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
+import type { AgentEvent, Alarm, Emit, LinkCause } from "./events.ts";
+import type { Knowledge } from "./knowledge.ts";
+import type { NetworkMemory } from "./network-memory.ts";
+import type { WakeBudget } from "./wake-budget.ts";
 
-/** What is to be done about a link's liveness now. */
-export type HeartbeatVerdict = "fine" | "ping" | "dead";
+/** What is to be done about a link's liveness now. "doubt": dial another one beside it, the answer is overdue. */
+export type HeartbeatVerdict = "fine" | "ping" | "doubt" | "dead";
 
-export interface Heartbeat {
-  /** What the device promises the service: it sends something at least this often. */
-  readonly intervalMs: number;
-  /** Without the idle limit of the present link: what the next one declares, or the service would not repeat its limit. */
-  readonly declaredMs: number;
-  /** The service (a load balancer before it) drops links idle this long; null for no limit. */
-  setIdleLimit(idleLimitMs: number | null): void;
-  handleOpened(monotonicMs: number): void;
-  /** Any frame or pong came in: the link is valid. */
-  handleReceived(monotonicMs: number): void;
-  /** Any frame went out: middleboxes saw traffic, though nothing is proved. */
-  handleSent(monotonicMs: number): void;
-  /** Judges the link; "ping" is answered by sending one and counts as sent. */
-  check(monotonicMs: number): HeartbeatVerdict;
-  nextDeadline(): Alarm | null;
-  handleClosed(): void;
+export interface HeartbeatOptions {
+  /** A fixed interval instead of a learned one, or null. */
+  readonly fixedMs: number | null;
+  readonly memory: NetworkMemory;
+  readonly budget: WakeBudget;
+  readonly emit: Emit;
+  /** A number no link has had. */
+  readonly nextLinkId: () => number;
 }
 
 /** Share of the interval by which a ping may come early, to share another wake-up. */
 const EARLY_SHARE = 0.1;
-/** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */
-const IDLE_MARGIN_MS = 5_000;
+const HOUR_MS = 3_600_000;
+/** Without canaries the interval grows by this. */
+const BLIND_GROWTH_FACTOR = 1.5;
+/** Without canaries the main link tries when the bracket is wider than this. */
+const BLIND_BRACKET_FACTOR = 1.25;
+/** What a trial in a narrow bracket costs, in pings. */
+const HATCH_COST = 0.9;
+/** Weight of a new round trip in the smoothed one. */
+const RTT_WEIGHT = 0.125;
 
-/** Pings after a fixed time without traffic; dead when the pong stays out. */
-export class PlainHeartbeat implements Heartbeat {
-  readonly #configuredMs: number;
-  #intervalMs: number;
-  #lastTrafficMs: number | null = null;
-  #lastReceivedMs = 0;
-  #pingSentMs: number | null = null;
+interface Ping {
+  readonly sentMs: number;
+  /** How long the link had been idle. */
+  readonly idleMs: number;
+  /** Another link is being dialed beside it. */
+  isDoubted: boolean;
+}
 
-  constructor(intervalMs: number = HEARTBEAT_DEFAULT_MS) {
-    this.#configuredMs = Math.max(HEARTBEAT_MS_MIN, intervalMs);
-    this.#intervalMs = this.#configuredMs;
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #canaries: Canaries;
+  #known: Knowledge;
+  #freshnessMs: number = FRESHNESS_MS.normal;
+  #idleLimitMs = Number.POSITIVE_INFINITY;
+  /** How canaries are opened on this link; null when they are not. */
+  #canaryRequest: CanaryRequest | null = null;
+  /** The service answers no canaries: the main link itself has to try. */
+  #isBlind = false;
+  /** A ping that was never answered, while it is open whether network or middlebox was to blame. */
+  #unansweredMs: { readonly idleMs: number; readonly sinceMs: number } | null = null;
+  /** Anything that went over the main link; null while there is none. */
+  #trafficMs: number | null = null;
+  #receivedMs = 0;
+  /** Both ways of the link worked. */
+  #provedMs = 0;
+  #ping: Ping | null = null;
+  #rttMs = 0;
+  #dialedMs = 0;
+  #paidTrialMs = Number.NEGATIVE_INFINITY;
+  /** How late the host's alarms come. */
+  #lateMs = 0;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#canaries = new Canaries(options.emit);
+    this.#known = options.memory.recall("");
   }
 
+  /**
+   * What the device promises the service: it sends something at least this often. Without the idle limit of the present
+   * link, or the service would not repeat its limit on the next one.
+   */
   get declaredMs(): number {
-    return this.#configuredMs;
+    return Math.max(HEARTBEAT_MS_MIN, this.#options.fixedMs ?? this.#freshnessMs);
   }
 
+  /** Ms after which a ping is sent when nothing else is. */
   get intervalMs(): number {
-    return this.#intervalMs;
+    return this.isHeld ? this.#safeMs() : HEARTBEAT_VISIT_MS;
   }
 
-  setIdleLimit(idleLimitMs: number | null): void {
-    const limitMs = idleLimitMs === null ? Number.POSITIVE_INFINITY : idleLimitMs - IDLE_MARGIN_MS;
-    this.#intervalMs = Math.max(HEARTBEAT_MS_MIN, Math.min(this.#configuredMs, limitMs));
+  /** False where an idle link does not live long enough to be kept: it is proved, or made anew, every so often. */
+  get isHeld(): boolean {
+    return (
+      this.#options.fixedMs !== null ||
+      this.#safeMs() >= HEARTBEAT_HELD_MS_MIN ||
+      this.#idleLimitMs < HEARTBEAT_HELD_MS_MIN
+    );
+  }
+
+  /** Smoothed round trip, ms; 0 before the first. */
+  get rttMs(): number {
+    return this.#rttMs;
+  }
+
+  get network(): Knowledge {
+    return this.#known;
+  }
+
+  /** Of the most urgent live subscription. */
+  setFreshness(freshnessMs: number): void {
+    this.#freshnessMs = freshnessMs;
+  }
+
+  handleNetwork(label: string): void {
+    this.#known = this.#options.memory.recall(label);
+  }
+
+  handleDialed(monotonicMs: number): void {
+    this.#dialedMs = monotonicMs;
   }
 
   handleOpened(monotonicMs: number): void {
-    this.handleReceived(monotonicMs);
+    // A handshake is several round trips: an upper bound until a ping tells better.
+    this.#rttMs = monotonicMs - this.#dialedMs;
+    // A link at once: the network was well, it had forgotten the old one.
+    const unanswered = this.#unansweredMs;
+    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * this.#verdictMs)
+      this.#failed(unanswered.idleMs);
+    this.#unansweredMs = null;
+    this.#trafficMs = this.#receivedMs = this.#provedMs = monotonicMs;
   }
 
-  handleReceived(monotonicMs: number): void {
-    this.#lastTrafficMs = monotonicMs;
-    this.#lastReceivedMs = monotonicMs;
-    this.#pingSentMs = null;
+  /** @param idleLimitMs the service (a balancer before it) drops links idle this long; null for no limit */
+  handleRegistered(idleLimitMs: number | null, canaryRequest: CanaryRequest | null): void {
+    this.#idleLimitMs = Math.max(
+      HEARTBEAT_MS_MIN,
+      (idleLimitMs ?? Number.POSITIVE_INFINITY) - IDLE_MARGIN_MS,
+    );
+    this.#canaryRequest = this.#options.fixedMs === null ? canaryRequest : null;
+    this.#isBlind = this.#options.fixedMs === null && canaryRequest === null;
+    // While growing, main pings double in distance: so many ages are to be tried.
+    this.#hatch(this.#known.isGrowing ? Math.ceil(Math.log2(this.#targetMs / this.intervalMs)) : 1);
   }
 
+  /** A frame came in. True when a ping should go along: nothing has proved our own way out for long. */
+  handleReceived(monotonicMs: number): boolean {
+    if (this.#trafficMs === null) return false;
+    const idleMs = monotonicMs - this.#trafficMs;
+    if (idleMs > this.#known.provenMs) this.#survived(idleMs);
+    this.#trafficMs = this.#receivedMs = monotonicMs;
+    this.#settle(monotonicMs);
+    const isStale =
+      this.#ping === null && monotonicMs - this.#provedMs >= Math.min(this.declaredMs, this.#idleLimitMs);
+    if (isStale) this.#ping = { sentMs: monotonicMs, idleMs: 0, isDoubted: false };
+    this.#tryCanaries(monotonicMs);
+    return isStale;
+  }
+
+  handlePong(monotonicMs: number): void {
+    const ping = this.#ping;
+    this.#provedMs = this.#trafficMs = this.#receivedMs = monotonicMs;
+    this.#ping = null;
+    if (ping === null) return;
+    const rttMs = monotonicMs - ping.sentMs;
+    this.#rttMs = this.#rttMs === 0 ? rttMs : this.#rttMs + (rttMs - this.#rttMs) * RTT_WEIGHT;
+    this.#known.confirm();
+    if (ping.idleMs > 0) this.#survived(ping.idleMs);
+    this.#settle(monotonicMs);
+  }
+
+  /** A frame went out: middleboxes saw traffic, though nothing is proved. */
   handleSent(monotonicMs: number): void {
-    if (this.#lastTrafficMs === null) return;
     // Sending alone may put a ping off by one interval and no more, or a dead uplink would never be noticed.
-    this.#lastTrafficMs = Math.min(monotonicMs, this.#lastReceivedMs + this.#intervalMs);
+    if (this.#trafficMs !== null) this.#trafficMs = Math.min(monotonicMs, this.#receivedMs + this.intervalMs);
   }
 
+  /** Judges the link; "ping" is answered by sending one. */
   check(monotonicMs: number): HeartbeatVerdict {
-    if (this.#lastTrafficMs === null) return "fine";
-    if (this.#pingSentMs !== null) {
-      return monotonicMs - this.#pingSentMs >= PONG_TIMEOUT_MS ? "dead" : "fine";
+    const trafficMs = this.#trafficMs;
+    if (trafficMs === null) return "fine";
+    const ping = this.#ping;
+    if (ping !== null) {
+      // Frames on their way in may hold up the pong, but not for ever.
+      const sinceMs = Math.min(Math.max(ping.sentMs, this.#receivedMs), ping.sentMs + 3 * this.#verdictMs);
+      if (monotonicMs >= sinceMs + this.#verdictMs) return "dead";
+      if (ping.isDoubted || monotonicMs < this.#doubtAtMs(ping)) return "fine";
+      ping.isDoubted = true;
+      return "doubt";
     }
-    if (monotonicMs < this.#lastTrafficMs + this.#earliestMs()) return "fine";
-    this.#pingSentMs = monotonicMs;
+    const due = this.#due(trafficMs);
+    const { budget } = this.#options;
+    const latestMs = Math.max(due.atMs + due.windowMs, budget.freeAtMs);
+    if (monotonicMs < due.atMs || !budget.take(monotonicMs)) return "fine";
+    const lateMs = Math.max(0, monotonicMs - latestMs - 1_000);
+    this.#lateMs = Math.max(lateMs, this.#lateMs * (1 - RTT_WEIGHT));
+    this.#known.countPing();
+    if (due.windowMs === 0 && monotonicMs < trafficMs + this.intervalMs) this.#paidTrialMs = monotonicMs;
+    this.#ping = { sentMs: monotonicMs, idleMs: monotonicMs - trafficMs, isDoubted: false };
+    // The ping counts as traffic on its way out; what it proves is known with the pong.
+    this.#trafficMs = monotonicMs;
+    this.#tryCanaries(monotonicMs);
     return "ping";
   }
 
   nextDeadline(): Alarm | null {
-    if (this.#lastTrafficMs === null) return null;
-    if (this.#pingSentMs !== null) return { atMs: this.#pingSentMs + PONG_TIMEOUT_MS, windowMs: 0 };
-    const earliestMs = this.#earliestMs();
-    return { atMs: this.#lastTrafficMs + earliestMs, windowMs: this.#intervalMs - earliestMs };
+    const trafficMs = this.#trafficMs;
+    if (trafficMs === null) return null;
+    const ping = this.#ping;
+    if (ping !== null) {
+      const atMs = ping.isDoubted ? ping.sentMs + this.#verdictMs : this.#doubtAtMs(ping);
+      return { atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.#verdictMs : 0), windowMs: 0 };
+    }
+    const due = this.#due(trafficMs);
+    return { atMs: Math.max(due.atMs, this.#options.budget.freeAtMs), windowMs: due.windowMs };
   }
 
-  handleClosed(): void {
-    this.#lastTrafficMs = null;
-    this.#pingSentMs = null;
+  /**
+   * The main link ended. A flow a middlebox has forgotten answers a ping with a reset, or not at all; the latter is what a
+   * lost network does too, so it counts only when the next link is there at once.
+   *
+   * @param cause null: on our own wish, which teaches nothing
+   */
+  handleClosed(cause: LinkCause | null): void {
+    const ping = this.#ping;
+    if (ping !== null && ping.idleMs > 0 && this.isHeld) {
+      if (cause === "reset" && !ping.isDoubted) this.#failed(ping.idleMs);
+      else if (cause === "reset") this.#unansweredMs = { idleMs: ping.idleMs, sinceMs: ping.sentMs };
+    }
+    this.#canaries.dropAll();
+    this.#trafficMs = this.#ping = null;
   }
 
-  #earliestMs(): number {
-    return Math.floor(this.#intervalMs * (1 - EARLY_SHARE));
+  // --- canaries --------------------------------------------------------------------------------------------------------
+
+  /** An event of a link. False when it is no canary's. */
+  handleCanary(event: Extract<AgentEvent, { linkId: number }>, monotonicMs: number): boolean {
+    const canary = this.#canaries.find(event.linkId);
+    if (canary === undefined) return false;
+    const { trial, idleSinceMs } = canary;
+    if (event.type === "linkClosed") {
+      this.#canaries.drop(canary, false);
+      if (idleSinceMs === null) this.#canaryRequest = null;
+      // Closed without a ping of ours: a service that drains, which teaches nothing.
+      if (trial !== null && event.cause === "reset") this.#canaryFailed(trial.idleMs, monotonicMs);
+      return true;
+    }
+    canary.idleSinceMs = monotonicMs;
+    canary.trial = null;
+    if (trial !== null) this.#survived(trial.idleMs);
+    this.#retire();
+    return true;
+  }
+
+  // --- what is safe, and what is worth trying --------------------------------------------------------------------------
+
+  /** The interval that is worth having: more would be too stale. */
+  get #targetMs(): number {
+    return Math.min(this.#freshnessMs, this.#idleLimitMs);
+  }
+
+  get #verdictMs(): number {
+    return Math.max(PONG_TIMEOUT_MS_MIN, 4 * this.#rttMs + PONG_EXTRA_MS);
+  }
+
+  #doubtAtMs(ping: Ping): number {
+    return this.isHeld ? ping.sentMs + this.#verdictMs / 2 : ping.sentMs;
+  }
+
+  /** Longest the main link may be idle without being risked. */
+  #safeMs(): number {
+    const { fixedMs } = this.#options;
+    const { startMs, provenMs } = this.#known;
+    const learnedMs = Math.max(startMs, provenMs - HEARTBEAT_GUARD_MS, this.#blindMs());
+    const intervalMs = Math.min(fixedMs ?? learnedMs, fixedMs ?? this.#freshnessMs, this.#idleLimitMs);
+    return Math.max(HEARTBEAT_MS_MIN, intervalMs - Math.min(this.#lateMs, intervalMs / 2));
+  }
+
+  /** Growth without canaries: the main link itself tries, and may be lost {@link GROWTH_LOSSES_MAX} times. */
+  #blindMs(): number {
+    const { record, provenMs, provenSinceMs, startMs } = this.#known;
+    const { losses, hiMs } = record;
+    if (!this.#isBlind || provenSinceMs !== null || losses >= GROWTH_LOSSES_MAX) return 0;
+    if (hiMs === null) return provenMs * BLIND_GROWTH_FACTOR;
+    return provenMs >= startMs && hiMs > provenMs * BLIND_BRACKET_FACTOR ? (provenMs + hiMs) / 2 : 0;
+  }
+
+  #ages(): readonly [number, number, number] | null {
+    if (this.#canaryRequest === null || !this.isHeld) return null;
+    return this.#known.ages(this.#safeMs(), this.#targetMs);
+  }
+
+  /** When to ping next: as late as is safe, or earlier where a canary then has an age worth more than the ping costs. */
+  #due(trafficMs: number): Alarm {
+    const intervalMs = this.intervalMs;
+    const latestMs = trafficMs + intervalMs;
+    const ages = this.#ages();
+    let atMs = Number.POSITIVE_INFINITY;
+    if (ages !== null) {
+      const [fromMs, bestMs, toMs] = ages;
+      for (const { idleSinceMs } of this.#canaries.idle) {
+        const bornMs = idleSinceMs ?? 0;
+        if (bornMs + toMs <= trafficMs || bornMs + fromMs > latestMs) continue;
+        const trialMs = bornMs + toMs >= latestMs ? latestMs : Math.max(bornMs + bestMs, trafficMs + 1);
+        const isFree = trialMs === latestMs;
+        if (isFree || (this.#mayTry(trialMs) && this.#known.isAffordable((latestMs - trialMs) / intervalMs)))
+          atMs = Math.min(atMs, trialMs);
+      }
+    }
+    if (atMs <= latestMs) return { atMs, windowMs: 0 };
+    const windowMs = Math.floor(intervalMs * EARLY_SHARE);
+    return { atMs: latestMs - windowMs, windowMs };
+  }
+
+  /** Trials that cost a ping leave the budget enough for those that keep the link. */
+  #mayTry(atMs: number): boolean {
+    const sparePerHour = WAKE_UPS_PER_HOUR_MAX - 1 - HOUR_MS / this.intervalMs;
+    return this.#known.isGrowing || (sparePerHour > 0 && atMs >= this.#paidTrialMs + HOUR_MS / sparePerHour);
+  }
+
+  // --- steps -----------------------------------------------------------------------------------------------------------
+
+  /** Opens canaries until there are `count`, when there is something to learn. The radio is on. */
+  #hatch(count: number): void {
+    if (this.#canaryRequest === null || this.#ages() === null || !this.#known.isAffordable(HATCH_COST))
+      return;
+    const missing = Math.min(count, CANARIES_MAX) - this.#canaries.size;
+    for (let i = 0; i < missing; i++) this.#canaries.open(this.#options.nextLinkId(), this.#canaryRequest);
+  }
+
+  /** The radio is on: a canary of a worthwhile age is pinged, one that is too old to teach anything replaced. */
+  #tryCanaries(monotonicMs: number): void {
+    const ages = this.#ages();
+    if (ages === null || this.#canaries.onTrial !== undefined) return;
+    const [fromMs, bestMs, toMs] = ages;
+    let chosen: Canary | null = null;
+    let chosenMs = 0;
+    for (const canary of this.#canaries.idle) {
+      const ageMs = monotonicMs - (canary.idleSinceMs ?? monotonicMs);
+      if (ageMs < fromMs) continue;
+      // A second of grace for a wake-up that came late.
+      if (ageMs > toMs + 1_000 && this.#known.record.hiMs !== null) {
+        this.#canaries.drop(canary, true);
+        continue;
+      }
+      if (chosen !== null && Math.abs(bestMs - ageMs) >= Math.abs(bestMs - chosenMs)) continue;
+      chosen = canary;
+      chosenMs = ageMs;
+    }
+    if (chosen === null) return this.#hatch(1);
+    this.#canaries.try(chosen, monotonicMs);
+    // The successor is as old as the next ping needs it.
+    if (!this.#known.isGrowing) this.#hatch(this.#canaries.size + 1);
+  }
+
+  /** The main link is well: a canary that has not answered by now will not. */
+  #settle(monotonicMs: number): void {
+    const canary = this.#canaries.onTrial;
+    const trial = canary?.trial;
+    if (canary === undefined || !trial || monotonicMs < trial.sentMs + this.#verdictMs) return;
+    this.#canaries.drop(canary, true);
+    this.#canaryFailed(trial.idleMs, monotonicMs);
+  }
+
+  #canaryFailed(idleMs: number, monotonicMs: number): void {
+    const wasGrowing = this.#known.isGrowing;
+    this.#known.canaryFailed(Math.floor(idleMs));
+    this.#options.memory.keep(this.#known, true);
+    // Its sisters are as old as it was.
+    if (wasGrowing) {
+      for (const canary of this.#canaries.idle)
+        if (monotonicMs - (canary.idleSinceMs ?? 0) >= idleMs) this.#canaries.drop(canary, true);
+    }
+    this.#retire();
+    this.#hatch(1);
+  }
+
+  #failed(idleMs: number): void {
+    this.#known.mainFailed(Math.floor(idleMs));
+    this.#options.memory.keep(this.#known, true);
+  }
+
+  #survived(idleMs: number): void {
+    const isNews = this.#known.survived(Math.floor(idleMs));
+    this.#options.memory.keep(this.#known, isNews);
+  }
+
+  /** Nothing left to learn: canaries go while the radio is on. */
+  #retire(): void {
+    if (this.#ages() === null) this.#canaries.dropAll();
   }
 }

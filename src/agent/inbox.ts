@@ -26,6 +26,7 @@ import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
 import { baseUrlOf } from "./owner.ts";
 import type { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
 
 export interface InboxOptions {
   readonly state: JournalState;
@@ -86,21 +87,17 @@ export class Inbox {
     meter.countWakeUp("message", now.monotonicMs);
     const messageId = this.#messageId(message.id);
     const { channel, attempt } = message;
-    emit({
-      type: "report",
-      report: { type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt },
-    });
+    emit(reported({ type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt }));
     const known = this.#handled.get(message.id);
-    if (known !== undefined) return acks.add(message.id, known, now);
-    if (this.#showing.has(message.id) || this.#deliveries?.handleRepeat(this.#storeEpoch, message.id, now))
-      return;
+    if (known !== undefined) return acks.add(message.id, known);
+    if (this.#showing.has(message.id) || this.#deliveries?.handleRepeat(this.#storeEpoch, message.id)) return;
     const subscription = registry.byChannel(channel);
     if (subscription === null) {
       this.#options.handleOrphan(channel, now);
-      return this.#drop(message.id, messageId, "rejected", "no such subscription", now);
+      return this.#drop(message.id, messageId, "rejected", "no such subscription");
     }
     if (registry.owner(subscription.owner).permission === "denied") {
-      return this.#drop(message.id, messageId, "rejected", "permission denied", now);
+      return this.#drop(message.id, messageId, "rejected", "permission denied");
     }
     this.#process(this.#toRecord(message, subscription), subscription, now);
   }
@@ -126,9 +123,9 @@ export class Inbox {
   }
 
   /** The message is dealt with for good: acknowledged, and not taken again. */
-  finish(storeEpoch: number, id: number, code: AckCode, now: Instant): void {
+  finish(storeEpoch: number, id: number, code: AckCode): void {
     if (!this.markHandled(storeEpoch, id, code)) return;
-    this.#options.acks.add(id, code, now);
+    this.#options.acks.add(id, code);
   }
 
   /** The message is not taken again. False when it is of a store that is gone. */
@@ -157,15 +154,14 @@ export class Inbox {
   #process(record: MessageRecord, subscription: SubscriptionRecord, now: Instant): void {
     const messageId = this.#messageId(record.id);
     const opened = this.open(record, subscription);
-    if (!opened.ok) return this.#drop(record.id, messageId, "undecryptable", opened.code, now);
+    if (!opened.ok) return this.#drop(record.id, messageId, "undecryptable", opened.code);
     const { disposition } = opened;
-    if (disposition.kind === "error")
-      return this.#drop(record.id, messageId, "rejected", disposition.reason, now);
+    if (disposition.kind === "error") return this.#drop(record.id, messageId, "rejected", disposition.reason);
     const hasHandler = this.#deliveries?.hasHandler(subscription.owner) === true;
     if (disposition.kind === "declarative" && !(disposition.mutable && hasHandler)) {
       return this.#show(record, subscription, disposition, now);
     }
-    if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push", now);
+    if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push");
     const redelivered = record.attempt > 1 && this.#isSuspect(record);
     const waiting = { ...record, isDeclared: disposition.kind === "declarative" };
     const entry = {
@@ -191,7 +187,7 @@ export class Inbox {
     const done = (): void => {
       this.#showing.delete(id);
       meter.countMessage("shown");
-      this.finish(storeEpoch, id, "ok", now);
+      this.finish(storeEpoch, id, "ok");
     };
     const messageId = this.#messageId(id);
     notifications.show(
@@ -209,10 +205,10 @@ export class Inbox {
     notifications.applyBadge(owner, disposition.appBadge, null);
   }
 
-  #drop(id: number, messageId: string, code: AckCode, reason: string, now: Instant): void {
+  #drop(id: number, messageId: string, code: AckCode, reason: string): void {
     this.#options.meter.countMessage("dropped");
-    this.#options.emit({ type: "report", report: { type: "dropped", messageId, code: reason } });
-    this.finish(this.#storeEpoch, id, code, now);
+    this.#options.emit(reported({ type: "dropped", messageId, code: reason }));
+    this.finish(this.#storeEpoch, id, code);
   }
 
   #toRecord(message: Notification, subscription: SubscriptionRecord): MessageRecord {

@@ -18,7 +18,6 @@ export type { Dialect } from "../wire/dialect.ts";
 export { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
 export { Agent, type AgentOptions } from "./agent.ts";
 export type * from "./events.ts";
-export { type Heartbeat, type HeartbeatVerdict, PlainHeartbeat } from "./heartbeat.ts";
-export { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link.ts";
+export { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 export type { MeterReading } from "./meter.ts";
 export type { AgentStatus, SubscriptionStatus } from "./status.ts";

@@ -1,88 +1,29 @@
 // SPDX-License-Identifier: MIT
 /**
- * The one connection: when it is to exist, open, greet, keep alive, close. Its states are the table below, from which
- * the diagram in ARCHITECTURE.md is printed. Pure; what travels over the link is the business of the other parts.
+ * The one connection: when it is to exist, open, greet, keep alive, close. Its states are
+ * in link-states.ts. Pure; what travels over the link is the business of the other parts.
  */
 
 import { GodwitError } from "../errors.ts";
-import { ALARM_AHEAD_MS_MAX, HELLO_TIMEOUT_MS, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
+import {
+  ALARM_AHEAD_MS_MAX,
+  HELLO_TIMEOUT_MS,
+  OPEN_TIMEOUT_MS,
+  RETRY_AFTER_S_MAX,
+  TOKEN_TIMEOUT_MS,
+} from "../limits.ts";
 import { base64urlEncode } from "../webpush/base64url.ts";
 import type { Conditions, Dialect, Downstream, Upstream } from "../wire/dialect.ts";
 import type { Backoff } from "./backoff.ts";
+import type { CanaryRequest } from "./canaries.ts";
 import { earlier } from "./deadlines.ts";
 import type { Alarm, Emit, Instant, LinkCause } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
+import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 import type { Meter } from "./meter.ts";
-
-export type LinkState =
-  | "idle"
-  | "offline"
-  | "token"
-  | "dialing"
-  | "greeting"
-  | "online"
-  | "waiting"
-  | "stopped";
-export type LinkInput =
-  | "fetchToken"
-  | "dial"
-  | "tokenReady"
-  | "opened"
-  | "registered"
-  | "tokenRefused"
-  | "lost"
-  | "retry"
-  | "networkUp"
-  | "networkDown"
-  | "unneeded"
-  | "shutdown";
-
-/** State → input → next state. An input without an entry is ignored in that state. */
-export const LINK_TRANSITIONS: Readonly<Record<LinkState, Readonly<Partial<Record<LinkInput, LinkState>>>>> =
-  {
-    idle: { fetchToken: "token", dial: "dialing", networkDown: "offline", shutdown: "stopped" },
-    offline: { networkUp: "idle", shutdown: "stopped" },
-    token: {
-      tokenReady: "idle",
-      lost: "waiting",
-      networkDown: "offline",
-      unneeded: "idle",
-      shutdown: "stopped",
-    },
-    dialing: {
-      opened: "greeting",
-      tokenRefused: "token",
-      lost: "waiting",
-      networkUp: "idle",
-      networkDown: "offline",
-      unneeded: "idle",
-      shutdown: "stopped",
-    },
-    greeting: {
-      registered: "online",
-      tokenRefused: "token",
-      lost: "waiting",
-      networkUp: "idle",
-      networkDown: "offline",
-      unneeded: "idle",
-      shutdown: "stopped",
-    },
-    online: {
-      lost: "waiting",
-      networkUp: "idle",
-      networkDown: "offline",
-      unneeded: "idle",
-      shutdown: "stopped",
-    },
-    waiting: {
-      retry: "idle",
-      networkUp: "idle",
-      networkDown: "offline",
-      unneeded: "idle",
-      shutdown: "stopped",
-    },
-    stopped: {},
-  };
+import { isPortalLike, Portal } from "./portal.ts";
+import { reported } from "./report.ts";
+import type { WakeBudget } from "./wake-budget.ts";
 
 /** What the link tells the rest of the agent. */
 export interface LinkListener {
@@ -100,6 +41,11 @@ export interface LinkOptions {
   readonly dialect: Dialect;
   readonly heartbeat: Heartbeat;
   readonly backoff: Backoff;
+  readonly budget: WakeBudget;
+  /** Plain http URL that answers 204 when nothing stands between; null: the dial itself finds out. */
+  readonly portalProbeUrl: string | null;
+  /** A number no link has had. */
+  readonly nextLinkId: () => number;
   readonly meter: Meter;
   readonly emit: Emit;
   readonly listener: LinkListener;
@@ -112,10 +58,17 @@ export interface LinkOptions {
 
 export class Link {
   readonly #options: LinkOptions;
+  readonly #portal = new Portal();
   #state: LinkState = "idle";
   #wanted = false;
-  /** Rises with each dial, so that late events of an earlier link are recognised. */
+  /** Another with each dial, so that late events of an earlier link are recognised. */
   #linkId = 0;
+  /** Dialed while the present link owes an answer; 0 for none. */
+  #spareId = 0;
+  #spareTimeoutAtMs = 0;
+  #probeId = 0;
+  /** The heartbeat the service was told last. */
+  #declaredMs = 0;
   /** When the current state gives up: dialing, greeting. */
   #timeoutAtMs: number | null = null;
   #retryAtMs: number | null = null;
@@ -169,6 +122,7 @@ export class Link {
   }
 
   handleOpened(linkId: number, now: Instant): void {
+    if (linkId === this.#spareId) this.#replace("reset", now);
     if (linkId !== this.#linkId || this.#state !== "dialing") return;
     this.#step("opened", now);
     this.#timeoutAtMs = now.monotonicMs + HELLO_TIMEOUT_MS;
@@ -181,32 +135,48 @@ export class Link {
    */
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
     if (linkId !== this.#linkId || (this.#state !== "greeting" && this.#state !== "online")) return null;
-    this.#options.heartbeat.handleReceived(now.monotonicMs);
+    if (this.#options.heartbeat.handleReceived(now.monotonicMs))
+      this.#options.emit({ type: "ping", linkId: this.#linkId });
     this.#options.meter.countReceived(frame.length, now.monotonicMs);
     try {
       return this.#options.dialect.parseDownstream(frame);
     } catch (error) {
       if (!(error instanceof GodwitError)) throw error;
-      this.#options.emit({
-        type: "report",
-        report: { type: "fault", code: error.code, text: error.message },
-      });
+      this.#options.emit(reported({ type: "fault", code: error.code, text: error.message }));
       if (this.#state === "greeting") this.#closeAndLose("protocol", now);
       return null;
     }
   }
 
   handlePong(linkId: number, now: Instant): void {
-    if (linkId === this.#linkId) this.#options.heartbeat.handleReceived(now.monotonicMs);
+    if (linkId !== this.#linkId) return;
+    this.#options.heartbeat.handlePong(now.monotonicMs);
+    this.#dropSpare();
   }
 
-  /** Registered arrived with status ok. */
-  handleRegistered(idleLimitS: number | null, now: Instant): void {
+  /**
+   * Registered arrived with status ok.
+   *
+   * @param canary path of the canary responder, or null
+   */
+  handleRegistered(
+    {
+      idleLimitS,
+      reconnectSpreadS,
+      canary,
+    }: { idleLimitS: number | null; reconnectSpreadS: number; canary: string | null },
+    now: Instant,
+  ): void {
     if (!this.#step("registered", now)) return;
+    const { heartbeat, backoff } = this.#options;
     this.#timeoutAtMs = null;
     this.#tokenRefusals = 0;
-    this.#options.heartbeat.setIdleLimit(idleLimitS === null ? null : idleLimitS * 1000);
-    this.#options.backoff.handleOpened(now.monotonicMs);
+    this.#portal.handleGone();
+    heartbeat.handleRegistered(
+      idleLimitS === null ? null : idleLimitS * 1000,
+      canary === null ? null : this.#request(canary),
+    );
+    backoff.handleOpened(now.monotonicMs, reconnectSpreadS * 1000);
   }
 
   /** The service does not take the token: at the upgrade, or in Registered. */
@@ -234,8 +204,10 @@ export class Link {
     retryAfterS: number | null,
     now: Instant,
   ): void {
+    if (linkId === this.#spareId) this.#spareId = 0;
     if (linkId !== this.#linkId || !isConnected(this.#state)) return;
-    if (httpStatus === 401) this.handleTokenRefused(now);
+    if (this.#spareId !== 0) this.#replace(cause, now);
+    else if (httpStatus === 401) this.handleTokenRefused(now);
     else this.#lose(cause, httpStatus, retryAfterS ?? this.#byeRetryAfterS, now);
   }
 
@@ -243,20 +215,33 @@ export class Link {
   handleNetwork(label: string | null, now: Instant): void {
     if (label !== null && label === this.#networkLabel) return;
     this.#networkLabel = label;
-    const isUp = label !== null;
     const before = this.#state;
-    if (isUp) this.#options.backoff.handleNetworkChanged();
-    if (this.#step(isUp ? "networkUp" : "networkDown", now)) this.#abandon(before, now);
+    if (label !== null) this.#options.backoff.handleNetworkChanged();
+    this.#portal.handleGone();
+    if (this.#step(label === null ? "networkDown" : "networkUp", now)) this.#abandon(before, now);
+    if (label !== null) this.#options.heartbeat.handleNetwork(label);
     this.#proceed(now);
+  }
+
+  /** The answer to a portal probe; false when it is somebody else's. */
+  handleProbed(requestId: number, status: number, now: Instant): boolean {
+    if (requestId !== this.#probeId || this.#probeId === 0) return false;
+    this.#probeId = 0;
+    if (this.#state !== "waiting") return true;
+    // 204 is what was asked for; silence is no portal's way either.
+    if (status === 204 || status === 0) this.#retry(now);
+    else this.#retryAtMs = now.monotonicMs + this.#portal.handleMet(now.monotonicMs);
+    return true;
   }
 
   handleAlarm(now: Instant): void {
     if (this.#timeoutAtMs !== null && now.monotonicMs >= this.#timeoutAtMs)
       this.#closeAndLose("unreachable", now);
     if (this.#retryAtMs !== null && now.monotonicMs >= this.#retryAtMs) {
-      this.#step("retry", now);
       this.#retryAtMs = null;
-      this.#proceed(now);
+      if (this.#portal.isMet && this.#options.portalProbeUrl !== null)
+        this.#probe(this.#options.portalProbeUrl, now);
+      else this.#retry(now);
     }
     if (this.#state === "online") this.#checkHeartbeat(now);
   }
@@ -289,44 +274,117 @@ export class Link {
   }
 
   #checkHeartbeat(now: Instant): void {
-    const verdict = this.#options.heartbeat.check(now.monotonicMs);
+    const { heartbeat, meter, emit } = this.#options;
+    if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
+    let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
-      this.#options.meter.countWakeUp("ping", now.monotonicMs);
-      this.#options.emit({ type: "ping", linkId: this.#linkId });
-    } else if (verdict === "dead") {
-      this.#closeAndLose("reset", now);
+      meter.countWakeUp("ping", now.monotonicMs);
+      emit({ type: "ping", linkId: this.#linkId });
+      // On a network that cannot be held the answer is doubted at once.
+      verdict = heartbeat.check(now.monotonicMs);
     }
+    if (verdict === "doubt") {
+      this.#spareId = this.#dial(now);
+      this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
+    } else if (verdict === "dead") {
+      if (this.#spareId === 0) this.#closeAndLose("reset", now);
+      else this.#replace("reset", now);
+    }
+  }
+
+  /** The promise to the service changed while the link is open. */
+  #sendConditions(now: Instant): void {
+    this.#declaredMs = this.#options.heartbeat.declaredMs;
+    this.send({ type: "conditions", conditions: this.#conditions }, now);
+  }
+
+  get #conditions(): Conditions {
+    return { ...this.#options.conditions, heartbeatS: Math.ceil(this.#options.heartbeat.declaredMs / 1000) };
   }
 
   /** From idle, the next step towards a connection. */
   #proceed(now: Instant): void {
     if (this.#state !== "idle" || !this.#wanted) return;
-    const uaToken = this.#options.uaToken();
-    if (uaToken === null || this.#mustRenewToken) {
+    const { budget } = this.#options;
+    if (!budget.take(now.monotonicMs)) {
+      this.#step("postponed", now);
+      this.#retryAtMs = budget.freeAtMs;
+      return;
+    }
+    if (this.#options.uaToken() === null || this.#mustRenewToken) {
       this.#mustRenewToken = false;
       this.#step("fetchToken", now);
       this.#options.listener.fetchToken(now);
       return;
     }
     this.#step("dial", now);
-    this.#linkId++;
     this.#byeRetryAfterS = null;
     this.#timeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
-    this.#options.meter.countWakeUp("connect", now.monotonicMs);
-    this.#options.emit({
-      type: "openLink",
-      linkId: this.#linkId,
-      url: `${this.#options.serviceUrl.replace(/^http/, "ws")}/v1/ws`,
-      subprotocol: this.#options.dialect.name,
-      bearer: uaToken,
-      headers: this.#upgradeHeaders(),
+    this.#linkId = this.#dial(now);
+  }
+
+  /** Opens a link and returns its id. */
+  #dial(now: Instant): number {
+    const { heartbeat, meter, emit, nextLinkId } = this.#options;
+    const linkId = nextLinkId();
+    meter.countWakeUp("connect", now.monotonicMs);
+    heartbeat.handleDialed(now.monotonicMs);
+    this.#declaredMs = heartbeat.declaredMs;
+    emit({ type: "openLink", linkId, ...this.#request("/v1/ws"), headers: this.#upgradeHeaders() });
+    return linkId;
+  }
+
+  #request(path: string): CanaryRequest {
+    const { serviceUrl, dialect, uaToken } = this.#options;
+    const url = `${serviceUrl.replace(/^http/, "ws")}${path}`;
+    return { url, subprotocol: dialect.name, bearer: uaToken() ?? "" };
+  }
+
+  #retry(now: Instant): void {
+    this.#step("retry", now);
+    this.#proceed(now);
+  }
+
+  #probe(url: string, now: Instant): void {
+    const { budget, meter, emit, nextLinkId } = this.#options;
+    if (!budget.take(now.monotonicMs)) {
+      this.#retryAtMs = budget.freeAtMs;
+      return;
+    }
+    meter.countWakeUp("probe", now.monotonicMs);
+    // Negative: requests of other parts count upwards.
+    this.#probeId = -nextLinkId();
+    emit({
+      type: "httpRequest",
+      requestId: this.#probeId,
+      method: "GET",
+      url,
+      bearer: null,
+      timeoutMs: TOKEN_TIMEOUT_MS,
     });
+  }
+
+  /** The spare, open or still being dialed, takes the place of a link that owes an answer. */
+  #replace(cause: LinkCause, now: Instant): void {
+    const { emit, meter } = this.#options;
+    if (!this.#step("replaced", now)) return;
+    emit({ type: "closeLink", linkId: this.#linkId });
+    emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
+    meter.countLost(cause);
+    this.#linkId = this.#spareId;
+    this.#spareId = 0;
+    this.#forget(cause, now);
+    this.#timeoutAtMs = this.#spareTimeoutAtMs;
+  }
+
+  #dropSpare(): void {
+    if (this.#spareId !== 0) this.#options.emit({ type: "closeLink", linkId: this.#spareId });
+    this.#spareId = 0;
   }
 
   /** The conditions go into the upgrade, so that the right stored messages follow right behind the 101. */
   #upgradeHeaders(): Record<string, string> {
-    const { windowS, leastUrgency } = this.#options.conditions;
-    const heartbeatS = Math.ceil(this.#options.heartbeat.declaredMs / 1000);
+    const { heartbeatS, windowS, leastUrgency } = this.#conditions;
     return {
       "Godwit-Conditions": `heartbeat=${heartbeatS}, window=${windowS}, urgency=${leastUrgency}`,
       "Godwit-Channels": base64urlEncode(this.#options.channelsDigest()),
@@ -341,17 +399,15 @@ export class Link {
   #lose(cause: LinkCause, httpStatus: number | null, retryAfterS: number | null, now: Instant): void {
     const wasConnected = isConnected(this.#state);
     if (!this.#step("lost", now)) return;
-    const delayMs = Math.min(
-      this.#options.backoff.handleLost(now.monotonicMs, retryAfterS),
-      ALARM_AHEAD_MS_MAX,
-    );
+    const { backoff } = this.#options;
+    const wantedMs = isPortalLike(cause, httpStatus)
+      ? this.#portal.handleMet(now.monotonicMs)
+      : backoff.handleLost(now.monotonicMs, retryAfterS);
+    const delayMs = Math.min(wantedMs, ALARM_AHEAD_MS_MAX);
     this.#retryAtMs = now.monotonicMs + delayMs;
-    this.#options.emit({
-      type: "report",
-      report: { type: "linkClosed", cause, httpStatus, retryInMs: delayMs },
-    });
+    this.#options.emit(reported({ type: "linkClosed", cause, httpStatus, retryInMs: delayMs }));
     this.#options.meter.countLost(cause);
-    if (wasConnected) this.#forget(now);
+    if (wasConnected) this.#forget(cause, now);
   }
 
   /** Leaves a state that may hold a link or a timer, on our own wish. */
@@ -360,12 +416,14 @@ export class Link {
     if (before === "token") this.#options.listener.abandonToken();
     if (!isConnected(before)) return;
     this.#options.emit({ type: "closeLink", linkId: this.#linkId });
-    this.#forget(now);
+    this.#forget(null, now);
   }
 
-  #forget(now: Instant): void {
+  /** @param cause null: on our own wish */
+  #forget(cause: LinkCause | null, now: Instant): void {
     this.#timeoutAtMs = null;
-    this.#options.heartbeat.handleClosed();
+    this.#dropSpare();
+    this.#options.heartbeat.handleClosed(cause);
     this.#options.listener.linkLost(now);
   }
 
@@ -374,7 +432,7 @@ export class Link {
     if (next === undefined) return false;
     this.#state = next;
     this.#sinceEpochMs = now.epochMs;
-    this.#options.emit({ type: "report", report: { type: "state", state: next } });
+    this.#options.emit(reported({ type: "state", state: next }));
     return true;
   }
 }

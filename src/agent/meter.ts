@@ -3,7 +3,7 @@
 
 import type { LinkCause } from "./events.ts";
 
-export type WakeCause = "ping" | "connect" | "message" | "request";
+export type WakeCause = "ping" | "connect" | "probe" | "message" | "request";
 
 export interface MeterReading {
   readonly wakeUps: Readonly<Record<WakeCause, number>>;
@@ -19,7 +19,7 @@ export interface MeterReading {
 }
 
 export class Meter {
-  readonly #wakeUps: Record<WakeCause, number> = { ping: 0, connect: 0, message: 0, request: 0 };
+  readonly #wakeUps: Record<WakeCause, number> = { ping: 0, connect: 0, probe: 0, message: 0, request: 0 };
   readonly #linksLost: Partial<Record<LinkCause, number>> = {};
   readonly #messages = { received: 0, delivered: 0, shown: 0, dropped: 0 };
   #bytesSent = 0;

@@ -42,6 +42,7 @@ export function newSubscription(
     createdEpochMs: now.epochMs,
     waToken,
     endpoint: null,
+    freshness: request.freshness ?? "normal",
     ...generateKeys(randomFill, provider),
   };
 }
@@ -55,7 +56,8 @@ export function hasOptions(record: SubscriptionRecord, request: SubscribeRequest
     sameKey &&
     record.userVisibleOnly === request.userVisibleOnly &&
     record.mode === request.declarative &&
-    record.allowAesgcm === request.allowAesgcm
+    record.allowAesgcm === request.allowAesgcm &&
+    record.freshness === (request.freshness ?? "normal")
   );
 }
 

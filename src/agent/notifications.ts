@@ -17,6 +17,7 @@ import type { Emit, Instant } from "./events.ts";
 import { baseUrlOf } from "./owner.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
 
 export interface ShowRequest {
   readonly owner: string;
@@ -79,7 +80,7 @@ export class Notifications {
     const request = this.#takePending(notificationId);
     if (request === null) return;
     const { messageId, owner, by } = request;
-    this.#options.emit({ type: "report", report: { type: "shown", messageId, owner, by } });
+    this.#options.emit(reported({ type: "shown", messageId, owner, by }));
     request.done();
   }
 
@@ -113,7 +114,7 @@ export class Notifications {
         outcome.kind === "refused"
           ? `link refused: ${outcome.reason}`
           : "link to another origin needs consent";
-      emit({ type: "report", report: { type: "fault", code: "ERR_NAVIGATION_REFUSED", text } });
+      emit(reported({ type: "fault", code: "ERR_NAVIGATION_REFUSED", text }));
       return;
     }
     this.close(notificationId);

@@ -10,6 +10,7 @@
 import type { JournalRecord, JournalState, JournalWriter } from "../journal/index.ts";
 import { JOURNAL_DEFERRED_RECORDS_MAX, JOURNAL_RETRY_MS, NOTE_DELAY_MS } from "../limits.ts";
 import type { Alarm, Emit, Instant } from "./events.ts";
+import { reported } from "./report.ts";
 
 /** null: durable. Else why not. */
 export type StoreOutcome = null | "ERR_JOURNAL_FULL" | "ERR_JOURNAL_IO";
@@ -114,7 +115,7 @@ export class Persistence {
     this.#retryAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
     const code = reason === "full" ? "ERR_JOURNAL_FULL" : "ERR_JOURNAL_IO";
     const text = reason === "full" ? "the state directory is full" : "the state directory cannot be written";
-    this.#options.emit({ type: "report", report: { type: "fault", code, text } });
+    this.#options.emit(reported({ type: "fault", code, text }));
     if (write.type === "checkpoint") {
       this.#erased.unshift(...write.erased);
       // Nothing else can be written without a checkpoint, so whoever waits is told now.

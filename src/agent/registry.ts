@@ -4,7 +4,8 @@
  * journal's state; this keeps the indexes beside it. Pure.
  */
 
-import type { JournalState, OwnerRecord, SubscriptionRecord } from "../journal/index.ts";
+import type { Freshness, JournalState, OwnerRecord, SubscriptionRecord } from "../journal/index.ts";
+import { FRESHNESS_MS } from "../limits.ts";
 import { channelsDigest } from "../wire/digest.ts";
 import type { SubscriptionView } from "./events.ts";
 
@@ -12,6 +13,7 @@ export class Registry {
   readonly #state: JournalState;
   readonly #idByChannel = new Map<number, number>();
   readonly #idsByOwner = new Map<string, Set<number>>();
+  readonly #freshness: Record<Freshness, number> = { urgent: 0, normal: 0, relaxed: 0 };
   /** Worked out when a channel came or went since it was last asked for. */
   #digest: Uint8Array | null = null;
 
@@ -22,6 +24,12 @@ export class Registry {
 
   get size(): number {
     return this.#state.subscriptions.size;
+  }
+
+  /** Longest a dead link may be taken for a live one, by the most urgent subscription, ms. */
+  get freshnessMs(): number {
+    const { urgent, normal, relaxed } = this.#freshness;
+    return FRESHNESS_MS[urgent > 0 ? "urgent" : normal > 0 || relaxed === 0 ? "normal" : "relaxed"];
   }
 
   /** All subscriptions, oldest first. */
@@ -100,12 +108,14 @@ export class Registry {
       this.#idsByOwner.set(subscription.owner, ids);
     }
     ids.add(subscription.id);
+    this.#freshness[subscription.freshness]++;
     this.#digest = null;
   }
 
   #unindex(subscription: SubscriptionRecord): void {
     if (subscription.channel !== null) this.#idByChannel.delete(subscription.channel);
     const ids = this.#idsByOwner.get(subscription.owner);
+    this.#freshness[subscription.freshness]--;
     ids?.delete(subscription.id);
     if (ids?.size === 0) this.#idsByOwner.delete(subscription.owner);
     this.#digest = null;

@@ -13,6 +13,7 @@ import { earlier } from "./deadlines.ts";
 import type { Alarm, Emit, Instant, SubscriptionView } from "./events.ts";
 import type { Persistence } from "./persistence.ts";
 import { type Registry, viewOf } from "./registry.ts";
+import { reported } from "./report.ts";
 import { type Answer, isGranted, type Requests } from "./requests.ts";
 
 export interface RenewalOptions {
@@ -59,7 +60,7 @@ export class Renewal {
   lose(subscription: SubscriptionRecord, now: Instant): void {
     const { emit, jitter, persistence, registry } = this.#options;
     if (this.#lost.has(subscription.id)) return;
-    emit({ type: "report", report: { type: "subscriptionLost", owner: subscription.owner } });
+    emit(reported({ type: "subscriptionLost", owner: subscription.owner }));
     const record = { ...subscription, channel: null, endpoint: null };
     persistence.note(record);
     registry.handleStored(record, subscription);

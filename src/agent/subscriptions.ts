@@ -21,6 +21,7 @@ import { hasOptions, newSubscription } from "./new-subscription.ts";
 import { isOwner } from "./owner.ts";
 import { viewOf } from "./registry.ts";
 import { Renewal, type RenewalOptions } from "./renewal.ts";
+import { reported } from "./report.ts";
 import { type Answer, isGranted } from "./requests.ts";
 
 export interface SubscriptionsOptions extends Omit<RenewalOptions, "remove"> {
@@ -294,10 +295,7 @@ export class Subscriptions {
         this.#refusePermission(pending.requestIds);
         return this.#remove(record, now, () => {});
       }
-      emit({
-        type: "report",
-        report: { type: "subscribed", owner: record.owner, channel, ownToken: !record.generatedToken },
-      });
+      emit(reported({ type: "subscribed", owner: record.owner, channel, ownToken: !record.generatedToken }));
       for (const requestId of pending.requestIds)
         this.#reply(requestId, { type: "subscription", subscription: viewOf(record) });
     });
@@ -345,7 +343,7 @@ export class Subscriptions {
     registry.handleRemoved(subscription);
     this.#options.handleRemoved(id, now);
     persistence.erase(records, () => {
-      emit({ type: "report", report: { type: "unsubscribed", owner, channel } });
+      emit(reported({ type: "unsubscribed", owner, channel }));
       done();
     });
   }

@@ -45,6 +45,8 @@ export interface PushSubscriptionOptionsInit {
   readonly declarative?: DeclarativeMode;
   /** Take the legacy `aesgcm` coding too; default false. */
   readonly allowAesgcm?: boolean;
+  /** How long a dead connection may go unnoticed: "urgent" 9 min, "normal" (default) 29, "relaxed" 58; pays in battery. */
+  readonly freshness?: "urgent" | "normal" | "relaxed";
 }
 
 /** What application servers need, exactly as `web-push` and browsers write it. */
@@ -76,6 +78,7 @@ export class PushManager {
       waToken: options.waToken ?? null,
       declarative: options.declarative ?? "auto",
       allowAesgcm: options.allowAesgcm ?? false,
+      ...(options.freshness === undefined ? {} : { freshness: options.freshness }),
     });
     if (reply.type !== "subscription" || reply.subscription === null) throw unexpected();
     return new PushSubscription(this.#port, reply.subscription);

@@ -31,7 +31,7 @@ export const agentCommand: Command = {
       value: "S",
       min: 15,
       max: 86_400,
-      help: "seconds between signs of life when idle (default 240)",
+      help: "seconds between signs of life when idle, instead of learning them",
     },
     window: {
       kind: "number",

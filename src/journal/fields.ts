@@ -28,6 +28,11 @@ export function nullable<V>(field: Field<V>): Field<V | null> {
   };
 }
 
+/** A field that came with a later release: `before` where a record was written without it. */
+export function added<V>(field: Field<V>, before: V): Field<V> {
+  return { ...field, decode: (raw) => (raw === undefined ? before : field.decode(raw)) };
+}
+
 /** Integer from 0 to 2^53 - 1. */
 export const uint: Field<number> = checked(
   (raw): raw is number => typeof raw === "number" && Number.isSafeInteger(raw) && raw >= 0,

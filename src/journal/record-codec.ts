@@ -8,6 +8,7 @@ import { JOURNAL_RECORD_DEPTH_MAX, JOURNAL_RECORD_ITEMS_MAX } from "../limits.ts
 import { decodeCbor, encodeCbor } from "../wire/cbor.ts";
 import { URGENCIES } from "../wire/dialect.ts";
 import {
+  added,
   boolean,
   bytes,
   countOrFlag,
@@ -21,6 +22,7 @@ import {
   uints,
 } from "./fields.ts";
 import {
+  FRESHNESS,
   type JournalRecord,
   PERMISSIONS,
   type RecordOf,
@@ -74,6 +76,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       privateKey: secret(bytes(32)),
       authSecret: secret(bytes(16)),
       endpoint: secret(nullable(text)),
+      freshness: added(oneOf(FRESHNESS), "normal"),
     },
   },
   subscriptionRemoved: { number: 6, version: 1, fields: { id: uint } },
@@ -134,6 +137,19 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
   run: { number: 18, version: 1, fields: { runId: uint } },
   clean: { number: 19, version: 1, fields: {} },
   suspect: { number: 20, version: 1, fields: { storeEpoch: nullable(uint), idMax: uint } },
+  network: {
+    number: 21,
+    version: 1,
+    fields: {
+      label: secret(text),
+      loMs: uint,
+      hiMs: nullable(uint),
+      isHiSure: boolean,
+      confidence: uint,
+      losses: uint,
+      confirmedEpochMs: epochMs,
+    },
+  },
 };
 
 /** The bytes of one record, before framing. */

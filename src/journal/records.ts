@@ -9,6 +9,10 @@ export const SUBSCRIPTION_MODES = ["auto", "auto+explainer", "only", "never"] as
 /** How a subscription treats declarative messages. */
 export type SubscriptionMode = (typeof SUBSCRIPTION_MODES)[number];
 
+export const FRESHNESS = ["normal", "urgent", "relaxed"] as const;
+/** How long a dead link may be taken for a live one: 29, 9, 58 minutes. */
+export type Freshness = (typeof FRESHNESS)[number];
+
 export const PERMISSIONS = ["prompt", "granted", "denied"] as const;
 /** What the person answered for an owner. */
 export type OwnerPermission = (typeof PERMISSIONS)[number];
@@ -73,6 +77,8 @@ export interface SubscriptionRecord {
   readonly authSecret: Uint8Array;
   /** null while the registration is pending. Sealed. */
   readonly endpoint: string | null;
+  /** How soon its app must be known to be unreachable; caps the heartbeat. */
+  readonly freshness: Freshness;
 }
 
 /** The subscription and its waiting messages are gone. */
@@ -195,6 +201,24 @@ export interface SuspectRecord {
   readonly idMax: number;
 }
 
+/** What is known of one network: how long it keeps an idle connection. Written again, whole, when it changes. */
+export interface NetworkRecord {
+  readonly type: "network";
+  /** SSID, MCC-MNC, or "" where the host tells none. Sealed: it says where a person is. */
+  readonly label: string;
+  /** Longest idleness seen to survive, ms. */
+  readonly loMs: number;
+  /** Shortest seen to fail, ms; null when none. */
+  readonly hiMs: number | null;
+  /** False while `hiMs` rests on a lost main link only, which may have had other causes. */
+  readonly isHiSure: boolean;
+  /** Pings answered at the interval since it last changed, at most 255. */
+  readonly confidence: number;
+  /** Main links lost here. */
+  readonly losses: number;
+  readonly confirmedEpochMs: number;
+}
+
 /** The run ended in order. Means something only as the very last record. */
 export interface CleanRecord {
   readonly type: "clean";
@@ -225,6 +249,7 @@ export type JournalRecord =
   | CountersRecord
   | RunRecord
   | SuspectRecord
+  | NetworkRecord
   | CleanRecord
   | EndOfCheckpointRecord;
 

@@ -2,12 +2,13 @@
 /**
  * What the journal says when its records are folded: the whole durable state of the agent, which owns and reads it. Pure.
  */
-import { DEDUPE_IDS_MAX } from "../limits.ts";
+import { DEDUPE_IDS_MAX, NETWORKS_MAX } from "../limits.ts";
 import type {
   DeviceRecord,
   HandledRecord,
   JournalRecord,
   MessageRecord,
+  NetworkRecord,
   NotificationRecord,
   OwnerRecord,
   SubscriptionRecord,
@@ -44,6 +45,8 @@ export class JournalState {
   /** The next local id is one more than this. */
   subscriptionIdMax = 0;
   notificationIdMax = 0;
+  /** By label, longest not used first, at most {@link NETWORKS_MAX}. */
+  readonly networks = new Map<string, NetworkRecord>();
   /** Null when no run ever crashed. */
   suspect: SuspectRecord | null = null;
   /** Of the last run that began; null before the first. */
@@ -119,6 +122,9 @@ export class JournalState {
       case "suspect":
         this.suspect = record;
         return;
+      case "network":
+        this.#addNetwork(record);
+        return;
       case "run":
         this.runId = record.runId;
         return;
@@ -140,6 +146,15 @@ export class JournalState {
     const key = messageKey(storeEpoch, id);
     const message = this.messages.get(key);
     if (message !== undefined) this.messages.set(key, { ...message, attempt, handed });
+  }
+
+  #addNetwork(record: NetworkRecord): void {
+    this.networks.delete(record.label);
+    this.networks.set(record.label, record);
+    for (const oldest of this.networks.keys()) {
+      if (this.networks.size <= NETWORKS_MAX) break;
+      this.networks.delete(oldest);
+    }
   }
 
   #addHandled(storeEpoch: number, ids: readonly number[]): void {
@@ -168,6 +183,7 @@ export function checkpointRecords(state: JournalState): JournalRecord[] {
   records.push(...state.owners.values(), ...state.subscriptions.values());
   for (const channel of state.pendingUnregisters) records.push({ type: "pendingUnregister", channel });
   records.push(...state.messages.values(), ...state.notifications.values());
+  records.push(...state.networks.values());
   const { handled } = state;
   if (handled !== null) records.push(handled);
   return records;

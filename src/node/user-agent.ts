@@ -6,7 +6,6 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Agent } from "../agent/agent.ts";
 import type { AgentEvent, Report } from "../agent/events.ts";
-import { PlainHeartbeat } from "../agent/heartbeat.ts";
 import { isOwner } from "../agent/owner.ts";
 import type { AgentStatus } from "../agent/status.ts";
 import { GodwitError } from "../errors.ts";
@@ -40,8 +39,10 @@ export interface UserAgentOptions {
   readonly deviceKey?: Uint8Array | null;
   /** Names the device, so that a copied journal is recognised. Default: the machine id. */
   readonly deviceId?: string;
-  /** ms between signs of life on an idle connection. */
+  /** ms between signs of life on an idle connection. Default: learned from each network. */
   readonly heartbeatMs?: number;
+  /** Plain http URL that answers 204 unless a captive portal is in between. Default: a dial finds out. */
+  readonly portalProbeUrl?: string;
   /** Low-urgency messages may wait at the service this long, s. Default 0. */
   readonly windowS?: number;
   /** Messages below this stay at the service. Default: all come. */
@@ -95,7 +96,8 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       provider: options.provider ?? nodeProvider,
       randomFill: systemRandomFill,
       jitter: options.jitter ?? Math.random,
-      heartbeat: new PlainHeartbeat(options.heartbeatMs),
+      heartbeatMs: options.heartbeatMs ?? null,
+      portalProbeUrl: options.portalProbeUrl ?? null,
       windowS: options.windowS ?? 0,
       leastUrgency: options.leastUrgency ?? "very-low",
       keepConnected: options.keepConnected ?? false,
@@ -200,15 +202,17 @@ export class UserAgent {
 }
 
 /** What TypeScript cannot see, and JavaScript would only notice much later. */
-function checkOptions({ stateDirectory, heartbeatMs, ca, journal }: UserAgentOptions): void {
+function checkOptions({ stateDirectory, heartbeatMs, portalProbeUrl, ca, journal }: UserAgentOptions): void {
   const problem =
     journal === undefined && (typeof stateDirectory !== "string" || stateDirectory === "")
       ? "stateDirectory must name a directory"
       : heartbeatMs !== undefined && !(heartbeatMs >= HEARTBEAT_MS_MIN && heartbeatMs <= HEARTBEAT_MS_MAX)
         ? `heartbeatMs must be from ${HEARTBEAT_MS_MIN} to ${HEARTBEAT_MS_MAX}`
-        : ca && !ca.includes("-----BEGIN CERTIFICATE-----")
-          ? "ca must hold PEM certificates"
-          : null;
+        : portalProbeUrl !== undefined && !/^http:\/\/./.test(portalProbeUrl)
+          ? "portalProbeUrl must be a plain http URL"
+          : ca && !ca.includes("-----BEGIN CERTIFICATE-----")
+            ? "ca must hold PEM certificates"
+            : null;
   if (problem !== null) throw new GodwitError("ERR_CONFIG", problem);
 }
 

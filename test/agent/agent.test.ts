@@ -81,6 +81,23 @@ describe("connection", () => {
     expect(device.count("ping")).toBe(1);
   });
 
+  test("declares its freshness, not what an idle limit leaves of it, so that the next link is told the limit too", () => {
+    const device = new Device({ heartbeatMs: null });
+    device.subscribe(NEWS);
+    device.answerToken();
+    device.openLink();
+    device.registered({ idleLimitS: 600 });
+    device.grantRegistration(1);
+    device.pass(61_000);
+    device.closeLink();
+    device.pass(0);
+    expect(device.upstream.filter(({ type }) => type === "conditions")).toEqual([]);
+    expect(device.count("openLink")).toBe(2);
+    expect(device.effects.findLast((effect) => effect.type === "openLink")?.headers).toMatchObject({
+      "Godwit-Conditions": "heartbeat=1740, window=0, urgency=very-low",
+    });
+  });
+
   test("a stable link lost is dialed again at once; failures then back off", () => {
     const device = new Device();
     device.withSubscription(NEWS, 1);
@@ -667,14 +684,17 @@ describe("messages", () => {
     expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_NOTIFICATION" });
   });
 
-  test("acknowledgements of a burst share a frame", () => {
+  test("a lone acknowledgement goes at once, those of a burst behind it share a frame", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);
     const body = device.seal(reply, "burst");
     for (let id = 1; id <= 10; id++) device.notify(id, 1, body);
     device.pass(600);
     const acks = device.upstream.filter((message) => message.type === "ack");
-    expect(acks).toEqual([{ type: "ack", code: "ok", ranges: [[1, 10]] }]);
+    expect(acks).toEqual([
+      { type: "ack", code: "ok", ranges: [[1, 1]] },
+      { type: "ack", code: "ok", ranges: [[2, 10]] },
+    ]);
   });
 
   test("an app that is not there is started, and gets its messages in order when it comes", () => {

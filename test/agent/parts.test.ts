@@ -8,8 +8,7 @@ import { toRanges } from "../../src/agent/acks.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { Clock } from "../../src/agent/clock.ts";
 import { foldDeadlines } from "../../src/agent/deadlines.ts";
-import { PlainHeartbeat } from "../../src/agent/heartbeat.ts";
-import { LINK_TRANSITIONS, type LinkState } from "../../src/agent/link.ts";
+import { LINK_TRANSITIONS, type LinkState } from "../../src/agent/link-states.ts";
 import { baseUrlOf, isOwner } from "../../src/agent/owner.ts";
 import { BACKOFF_CAP_MS, LINK_STABLE_MS } from "../../src/limits.ts";
 import { numRuns } from "../property-runs.ts";
@@ -32,19 +31,19 @@ describe("link states", () => {
 });
 
 describe("back-off", () => {
-  test("full jitter: between 0 and a ceiling that doubles up to the cap", () => {
+  test("full jitter: between 0 and a ceiling that grows up to the cap", () => {
     const backoff = new Backoff(() => 0.999_999);
-    const delays = Array.from({ length: 14 }, () => backoff.handleLost(0, null));
-    expect(delays.slice(0, 4)).toEqual([999, 1999, 3999, 7999]);
+    const delays = Array.from({ length: 24 }, () => backoff.handleLost(0, null));
+    expect(delays.slice(0, 4)).toEqual([999, 1499, 2249, 3374]);
     expect(Math.max(...delays)).toBeLessThanOrEqual(BACKOFF_CAP_MS);
-    expect(delays[13]).toBe(delays[12]);
+    expect(delays[23]).toBe(delays[22]);
   });
 
   test("a link that was not up for long does not reset it", () => {
     const backoff = new Backoff(() => 0.5);
     for (let i = 0; i < 5; i++) backoff.handleLost(0, null);
     backoff.handleOpened(1000);
-    expect(backoff.handleLost(1000 + LINK_STABLE_MS - 1, null)).toBe(16_000);
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS - 1, null)).toBe(Math.floor(500 * 1.5 ** 5));
   });
 
   test("a stable link resets it and is worth one immediate try", () => {
@@ -52,7 +51,21 @@ describe("back-off", () => {
     for (let i = 0; i < 5; i++) backoff.handleLost(0, null);
     backoff.handleOpened(1000);
     expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(0);
-    expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(1000);
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(750);
+  });
+
+  test("after the service was lost: one immediate try, a place within its spread, then twice the room each time", () => {
+    const backoff = new Backoff(() => 0.5);
+    backoff.handleOpened(0, 120_000);
+    const delays = Array.from({ length: 5 }, () => backoff.handleLost(LINK_STABLE_MS, null));
+    expect(delays).toEqual([0, 60_000, 120_000, 240_000, BACKOFF_CAP_MS / 2]);
+  });
+
+  test("a new network is not the service's doing: no spread", () => {
+    const backoff = new Backoff(() => 0.5);
+    backoff.handleOpened(0, 120_000);
+    backoff.handleNetworkChanged();
+    expect(backoff.handleLost(LINK_STABLE_MS, null)).toBe(500);
   });
 
   test("retry-after is a lower bound with jitter behind it", () => {
@@ -95,28 +108,6 @@ describe("deadlines", () => {
   test("two deadlines whose windows meet share one wake-up", () => {
     const folded = foldDeadlines([{ atMs: 100, windowMs: 50 }, { atMs: 140, windowMs: 100 }, null]);
     expect(folded).toEqual({ atMs: 140, windowMs: 10 });
-  });
-});
-
-describe("plain heartbeat", () => {
-  test("traffic puts the ping off, sending alone by one interval at most", () => {
-    const heartbeat = new PlainHeartbeat(100_000);
-    heartbeat.handleOpened(0);
-    heartbeat.handleReceived(50_000);
-    expect(heartbeat.check(130_000)).toBe("fine");
-    for (let ms = 60_000; ms <= 300_000; ms += 10_000) heartbeat.handleSent(ms);
-    expect(heartbeat.check(300_000)).toBe("ping");
-  });
-
-  test("an unanswered ping is a verdict, any frame is an answer", () => {
-    const heartbeat = new PlainHeartbeat(100_000);
-    heartbeat.handleOpened(0);
-    expect(heartbeat.check(95_000)).toBe("ping");
-    heartbeat.handleReceived(96_000);
-    expect(heartbeat.check(110_000)).toBe("fine");
-    expect(heartbeat.check(196_000)).toBe("ping");
-    expect(heartbeat.check(205_900)).toBe("fine");
-    expect(heartbeat.check(206_000)).toBe("dead");
   });
 });
 

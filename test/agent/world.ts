@@ -6,7 +6,6 @@
 
 import { Agent } from "../../src/agent/agent.ts";
 import type { AgentEvent, Alarm, AppReply, AppRequest, Effect, Report } from "../../src/agent/events.ts";
-import { PlainHeartbeat } from "../../src/agent/heartbeat.ts";
 import { concatBytes } from "../../src/bytes.ts";
 import { Driver } from "../../src/host/driver.ts";
 import type { EffectOf, Host } from "../../src/host/host.ts";
@@ -35,7 +34,9 @@ export interface DeviceOptions {
   /** Segments an earlier device left behind. */
   readonly segments?: Uint8Array[];
   readonly keepConnected?: boolean;
-  readonly heartbeatMs?: number;
+  /** Default 240 s; null: learned. */
+  readonly heartbeatMs?: number | null;
+  readonly portalProbeUrl?: string;
   readonly epochTrusted?: boolean;
   readonly permission?: "granted" | "denied" | "prompt";
   readonly seed?: number;
@@ -94,7 +95,8 @@ export class Device {
       provider: nobleProvider,
       randomFill: (target) => this.fill(target),
       jitter: this.random,
-      heartbeat: new PlainHeartbeat(options.heartbeatMs ?? 240_000),
+      heartbeatMs: options.heartbeatMs === undefined ? 240_000 : options.heartbeatMs,
+      portalProbeUrl: options.portalProbeUrl ?? null,
       windowS: 0,
       leastUrgency: "very-low",
       keepConnected: options.keepConnected ?? false,
@@ -332,7 +334,7 @@ export class Device {
     return {
       now: () => ({ ...this.instant(), epochTrusted: options.epochTrusted ?? true }),
       openLink: (effect) => {
-        this.linkId = effect.linkId;
+        if (effect.url.endsWith("/v1/ws")) this.linkId = effect.linkId;
         keep(effect);
       },
       send: (effect) => {

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mermaid, replaceBetween } from "../../scripts/mermaid.mjs";
-import { LINK_TRANSITIONS } from "../../src/agent/link.ts";
+import { LINK_TRANSITIONS } from "../../src/agent/link-states.ts";
 import { PHASES } from "../../src/push-service/session-events.ts";
 import { ALL_CODES } from "../error-codes.ts";
 

@@ -101,7 +101,7 @@ describe("a flipped byte in the middle", () => {
     const agent = await restart();
     expect(await agent.reported("fault")).toMatchObject({
       code: "ERR_JOURNAL_RECORD",
-      text: "part of the journal was damaged; what was intact is used, the rest is fetched again",
+      text: "part of the journal was damaged; the rest is used",
     });
     for (const owner of [ONE, THREE]) {
       expect(await subscriptionOf(agent, owner)).toEqual(subscriptions[owner]);

@@ -32,7 +32,9 @@ test.each([
   const subscription = await agent.subscribe(NEWS, { applicationServerKey: sender.keys.publicKey });
   await sender.send(subscription, "through the proxy");
   await agent.pushed("through the proxy");
-  expect(proxy.targets).toEqual([`localhost:${service.port}`, `localhost:${service.port}`]);
+  // The token, the link, and its canaries.
+  expect(proxy.targets.length).toBeGreaterThanOrEqual(2);
+  expect(new Set(proxy.targets)).toEqual(new Set([`localhost:${service.port}`]));
 });
 
 test("NO_PROXY leads past it", async () => {

@@ -68,6 +68,7 @@ export function subscription(id: number, changes: Partial<SubscriptionRecord> = 
     privateKey: secretBytes(32, id),
     authSecret: secretBytes(16, 100 + id),
     endpoint: `https://push.example/endpoint-secret-${id}`,
+    freshness: "normal",
     ...changes,
   };
 }
@@ -120,6 +121,16 @@ export function notification(notificationId: number): NotificationRecord {
 export const HISTORY: readonly JournalRecord[] = [
   { type: "device", deviceSecret: secretBytes(32, 999) },
   { type: "suspect", storeEpoch: 7, idMax: 12 },
+  {
+    type: "network",
+    label: "wifi:secret-home",
+    loMs: 275_000,
+    hiMs: 280_000,
+    isHiSure: true,
+    confidence: 3,
+    losses: 1,
+    confirmedEpochMs: 1_700_000_000_000,
+  },
   { type: "run", runId: 1 },
   {
     type: "userAgent",

@@ -8,12 +8,54 @@ import { QuickJS } from "quickjs-wasi";
 import { expect, test } from "vitest";
 import { base64urlDecode } from "../../src/webpush/base64url.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
+import type { Downstream } from "../../src/wire/dialect.ts";
+import { godwitDialect } from "../../src/wire/godwit.ts";
 import { seededFill } from "../webpush/support.ts";
 
 const BUNDLE = "dist/godwit.quickjs.js";
 
+/** What the push service sends; its frames are made here, since names inside the bundle are its own. */
+const frame = (message: Downstream) =>
+  Buffer.from(godwitDialect.encodeDownstream(message)).toString("base64");
+const FRAMES = {
+  registered: frame({
+    type: "registered",
+    status: 200,
+    uaid: new Uint8Array(16),
+    freshUaToken: null,
+    idleLimitS: null,
+    reconnectSpreadS: 0,
+    canary: null,
+    epochMs: 1_700_000_000_000,
+    storeEpoch: 5,
+    channels: null,
+    lastId: 0,
+  }),
+  granted: frame({
+    type: "waRegistered",
+    ref: 1,
+    status: 200,
+    channel: 1,
+    endpoint: "https://push.example/p/1",
+    expirationTime: null,
+  }),
+};
+const notification = (id: number, body: Uint8Array) =>
+  frame({
+    type: "notification",
+    id,
+    attempt: 1,
+    channel: 1,
+    ttlLeftS: 60,
+    urgency: "normal",
+    saysNotification: false,
+    topic: null,
+    body,
+  });
+
 /** A host with virtual time and a push service that grants everything; `deliver` and `show` land in lists. */
 const HOST = `
+  const frames = ${JSON.stringify(FRAMES)};
   const log = { shown: [], delivered: [], replies: [], effects: [] };
   let nowMs = 1000, alarm = null, segment = new Uint8Array(0), linkId = 0, seed = 1;
   const random = () => ((seed = (seed * 48271) % 2147483647) / 2147483647);
@@ -23,7 +65,7 @@ const HOST = `
   const recovery = godwit.recoverJournal([], { deviceBinding, sealer });
   const agent = new godwit.Agent({
     serviceUrl: "https://push.example", dialect: godwit.godwitDialect, recovery, sealer, deviceBinding,
-    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeat: new godwit.PlainHeartbeat(),
+    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeatMs: null, portalProbeUrl: null,
     windowS: 0, leastUrgency: "very-low", keepConnected: false, navigation: { httpAllowed: false },
   });
   const members = {
@@ -37,14 +79,12 @@ const HOST = `
     openLink: (e) => {
       linkId = e.linkId;
       driver.dispatch({ type: "linkOpened", linkId });
-      receive({ type: "registered", status: 200, uaid: new Uint8Array(16), freshUaToken: null, idleLimitS: null,
-        reconnectSpreadS: 0, canary: null, epochMs: 1700000000000, storeEpoch: 5, channels: null, lastId: 0 });
+      receive(frames.registered);
     },
     send: (e) => {
       const message = godwit.godwitDialect.parseUpstream(e.frame);
       log.effects.push(message.type);
-      if (message.type === "registerWa") receive({ type: "waRegistered", ref: message.ref, status: 200, channel: 1,
-        endpoint: "https://push.example/p/1", expirationTime: null });
+      if (message.type === "registerWa") receive(frames.granted);
     },
     deliver: (e) => {
       log.delivered.push(String.fromCharCode(...e.delivery.data));
@@ -58,8 +98,7 @@ const HOST = `
   };
   const host = new Proxy(members, { get: (own, name) => own[name] ?? (() => {}) });
   const driver = new godwit.Driver(agent, host);
-  const receive = (message) =>
-    driver.dispatch({ type: "linkMessage", linkId, frame: godwit.godwitDialect.encodeDownstream(message) });
+  const receive = (frame) => driver.dispatch({ type: "linkMessage", linkId, frame: Uint8Array.fromBase64(frame) });
   driver.dispatch({ type: "start" });
   driver.dispatch({ type: "appAttached", owner: "https://news.example", handlesPush: true });
   driver.dispatch({ type: "appRequest", requestId: 1, owner: "https://news.example", request: { type: "subscribe",
@@ -67,8 +106,7 @@ const HOST = `
   const base64url = (bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true });
   const view = log.replies[0].subscription;
   globalThis.subscription = JSON.stringify({ p256dh: base64url(view.p256dh), auth: base64url(view.auth) });
-  globalThis.push = (id, text) => receive({ type: "notification", id, attempt: 1, channel: 1, ttlLeftS: 60, urgency: "normal",
-    saysNotification: false, topic: null, body: Uint8Array.fromBase64(text, { alphabet: "base64url" }) });
+  globalThis.push = receive;
   globalThis.result = () => {
     nowMs += 1000;
     driver.dispatch({ type: "alarm" });
@@ -87,15 +125,16 @@ test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges"
     const keys = JSON.parse(evaluate("subscription"));
     const recipient = { publicKey: base64urlDecode(keys.p256dh), authSecret: base64urlDecode(keys.auth) };
     const randomFill = seededFill(11);
-    const seal = (text: string) =>
-      Buffer.from(encrypt(new TextEncoder().encode(text), recipient, { randomFill })).toString("base64url");
-    evaluate(`push(1, "${seal("hello")}")`);
-    evaluate(`push(2, "${seal('{"web_push":8030,"notification":{"title":"Hi","navigate":"../x?y#z"}}')}")`);
+    const seal = (text: string) => encrypt(new TextEncoder().encode(text), recipient, { randomFill });
+    evaluate(`push("${notification(1, seal("hello"))}")`);
+    evaluate(
+      `push("${notification(2, seal('{"web_push":8030,"notification":{"title":"Hi","navigate":"../x?y#z"}}'))}")`,
+    );
     expect(JSON.parse(evaluate("result()"))).toMatchObject({
       link: "online",
       delivered: ["hello"],
       shown: [["Hi", "https://news.example/x?y#z"]],
-      effects: ["registerWa", "ack"],
+      effects: ["registerWa", "ack", "ack"],
     });
   } finally {
     vm.dispose();

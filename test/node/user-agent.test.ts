@@ -106,6 +106,12 @@ describe("options", () => {
     },
   );
 
+  test("a portal probe goes over plain http, or no portal would answer it", async () => {
+    await expect(start({ portalProbeUrl: "https://probe.example" })).rejects.toMatchObject({
+      code: "ERR_CONFIG",
+    });
+  });
+
   test("two agents do not share a state directory", async () => {
     await start();
     await expect(start()).rejects.toMatchObject({ code: "ERR_JOURNAL_IN_USE" });

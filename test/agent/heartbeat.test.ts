@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// Goal: the heartbeat learns each network's idle timeout, whatever it is, without losing the main link, and never wakes the
+// device too often. Method: the real heartbeat on a made-up network with virtual time; timeouts drawn at random.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { FRESHNESS_MS, WAKE_UPS_PER_HOUR_MAX } from "../../src/limits.ts";
+import { numRuns } from "../property-runs.ts";
+import { HeartbeatWorld } from "./heartbeat-world.ts";
+
+const MIN = 60_000;
+const HOUR = 60 * MIN;
+const logUniform = (fromMs: number, toMs: number) =>
+  fc.double({ min: Math.log(fromMs), max: Math.log(toMs), noNaN: true }).map((x) => Math.round(Math.exp(x)));
+const messages = fc.array(fc.integer({ min: 1000, max: 12 * HOUR }), { maxLength: 40 });
+
+describe("learning with canaries", () => {
+  test("no main link is lost where the timeout is over 245 s, and the interval comes close to it", () => {
+    fc.assert(
+      fc.property(logUniform(245_001, 2 * HOUR), fc.boolean(), messages, (natMs, resets, at) => {
+        const world = new HeartbeatWorld({ natMs, resets });
+        world.pass(12 * HOUR, at);
+        expect(world.losses).toEqual([]);
+        expect(world.heartbeat.intervalMs).toBeLessThan(natMs);
+        expect(world.heartbeat.intervalMs).toBeGreaterThan(Math.min(natMs, FRESHNESS_MS.normal) * 0.84);
+      }),
+      { numRuns: numRuns(150) },
+    );
+  });
+
+  test("below that at most two links are lost, and no hour has too many wake-ups", () => {
+    fc.assert(
+      fc.property(logUniform(30_000, 245_000), fc.boolean(), messages, (natMs, resets, at) => {
+        const world = new HeartbeatWorld({ natMs, resets });
+        world.pass(12 * HOUR, at);
+        expect(world.losses.length).toBeLessThanOrEqual(2);
+        expect(world.pingsInAnHourMax).toBeLessThanOrEqual(WAKE_UPS_PER_HOUR_MAX);
+      }),
+      { numRuns: numRuns(150) },
+    );
+  });
+
+  test("a network of 29.5 min is known after 29 min and three extra pings", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.pass(29 * MIN + 1000);
+    // The last one is where an agent that knew would have sent its first.
+    expect(world.pings).toHaveLength(4);
+    expect(world.known.loMs).toBeGreaterThan(29 * MIN - 2000);
+    expect(world.losses).toEqual([]);
+  });
+
+  test("what is known is used at once on the next visit, and costs no canaries", () => {
+    const first = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    first.pass(2 * HOUR);
+    const second = new HeartbeatWorld({ natMs: 29.5 * MIN, state: first.state });
+    second.pass(10 * HOUR);
+    expect(second.canariesOpened).toBe(0);
+    expect(second.pings.length).toBeLessThanOrEqual(21);
+  });
+
+  test("knowledge nobody confirmed for a month is forgotten", () => {
+    const first = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    first.pass(2 * HOUR);
+    const record = first.state.networks.get("wifi");
+    if (record === undefined) throw new Error("nothing is known");
+    first.state.apply({ ...record, confirmedEpochMs: record.confirmedEpochMs - 31 * 24 * HOUR });
+    expect(new HeartbeatWorld({ natMs: 29.5 * MIN, state: first.state }).heartbeat.intervalMs).toBe(240_000);
+  });
+
+  test("one failure puts knowledge in doubt and canaries restore it", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.pass(HOUR);
+    const { intervalMs } = world.heartbeat;
+    const alarm = world.heartbeat.nextDeadline();
+    expect(world.heartbeat.check((alarm?.atMs ?? 0) + (alarm?.windowMs ?? 0))).toBe("ping");
+    world.heartbeat.handleClosed("reset");
+    world.connect();
+    // Not the network: a service that crashed. Nothing is given up, but the main link is not risked either.
+    expect(world.heartbeat.intervalMs).toBe(240_000);
+    world.pass(HOUR);
+    expect(world.heartbeat.intervalMs).toBe(intervalMs);
+    expect(world.losses).toEqual([]);
+  });
+
+  test.each([
+    [29.5, 4],
+    [29.5, 4.6],
+    [60, 10],
+  ])("a network that changes its mind from %d to %d min costs two links at most", (before, after) => {
+    for (const resets of [false, true]) {
+      const world = new HeartbeatWorld({ natMs: before * MIN, resets });
+      world.pass(3 * HOUR);
+      world.natMs = after * MIN;
+      world.pass(12 * HOUR);
+      expect(world.losses.length).toBeLessThanOrEqual(2);
+      expect(world.heartbeat.intervalMs).toBeGreaterThan(after * MIN * 0.84);
+    }
+  });
+
+  test("a network that grew is found out by a canary after its knowledge expired, not by the main link", () => {
+    const world = new HeartbeatWorld({ natMs: 200_000 });
+    world.pass(2 * HOUR);
+    expect(world.losses).toHaveLength(1);
+    expect(world.known.hiMs).toBeLessThanOrEqual(240_000);
+  });
+
+  test("a canary the service refuses, or closes while it waits, teaches nothing", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    const before = world.known;
+    for (let linkId = 1; linkId <= 5; linkId++) world.closeCanary(linkId, "closed");
+    expect(world.known).toEqual(before);
+    world.pass(HOUR);
+    expect(world.losses).toEqual([]);
+  });
+
+  test("the service's idle limit is kept", () => {
+    const world = new HeartbeatWorld({ natMs: HOUR, idleLimitMs: 350_000 });
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeLessThanOrEqual(345_000);
+    // Declared without it, or the service would not repeat it on the next link.
+    expect(world.heartbeat.declaredMs).toBe(FRESHNESS_MS.normal);
+  });
+
+  test("alarms that come late are reckoned with", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.lateMs = () => 9 * MIN;
+    world.pass(24 * HOUR);
+    expect(world.losses.length).toBeLessThanOrEqual(2);
+    const [from, to] = world.pings.slice(-2);
+    expect((to ?? 0) - (from ?? 0)).toBeLessThan(29.5 * MIN);
+  });
+});
+
+describe("without canaries", () => {
+  test("the interval grows on the main link, which is lost twice per network at most", () => {
+    fc.assert(
+      fc.property(logUniform(125_000, 2 * HOUR), fc.boolean(), messages, (natMs, resets, at) => {
+        const world = new HeartbeatWorld({ natMs, resets, canaries: false });
+        world.pass(12 * HOUR, at);
+        expect(world.losses.length).toBeLessThanOrEqual(2);
+        expect(world.canariesOpened).toBe(0);
+      }),
+      { numRuns: numRuns(150) },
+    );
+  });
+
+  test("a long timeout is reached", () => {
+    const world = new HeartbeatWorld({ natMs: 2 * HOUR, canaries: false });
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+  });
+});
+
+describe("verdicts", () => {
+  test("a fixed interval stays fixed", () => {
+    const world = new HeartbeatWorld({ natMs: HOUR, fixedMs: 300_000 });
+    world.pass(3 * HOUR);
+    expect(world.heartbeat.intervalMs).toBe(300_000);
+    expect(world.canariesOpened).toBe(0);
+  });
+
+  test("an unanswered ping: another link is dialed at half of 3 s, the old one given up after 3 s", () => {
+    const { heartbeat, nowMs } = new HeartbeatWorld({ natMs: HOUR });
+    expect(heartbeat.check(nowMs + 240_000)).toBe("ping");
+    expect(heartbeat.check(nowMs + 241_400)).toBe("fine");
+    expect(heartbeat.check(nowMs + 241_600)).toBe("doubt");
+    expect(heartbeat.check(nowMs + 242_900)).toBe("fine");
+    expect(heartbeat.check(nowMs + 243_000)).toBe("dead");
+  });
+
+  test("slow networks get four round trips and 1.3 s", () => {
+    const { heartbeat, nowMs } = new HeartbeatWorld({ natMs: HOUR });
+    for (let i = 1; i < 60; i++) {
+      heartbeat.check(nowMs + i * 240_000);
+      heartbeat.handlePong(nowMs + i * 240_000 + 2000);
+    }
+    const pingMs = nowMs + 60 * 1_740_000 + 240_000;
+    expect(heartbeat.check(pingMs)).toBe("ping");
+    expect(heartbeat.check(pingMs + 5000)).toBe("doubt");
+    expect(heartbeat.check(pingMs + 9000)).toBe("fine");
+    expect(heartbeat.check(pingMs + 9400)).toBe("dead");
+  });
+
+  test("frames alone prove one way only: once in a while a ping goes along with them", () => {
+    const { heartbeat, nowMs } = new HeartbeatWorld({ natMs: HOUR });
+    const along = [];
+    for (let ms = 60_000; ms <= FRESHNESS_MS.normal; ms += 60_000)
+      along.push(heartbeat.handleReceived(nowMs + ms));
+    expect(along.filter((isAlong) => isAlong)).toHaveLength(1);
+    // The way out is dead: frames keep coming, the pong does not.
+    let verdict = "fine";
+    for (let ms = 1000; verdict !== "dead" && ms < 60_000; ms += 1000) {
+      heartbeat.handleReceived(nowMs + FRESHNESS_MS.normal + ms);
+      verdict = heartbeat.check(nowMs + FRESHNESS_MS.normal + ms);
+    }
+    expect(verdict).toBe("dead");
+  });
+});
