@@ -4,6 +4,15 @@
  * on stderr; exit code 1 when `--check` finds a broken budget, 2 on wrong usage.
  */
 import { parseArgs } from "node:util";
+import { runHerd } from "./battery/herd.ts";
+import {
+  type BatteryBudget,
+  batteryTable,
+  brokenBatteryBudgets,
+  HERD,
+  runBattery,
+  writePlots,
+} from "./battery.ts";
 import budgets from "./budgets.json" with { type: "json" };
 import { run as decrypt } from "./decrypt.ts";
 import { ALLOCATION_CHILD, runAllocationChild } from "./decrypt-allocation.ts";
@@ -20,17 +29,26 @@ async function main(): Promise<number> {
       json: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
       rounds: { type: "string", default: String(ROUNDS_MIN) },
+      scenario: { type: "string" },
+      seeds: { type: "string", default: "1-20" },
+      graceful: { type: "boolean", default: false },
     },
   });
-  const names = positionals.length === 0 ? Object.keys(SUITES) : positionals;
-  const unknown = names.filter((name) => SUITES[name] === undefined);
+  const names = positionals.length === 0 ? [...Object.keys(SUITES), "battery"] : positionals;
+  const unknown = names.filter((name) => SUITES[name] === undefined && name !== "battery");
   const rounds = Number(values.rounds);
   if (unknown.length > 0 || !(rounds >= ROUNDS_MIN)) {
-    process.stderr.write(`suites: ${Object.keys(SUITES).join(" ")}; --rounds is ${ROUNDS_MIN} or more\n`);
+    process.stderr.write(
+      `suites: ${Object.keys(SUITES).join(" ")} battery; --rounds is ${ROUNDS_MIN} or more\n`,
+    );
     return 2;
   }
   const broken: string[] = [];
   for (const name of names) {
+    if (name === "battery") {
+      broken.push(...battery(values));
+      continue;
+    }
     const rows = (await SUITES[name]?.({ rounds })) ?? [];
     const text = values.json ? rows.map((row) => JSON.stringify(row)).join("\n") : table(rows);
     process.stdout.write(`${text}\n`);
@@ -40,6 +58,31 @@ async function main(): Promise<number> {
   if (!values.check) return 0;
   for (const sentence of broken) process.stderr.write(`over budget: ${sentence}\n`);
   return broken.length === 0 ? 0 : 1;
+}
+
+interface BatteryValues {
+  readonly scenario?: string | undefined;
+  readonly seeds: string;
+  readonly graceful: boolean;
+  readonly json: boolean;
+  readonly check: boolean;
+}
+
+/** Prints the suite's rows, writes its plots, returns what is over budget. Budgets are for graceful runs over all. */
+function battery({ scenario, seeds, graceful, json, check }: BatteryValues): string[] {
+  const isGraceful = graceful || check;
+  const rows = runBattery({ scenario, seeds, isGraceful });
+  process.stdout.write(`${json ? rows.map((row) => JSON.stringify(row)).join("\n") : batteryTable(rows)}\n`);
+  for (const path of writePlots(rows, "bench/report")) process.stderr.write(`${path}\n`);
+  const limits: Readonly<Record<string, BatteryBudget>> = budgets.battery;
+  if (scenario !== undefined) {
+    const own = Object.entries(limits).filter(([name]) => name.startsWith(`${scenario}/`));
+    return brokenBatteryBudgets(rows, Object.fromEntries(own)).map((sentence) => `battery ${sentence}`);
+  }
+  const { devices, downS, spreadS } = HERD;
+  const herd = { suite: "battery", scenario: "herd", ...HERD, ...runHerd(devices, downS, spreadS, 1) };
+  process.stdout.write(`${json ? JSON.stringify(herd) : `herd: ${JSON.stringify(herd)}`}\n`);
+  return brokenBatteryBudgets(rows, limits).map((sentence) => `battery ${sentence}`);
 }
 
 if (process.argv[2] === ALLOCATION_CHILD) runAllocationChild(Number(process.argv[3]));

@@ -75,7 +75,7 @@ export const HANDLER_BUDGET_MS = 30_000;
 export const DELIVERY_ATTEMPTS_MAX = 3;
 /** A link that stayed up this long resets the back-off. */
 export const LINK_STABLE_MS = 60_000;
-export const BACKOFF_BASE_MS = 1_000;
+export const BACKOFF_BASE_MS = 2_000;
 export const BACKOFF_CAP_MS = 600_000;
 /** What a service counts with for a device that declares no heartbeat. */
 export const HEARTBEAT_DEFAULT_MS = 240_000;
@@ -84,13 +84,13 @@ export const HEARTBEAT_MS_MAX = 86_400_000;
 /** An unanswered ping is a verdict after max(this, 4 smoothed round trips + {@link PONG_EXTRA_MS}). */
 export const PONG_TIMEOUT_MS_MIN = 3_000;
 export const PONG_EXTRA_MS = 1_300;
-/** First interval on a network nobody knows, and the second when that was too long. */
-export const HEARTBEAT_START_MS: readonly number[] = [240_000, 130_000];
+/** What an unknown network is supposed to keep, and the second guess when that was too much. */
+export const HEARTBEAT_START_MS: readonly number[] = [240_000, 136_000];
 /** A network that needs pings more often than this is not held: it would cost more wake-ups than an hour has. */
-export const HEARTBEAT_HELD_MS_MIN = 127_000;
+export const HEARTBEAT_HELD_MS_MIN = 132_000;
 /** There the link is proved or made anew this often instead. */
 export const HEARTBEAT_VISIT_MS = 144_000;
-/** A ping goes this much before the longest idleness that was seen to survive. */
+/** A ping goes this much before the longest idleness that was seen, or is supposed, to survive. */
 export const HEARTBEAT_GUARD_MS = 2_000;
 /** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */
 export const IDLE_MARGIN_MS = 5_000;

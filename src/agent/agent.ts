@@ -205,6 +205,7 @@ export class Agent {
       persistence: this.#persistence,
       meter: this.#meter,
       lastFault: this.#lastFault,
+      heartbeat: this.#heartbeat,
     });
   }
 

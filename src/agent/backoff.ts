@@ -9,10 +9,10 @@ import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, LINK_STABLE_MS } from "../limits.ts";
 /** A number in [0, 1). Need not be cryptographic. */
 export type Jitter = () => number;
 
-/** Growth of the ceiling. Less than two: an outage is over sooner than its doubled length. */
+/** Less than two: an outage is over sooner than its doubled length. */
 const GROWTH = 1.5;
-/** Where a whole fleet comes back, each failed round has twice the room, so that no second gets too many. */
-const SPREAD_GROWTH = 2;
+/** Round trips the first ceiling has at least: where packets are slow, tries are dear. */
+const BASE_RTTS = 4;
 
 export class Backoff {
   readonly #jitter: Jitter;
@@ -38,19 +38,20 @@ export class Backoff {
    *
    * @param retryAfterS what the service asked for, or null; obeyed as a lower bound, with jitter behind it so that
    *   devices told the same number do not come back together
+   * @param rttMs round trip on this network, 0 for unknown
    */
-  handleLost(monotonicMs: number, retryAfterS: number | null): number {
+  handleLost(monotonicMs: number, retryAfterS: number | null, rttMs = 0): number {
     const wasStable = this.#openedAtMs !== null && monotonicMs - this.#openedAtMs >= LINK_STABLE_MS;
     if (this.#openedAtMs !== null) this.#isServiceLoss = true;
     this.#openedAtMs = null;
     if (wasStable) this.#failures = 0;
     const failures = this.#failures++;
     if (retryAfterS !== null && retryAfterS > 0) {
-      return retryAfterS * 1000 + Math.floor(this.#jitter() * Math.max(BACKOFF_BASE_MS, retryAfterS * 1000));
+      return Math.floor((1 + this.#jitter()) * retryAfterS * 1000);
     }
     // A link that had been good is worth one immediate try: most losses are one dropped flow.
     if (failures === 0 && wasStable) return 0;
-    return Math.floor(this.#jitter() * this.#ceilingMs(failures));
+    return Math.floor(this.#jitter() * this.#ceilingMs(failures, rttMs));
   }
 
   /** A new network makes old failures meaningless. */
@@ -60,9 +61,10 @@ export class Backoff {
     this.#isServiceLoss = false;
   }
 
-  #ceilingMs(failures: number): number {
-    const ownMs = BACKOFF_BASE_MS * GROWTH ** failures;
-    const spreadMs = this.#isServiceLoss ? this.#spreadMs * SPREAD_GROWTH ** Math.max(0, failures - 1) : 0;
+  #ceilingMs(failures: number, rttMs: number): number {
+    const ownMs = Math.max(BACKOFF_BASE_MS, rttMs * BASE_RTTS) * GROWTH ** failures;
+    // Where a whole fleet comes back, each failed round gets twice the room too, so that no second has too many.
+    const spreadMs = this.#isServiceLoss ? this.#spreadMs * 2 ** Math.max(0, failures - 1) : 0;
     return Math.min(BACKOFF_CAP_MS, Math.max(ownMs, spreadMs));
   }
 }

@@ -11,7 +11,7 @@ export interface Canary {
   /** Monotonic ms since which nothing went over it; null until it is open. */
   idleSinceMs: number | null;
   /** The ping that is out, and the idleness it tries. */
-  trial: { readonly sentMs: number; readonly idleMs: number } | null;
+  trial: { readonly sentMs: number; readonly idleMs: number; isReset: boolean } | null;
 }
 
 /** Everything needed to open one. */
@@ -51,7 +51,8 @@ export class Canaries {
 
   /** Pings it: does it answer after having been idle for so long? */
   try(canary: Canary, monotonicMs: number): void {
-    canary.trial = { sentMs: monotonicMs, idleMs: monotonicMs - (canary.idleSinceMs ?? monotonicMs) };
+    const idleMs = monotonicMs - (canary.idleSinceMs ?? monotonicMs);
+    canary.trial = { sentMs: monotonicMs, idleMs, isReset: false };
     this.#emit({ type: "ping", linkId: canary.linkId });
   }
 

@@ -22,6 +22,7 @@ import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
 import type { AgentEvent, Alarm, Emit, LinkCause } from "./events.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { NetworkMemory } from "./network-memory.ts";
+import type { NetworkStatus } from "./status.ts";
 import type { WakeBudget } from "./wake-budget.ts";
 
 /** What is to be done about a link's liveness now. "doubt": dial another one beside it, the answer is overdue. */
@@ -109,13 +110,24 @@ export class Heartbeat {
     );
   }
 
-  /** Smoothed round trip, ms; 0 before the first. */
+  /** Smoothed round trip on the last link, ms; 0 before the first. */
   get rttMs(): number {
     return this.#rttMs;
   }
 
-  get network(): Knowledge {
-    return this.#known;
+  get status(): NetworkStatus {
+    const { label, loMs, hiMs, confidence } = this.#known.record;
+    const { intervalMs, isHeld, rttMs } = this;
+    return {
+      label,
+      intervalMs,
+      loMs,
+      hiMs,
+      confidence,
+      isHeld,
+      isLearned: this.#ages() === null,
+      rttMs,
+    };
   }
 
   /** Of the most urgent live subscription. */
@@ -162,7 +174,7 @@ export class Heartbeat {
     this.#trafficMs = this.#receivedMs = monotonicMs;
     this.#settle(monotonicMs);
     const isStale =
-      this.#ping === null && monotonicMs - this.#provedMs >= Math.min(this.declaredMs, this.#idleLimitMs);
+      this.#ping === null && monotonicMs - this.#provedMs >= 2 * Math.min(this.declaredMs, this.#idleLimitMs);
     if (isStale) this.#ping = { sentMs: monotonicMs, idleMs: 0, isDoubted: false };
     this.#tryCanaries(monotonicMs);
     return isStale;
@@ -250,10 +262,15 @@ export class Heartbeat {
     if (canary === undefined) return false;
     const { trial, idleSinceMs } = canary;
     if (event.type === "linkClosed") {
-      this.#canaries.drop(canary, false);
       if (idleSinceMs === null) this.#canaryRequest = null;
-      // Closed without a ping of ours: a service that drains, which teaches nothing.
-      if (trial !== null && event.cause === "reset") this.#canaryFailed(trial.idleMs, monotonicMs);
+      if (trial !== null && event.cause === "reset") {
+        // A lesson only if the main link is well, which is known with its pong.
+        trial.isReset = true;
+        if (this.#ping === null) this.#settle(monotonicMs);
+      } else {
+        // Closed without a ping of ours: a service that drains, which teaches nothing.
+        this.#canaries.drop(canary, false);
+      }
       return true;
     }
     canary.idleSinceMs = monotonicMs;
@@ -265,9 +282,9 @@ export class Heartbeat {
 
   // --- what is safe, and what is worth trying --------------------------------------------------------------------------
 
-  /** The interval that is worth having: more would be too stale. */
+  /** The idleness that is worth proving: more would be too stale. */
   get #targetMs(): number {
-    return Math.min(this.#freshnessMs, this.#idleLimitMs);
+    return Math.min(this.#freshnessMs, this.#idleLimitMs) - HEARTBEAT_GUARD_MS;
   }
 
   get #verdictMs(): number {
@@ -282,7 +299,7 @@ export class Heartbeat {
   #safeMs(): number {
     const { fixedMs } = this.#options;
     const { startMs, provenMs } = this.#known;
-    const learnedMs = Math.max(startMs, provenMs - HEARTBEAT_GUARD_MS, this.#blindMs());
+    const learnedMs = Math.max(startMs, provenMs, this.#blindMs()) - HEARTBEAT_GUARD_MS;
     const intervalMs = Math.min(fixedMs ?? learnedMs, fixedMs ?? this.#freshnessMs, this.#idleLimitMs);
     return Math.max(HEARTBEAT_MS_MIN, intervalMs - Math.min(this.#lateMs, intervalMs / 2));
   }
@@ -368,8 +385,9 @@ export class Heartbeat {
   #settle(monotonicMs: number): void {
     const canary = this.#canaries.onTrial;
     const trial = canary?.trial;
-    if (canary === undefined || !trial || monotonicMs < trial.sentMs + this.#verdictMs) return;
-    this.#canaries.drop(canary, true);
+    if (canary === undefined || !trial) return;
+    if (!trial.isReset && monotonicMs < trial.sentMs + this.#verdictMs) return;
+    this.#canaries.drop(canary, !trial.isReset);
     this.#canaryFailed(trial.idleMs, monotonicMs);
   }
 

@@ -24,8 +24,6 @@ export class Knowledge {
   provenSinceMs: number | null = null;
   /** Pings a narrower bracket would have spared so far: what a trial may cost. */
   #credit = 0;
-  /** Main pings that failed in a row. */
-  #failures = 0;
 
   constructor(record: NetworkRecord) {
     this.record = record;
@@ -91,7 +89,6 @@ export class Knowledge {
   /** An idle link was still there after `idleMs`. True when that is news. */
   survived(idleMs: number): boolean {
     const { loMs, hiMs } = this.record;
-    this.#failures = 0;
     if (this.provenSinceMs !== null) {
       this.provenSinceMs = Math.max(this.provenSinceMs, idleMs);
       // What was in doubt held again; a tenth of a second is the rounding of clocks.
@@ -115,11 +112,11 @@ export class Knowledge {
 
   /**
    * The main link did not survive `idleMs`. What was proven is not given up for one failure, which may have been the
-   * service's: it is in doubt until canaries have proved it again, and gone with a second failure in a row.
+   * service's: it is in doubt until canaries have proved it again, and gone with a second failure before that.
    */
   mainFailed(idleMs: number): void {
     const { loMs, losses, hiMs } = this.record;
-    if (++this.#failures === 1 && idleMs <= loMs) {
+    if (this.provenSinceMs === null && idleMs <= loMs) {
       this.provenSinceMs = 0;
       this.#change({ losses: losses + 1 });
       return;

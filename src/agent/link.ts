@@ -274,7 +274,7 @@ export class Link {
   }
 
   #checkHeartbeat(now: Instant): void {
-    const { heartbeat, meter, emit } = this.#options;
+    const { heartbeat, meter, emit, budget } = this.#options;
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
@@ -283,7 +283,8 @@ export class Link {
       // On a network that cannot be held the answer is doubted at once.
       verdict = heartbeat.check(now.monotonicMs);
     }
-    if (verdict === "doubt") {
+    // Where links are not held the dial shares the ping's wake-up, else it may be one of its own.
+    if (verdict === "doubt" && (!heartbeat.isHeld || budget.take(now.monotonicMs))) {
       this.#spareId = this.#dial(now);
       this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
     } else if (verdict === "dead") {
@@ -402,7 +403,7 @@ export class Link {
     const { backoff } = this.#options;
     const wantedMs = isPortalLike(cause, httpStatus)
       ? this.#portal.handleMet(now.monotonicMs)
-      : backoff.handleLost(now.monotonicMs, retryAfterS);
+      : backoff.handleLost(now.monotonicMs, retryAfterS, this.#options.heartbeat.rttMs);
     const delayMs = Math.min(wantedMs, ALARM_AHEAD_MS_MAX);
     this.#retryAtMs = now.monotonicMs + delayMs;
     this.#options.emit(reported({ type: "linkClosed", cause, httpStatus, retryInMs: delayMs }));

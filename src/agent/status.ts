@@ -6,6 +6,7 @@ import type { JournalState } from "../journal/index.ts";
 import { deviceName } from "../wire/digest.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Instant, Permission } from "./events.ts";
+import type { Heartbeat } from "./heartbeat.ts";
 import type { Link } from "./link.ts";
 import type { LinkState } from "./link-states.ts";
 import type { Meter, MeterReading } from "./meter.ts";
@@ -24,6 +25,25 @@ export interface SubscriptionStatus {
   readonly expirationTime: number | null;
 }
 
+/** What is known of the network the device is on. */
+export interface NetworkStatus {
+  readonly label: string;
+  /** A ping goes after this much silence, ms. */
+  readonly intervalMs: number;
+  /** Longest idleness seen to survive, ms. */
+  readonly loMs: number;
+  /** Shortest seen to fail, ms; null when none. */
+  readonly hiMs: number | null;
+  /** Pings answered since this changed, at most 255. */
+  readonly confidence: number;
+  /** False where a link is made anew every so often instead of held. */
+  readonly isHeld: boolean;
+  /** Nothing more is tried. */
+  readonly isLearned: boolean;
+  /** Smoothed round trip, ms; 0 before the first. */
+  readonly rttMs: number;
+}
+
 export interface AgentStatus {
   readonly serviceUrl: string;
   readonly link: LinkState;
@@ -40,6 +60,7 @@ export interface AgentStatus {
   /** The last thing that went wrong since the agent was last registered, or null. */
   readonly lastFault: { readonly code: ErrorCode; readonly text: string } | null;
   readonly meter: MeterReading;
+  readonly network: NetworkStatus;
 }
 
 interface Sources {
@@ -52,6 +73,7 @@ interface Sources {
   readonly persistence: Persistence;
   readonly meter: Meter;
   readonly lastFault: AgentStatus["lastFault"];
+  readonly heartbeat: Heartbeat;
 }
 
 export function statusOf({
@@ -64,6 +86,7 @@ export function statusOf({
   persistence,
   meter,
   lastFault,
+  heartbeat,
 }: Sources): AgentStatus {
   const { retryAtMs } = link;
   return {
@@ -91,5 +114,6 @@ export function statusOf({
     journalFailing: persistence.isFailing,
     lastFault,
     meter: meter.read(now.monotonicMs),
+    network: heartbeat.status,
   };
 }

@@ -66,7 +66,7 @@ export class HeartbeatWorld {
   }
 
   get known() {
-    return this.heartbeat.network.record;
+    return this.heartbeat.status;
   }
 
   connect(): void {

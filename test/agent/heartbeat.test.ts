@@ -45,7 +45,7 @@ describe("learning with canaries", () => {
     world.pass(29 * MIN + 1000);
     // The last one is where an agent that knew would have sent its first.
     expect(world.pings).toHaveLength(4);
-    expect(world.known.loMs).toBeGreaterThan(29 * MIN - 2000);
+    expect(world.known.loMs).toBeGreaterThanOrEqual(29 * MIN - 2000);
     expect(world.losses).toEqual([]);
   });
 
@@ -64,7 +64,7 @@ describe("learning with canaries", () => {
     const record = first.state.networks.get("wifi");
     if (record === undefined) throw new Error("nothing is known");
     first.state.apply({ ...record, confirmedEpochMs: record.confirmedEpochMs - 31 * 24 * HOUR });
-    expect(new HeartbeatWorld({ natMs: 29.5 * MIN, state: first.state }).heartbeat.intervalMs).toBe(240_000);
+    expect(new HeartbeatWorld({ natMs: 29.5 * MIN, state: first.state }).heartbeat.intervalMs).toBe(238_000);
   });
 
   test("one failure puts knowledge in doubt and canaries restore it", () => {
@@ -76,7 +76,7 @@ describe("learning with canaries", () => {
     world.heartbeat.handleClosed("reset");
     world.connect();
     // Not the network: a service that crashed. Nothing is given up, but the main link is not risked either.
-    expect(world.heartbeat.intervalMs).toBe(240_000);
+    expect(world.heartbeat.intervalMs).toBe(238_000);
     world.pass(HOUR);
     expect(world.heartbeat.intervalMs).toBe(intervalMs);
     expect(world.losses).toEqual([]);
@@ -134,7 +134,7 @@ describe("learning with canaries", () => {
 describe("without canaries", () => {
   test("the interval grows on the main link, which is lost twice per network at most", () => {
     fc.assert(
-      fc.property(logUniform(125_000, 2 * HOUR), fc.boolean(), messages, (natMs, resets, at) => {
+      fc.property(logUniform(30_000, 2 * HOUR), fc.boolean(), messages, (natMs, resets, at) => {
         const world = new HeartbeatWorld({ natMs, resets, canaries: false });
         world.pass(12 * HOUR, at);
         expect(world.losses.length).toBeLessThanOrEqual(2);
@@ -161,11 +161,11 @@ describe("verdicts", () => {
 
   test("an unanswered ping: another link is dialed at half of 3 s, the old one given up after 3 s", () => {
     const { heartbeat, nowMs } = new HeartbeatWorld({ natMs: HOUR });
-    expect(heartbeat.check(nowMs + 240_000)).toBe("ping");
-    expect(heartbeat.check(nowMs + 241_400)).toBe("fine");
-    expect(heartbeat.check(nowMs + 241_600)).toBe("doubt");
-    expect(heartbeat.check(nowMs + 242_900)).toBe("fine");
-    expect(heartbeat.check(nowMs + 243_000)).toBe("dead");
+    expect(heartbeat.check(nowMs + 238_000)).toBe("ping");
+    expect(heartbeat.check(nowMs + 239_400)).toBe("fine");
+    expect(heartbeat.check(nowMs + 239_600)).toBe("doubt");
+    expect(heartbeat.check(nowMs + 240_900)).toBe("fine");
+    expect(heartbeat.check(nowMs + 241_000)).toBe("dead");
   });
 
   test("slow networks get four round trips and 1.3 s", () => {
@@ -184,14 +184,14 @@ describe("verdicts", () => {
   test("frames alone prove one way only: once in a while a ping goes along with them", () => {
     const { heartbeat, nowMs } = new HeartbeatWorld({ natMs: HOUR });
     const along = [];
-    for (let ms = 60_000; ms <= FRESHNESS_MS.normal; ms += 60_000)
+    for (let ms = 60_000; ms <= 2 * FRESHNESS_MS.normal; ms += 60_000)
       along.push(heartbeat.handleReceived(nowMs + ms));
     expect(along.filter((isAlong) => isAlong)).toHaveLength(1);
     // The way out is dead: frames keep coming, the pong does not.
     let verdict = "fine";
     for (let ms = 1000; verdict !== "dead" && ms < 60_000; ms += 1000) {
-      heartbeat.handleReceived(nowMs + FRESHNESS_MS.normal + ms);
-      verdict = heartbeat.check(nowMs + FRESHNESS_MS.normal + ms);
+      heartbeat.handleReceived(nowMs + 2 * FRESHNESS_MS.normal + ms);
+      verdict = heartbeat.check(nowMs + 2 * FRESHNESS_MS.normal + ms);
     }
     expect(verdict).toBe("dead");
   });

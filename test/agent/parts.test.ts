@@ -34,7 +34,7 @@ describe("back-off", () => {
   test("full jitter: between 0 and a ceiling that grows up to the cap", () => {
     const backoff = new Backoff(() => 0.999_999);
     const delays = Array.from({ length: 24 }, () => backoff.handleLost(0, null));
-    expect(delays.slice(0, 4)).toEqual([999, 1499, 2249, 3374]);
+    expect(delays.slice(0, 4)).toEqual([1999, 2999, 4499, 6749]);
     expect(Math.max(...delays)).toBeLessThanOrEqual(BACKOFF_CAP_MS);
     expect(delays[23]).toBe(delays[22]);
   });
@@ -43,7 +43,7 @@ describe("back-off", () => {
     const backoff = new Backoff(() => 0.5);
     for (let i = 0; i < 5; i++) backoff.handleLost(0, null);
     backoff.handleOpened(1000);
-    expect(backoff.handleLost(1000 + LINK_STABLE_MS - 1, null)).toBe(Math.floor(500 * 1.5 ** 5));
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS - 1, null)).toBe(Math.floor(1000 * 1.5 ** 5));
   });
 
   test("a stable link resets it and is worth one immediate try", () => {
@@ -51,7 +51,7 @@ describe("back-off", () => {
     for (let i = 0; i < 5; i++) backoff.handleLost(0, null);
     backoff.handleOpened(1000);
     expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(0);
-    expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(750);
+    expect(backoff.handleLost(1000 + LINK_STABLE_MS, null)).toBe(1500);
   });
 
   test("after the service was lost: one immediate try, a place within its spread, then twice the room each time", () => {
@@ -65,7 +65,11 @@ describe("back-off", () => {
     const backoff = new Backoff(() => 0.5);
     backoff.handleOpened(0, 120_000);
     backoff.handleNetworkChanged();
-    expect(backoff.handleLost(LINK_STABLE_MS, null)).toBe(500);
+    expect(backoff.handleLost(LINK_STABLE_MS, null)).toBe(1000);
+  });
+
+  test("slow networks begin with four round trips", () => {
+    expect(new Backoff(() => 0.5).handleLost(0, null, 1600)).toBe(3200);
   });
 
   test("retry-after is a lower bound with jitter behind it", () => {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/** What one run of one algorithm through one scenario comes to. */
+
+export interface RunResult {
+  /** Radio wake-ups an hour. */
+  readonly wakeH: number;
+  readonly pingH: number;
+  readonly bytesH: number;
+  readonly joulesDay: number;
+  readonly connsDay: number;
+  /** Minutes a day without a working connection although there is a network and no portal. */
+  readonly deafMinDay: number;
+  /** Messages that never came before their TTL ended. */
+  readonly lost: number;
+  /** Messages later than a minute. */
+  readonly late60: number;
+}
+
+/** Only Godwit's runs know these. */
+export interface GodwitResult extends RunResult {
+  /** Main links a middlebox forgot while they were meant to be held, by network. */
+  readonly natLosses: Readonly<Record<string, { readonly idleTimeoutS: number; readonly count: number }>>;
+  /** The most wake-ups of its own making in any hour. */
+  readonly clientWakesHourMax: number;
+  /** Radio wake-ups while there was no network. */
+  readonly wakesWithoutNetwork: number;
+  /** Seconds from the start until the first network was known, or null. */
+  readonly learnedAfterS: number | null;
+}

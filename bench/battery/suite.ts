@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/** Runs scenarios over seeds, Godwit beside every other algorithm, and puts the medians into lines. */
+
+import { median } from "../harness.ts";
+import { ALGORITHMS } from "./algorithms/index.ts";
+import { oracle } from "./algorithms/oracle.ts";
+import { GodwitWorld } from "./godwit-world.ts";
+import { ModelWorld } from "./model-world.ts";
+import type { GodwitResult, RunResult } from "./result.ts";
+import { graceful, type Scenario } from "./scenario.ts";
+
+/** One printed line: medians over seeds, except `lost` and `late60`, which are sums. */
+export interface BatteryRow extends RunResult {
+  readonly suite: "battery";
+  readonly scenario: string;
+  readonly algorithm: string;
+  readonly seeds: string;
+  /** Median over seeds of joules over the oracle's joules of that seed. */
+  readonly ratioOracle: number;
+  /** Godwit only: see {@link GodwitResult}; maxima over seeds. */
+  readonly natLossesPerNetworkMax?: number;
+  readonly natLossesOver245s?: number;
+  readonly clientWakesHourMax?: number;
+  readonly wakesWithoutNetwork?: number;
+  readonly learnedAfterS?: number | null;
+}
+
+export interface BatteryOptions {
+  readonly scenario: (seed: number) => Scenario;
+  readonly fromSeed: number;
+  readonly toSeed: number;
+  readonly isGraceful: boolean;
+  /** Only the oracle and Godwit. */
+  readonly isQuick?: boolean;
+}
+
+/** Low-urgency window of `godwit-hold`, s. */
+const HOLD_S = 1200;
+
+export function runScenario(options: BatteryOptions): BatteryRow[] {
+  const { fromSeed, toSeed, isGraceful, isQuick = false } = options;
+  const runs = new Map<string, RunResult[]>();
+  const add = (name: string, result: RunResult): void => {
+    runs.set(name, [...(runs.get(name) ?? []), result]);
+  };
+  let name = "";
+  for (let seed = fromSeed; seed <= toSeed; seed++) {
+    const made = options.scenario(seed);
+    const scenario = isGraceful ? graceful(made) : made;
+    name = scenario.name;
+    add("godwit", new GodwitWorld(scenario, { windowS: 0, seed }).run());
+    add("godwit-hold", new GodwitWorld(scenario, { windowS: HOLD_S, seed }).run());
+    for (const algorithm of isQuick ? [oracle] : ALGORITHMS)
+      add(algorithm.name, new ModelWorld(scenario, algorithm.create()).run());
+  }
+  const floor = runs.get(oracle.name) ?? [];
+  return [...runs].map(([algorithm, results]) => ({
+    suite: "battery",
+    scenario: name,
+    algorithm,
+    seeds: `${fromSeed}-${toSeed}`,
+    ...medians(results),
+    ratioOracle: median(results.map(({ joulesDay }, i) => joulesDay / (floor[i]?.joulesDay ?? Number.NaN))),
+    ...(isGodwit(results) ? extras(results) : {}),
+  }));
+}
+
+function medians(results: readonly RunResult[]): RunResult {
+  const of = (key: keyof RunResult) => median(results.map((result) => result[key]));
+  const sum = (key: keyof RunResult) => results.reduce((total, result) => total + result[key], 0);
+  return {
+    wakeH: of("wakeH"),
+    pingH: of("pingH"),
+    bytesH: of("bytesH"),
+    joulesDay: of("joulesDay"),
+    connsDay: of("connsDay"),
+    deafMinDay: of("deafMinDay"),
+    lost: sum("lost"),
+    late60: sum("late60"),
+  };
+}
+
+function isGodwit(results: readonly RunResult[]): results is readonly GodwitResult[] {
+  return results.every((result) => "natLosses" in result);
+}
+
+function extras(results: readonly GodwitResult[]): Partial<BatteryRow> {
+  const losses = results.flatMap(({ natLosses }) => Object.values(natLosses));
+  const learned = results.map(({ learnedAfterS }) => learnedAfterS);
+  return {
+    natLossesPerNetworkMax: Math.max(0, ...losses.map(({ count }) => count)),
+    natLossesOver245s: losses.reduce(
+      (sum, { count, idleTimeoutS }) => sum + (idleTimeoutS > 245 ? count : 0),
+      0,
+    ),
+    clientWakesHourMax: Math.max(...results.map(({ clientWakesHourMax }) => clientWakesHourMax)),
+    wakesWithoutNetwork: Math.max(...results.map(({ wakesWithoutNetwork }) => wakesWithoutNetwork)),
+    learnedAfterS: learned.some((s) => s === null) ? null : median(learned.map((s) => s ?? 0)),
+  };
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Goal: the battery simulator is right about the algorithms others published, and Godwit stays near the oracle. Method: the
+// ported algorithms against figures of an independent model of the same scenarios; the real agent and session on few seeds.
+
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { ALGORITHMS } from "../../bench/battery/algorithms/index.ts";
+import { GodwitWorld } from "../../bench/battery/godwit-world.ts";
+import { runHerd } from "../../bench/battery/herd.ts";
+import { ModelWorld } from "../../bench/battery/model-world.ts";
+import { plotSvg } from "../../bench/battery/plot.ts";
+import { graceful, parseScenario } from "../../bench/battery/scenario.ts";
+import { SCENARIOS } from "../../bench/battery/scenarios.ts";
+import { runScenario } from "../../bench/battery/suite.ts";
+import { brokenBatteryBudgets } from "../../bench/battery.ts";
+
+const COLUMNS = [
+  "wakeH",
+  "pingH",
+  "bytesH",
+  "joulesDay",
+  "connsDay",
+  "deafMinDay",
+  "lost",
+  "late60",
+] as const;
+/** By scenario: its seed, and by algorithm the columns above, from an independent implementation of the model. */
+const REFERENCE = JSON.parse(readFileSync("test/vectors/battery-reference.json", "utf8")) as Record<
+  string,
+  { seed: number; rows: Record<string, number[]> }
+>;
+
+function scenario(name: string, seed: number) {
+  const make = SCENARIOS[name];
+  if (make === undefined) throw new Error(`no scenario ${name}`);
+  return make(seed);
+}
+
+describe("published algorithms", () => {
+  const cases = Object.entries(REFERENCE).flatMap(([name, { seed, rows }]) =>
+    Object.entries(rows).map(([algorithm, figures]) => ({ name, seed, algorithm, figures })),
+  );
+
+  test.each(cases)(
+    "$algorithm in $name agrees with the reference within 5 %",
+    ({ name, seed, algorithm, figures }) => {
+      const policy = ALGORITHMS.find((one) => one.name === algorithm)?.create();
+      if (policy === undefined) throw new Error("not ported");
+      const result = new ModelWorld(scenario(name, seed), policy).run();
+      COLUMNS.forEach((column, i) => {
+        const reference = figures[i] ?? Number.NaN;
+        // Near zero a ratio means nothing: half a count, a hundredth of a minute.
+        const slack = Math.max(0.05 * reference, column === "lost" || column === "late60" ? 0.5 : 0.02);
+        expect(Math.abs(result[column] - reference)).toBeLessThanOrEqual(slack);
+      });
+    },
+  );
+});
+
+describe("Godwit", () => {
+  test.each([
+    ["commuter-7d", 3, 1.06, 1.0],
+    ["flappy", 3, 1.2, 1.2],
+    ["lte-4.6min", 2, 1.06, 1.06],
+    ["wifi-60min", 2, 1.07, 1.06],
+    ["ethernet-lb-350s", 2, 1.06, 1.06],
+    ["nbiot-rai", 2, 1.08, 1.08],
+  ] as const)(
+    "%s over %i seeds stays within %d of the oracle, %d with a window",
+    (name, toSeed, limit, holdLimit) => {
+      const make = (seed: number) => scenario(name, seed);
+      const rows = runScenario({ scenario: make, fromSeed: 1, toSeed, isGraceful: true, isQuick: true });
+      const own = {
+        natLossesOver245sMax: 0,
+        natLossesPerNetworkMax: 2,
+        clientWakesHourMax: 30,
+        wakesWithoutNetworkMax: 0,
+      };
+      const broken = brokenBatteryBudgets(rows, {
+        [`${name}/godwit`]: {
+          ...own,
+          ratioOracleMax: limit,
+          lostOverOracleMax: 1,
+          deafMinDayOverOracleMax: 0.3,
+        },
+        [`${name}/godwit-hold`]: { ...own, ratioOracleMax: holdLimit },
+      });
+      expect(broken).toEqual([]);
+    },
+  );
+
+  test("a network of 29.5 min: known after 29 min, then 2.1 wake-ups and 440 bytes an hour", () => {
+    const make = (seed: number) => scenario("lte-29.5min-idle", seed);
+    const rows = runScenario({ scenario: make, fromSeed: 1, toSeed: 1, isGraceful: true, isQuick: true });
+    const budget = { wakeHMax: 2.1, bytesHMax: 440, learnedAfterSMax: 1740, natLossesPerNetworkMax: 0 };
+    expect(brokenBatteryBudgets(rows, { "lte-29.5min-idle/godwit": budget })).toEqual([]);
+  });
+
+  test.each(["nat-changes", "portal-forever", "service-down-12h", "no-network-12h"])(
+    "%s: at most two links lost, 30 wake-ups an hour, none without a network",
+    (name) => {
+      const result = new GodwitWorld(graceful(scenario(name, 1)), { windowS: 0, seed: 1 }).run();
+      for (const { count } of Object.values(result.natLosses)) expect(count).toBeLessThanOrEqual(2);
+      expect(result.clientWakesHourMax).toBeLessThanOrEqual(30);
+      expect(result.wakesWithoutNetwork).toBe(0);
+      if (name === "no-network-12h") expect(result.wakeH).toBe(0);
+    },
+  );
+
+  test("behind a portal that never clears at most 25 looks in 12 h", () => {
+    const result = new GodwitWorld(scenario("portal-forever", 1), { windowS: 0, seed: 1 }).run();
+    expect(result.wakeH * 12).toBeLessThanOrEqual(25);
+  });
+
+  test("the same seed gives the same figures", () => {
+    const run = () => new GodwitWorld(scenario("commuter-1d", 5), { windowS: 1200, seed: 5 }).run();
+    expect(run()).toEqual(run());
+  });
+});
+
+describe("the rest", () => {
+  test("100,000 devices come back without a second that has too many", () => {
+    const { ratio, deafMeanS } = runHerd(100_000, 60, 120, 1);
+    expect(ratio).toBeLessThanOrEqual(1.5);
+    expect(deafMeanS).toBeLessThan(120);
+  });
+
+  test("a scenario file is read, and a bad one refused by the name of what is wrong", () => {
+    const file = {
+      name: "one",
+      stretches: [{ fromS: 0, toS: 3600, radio: "wifi", network: "home", idleTimeoutS: 600 }],
+      messages: [{ atS: 10 }],
+    };
+    expect(parseScenario(JSON.stringify(file))).toMatchObject({
+      durationS: 3600,
+      messages: [{ ttlS: 3600 }],
+    });
+    const bad = { ...file, stretches: [{ ...file.stretches[0], radio: "smoke" }] };
+    expect(() => parseScenario(JSON.stringify(bad))).toThrow("stretches[0].radio");
+    expect(() => parseScenario("{}")).toThrow("stretches");
+  });
+
+  test("the plot shows every algorithm", () => {
+    const svg = plotSvg("title", [
+      { name: "oracle", joulesDay: 500, deafMinDay: 0 },
+      { name: "gcm", joulesDay: 370, deafMinDay: 211 },
+    ]);
+    expect(svg).toContain(">oracle<");
+    expect(svg).toContain(">gcm<");
+    expect(svg).not.toContain("NaN");
+  });
+});
