@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Goal: the agent keeps its connection the way DESIGN promises: canaries through ordinary links, a second dial beside a
+// Goal: the agent keeps its connection as SPEC.md says: canaries through ordinary links, a second dial beside a
 // silent link, portals looked at patiently, no more than 30 wake-ups an hour, nothing written for any of it. Method: the
 // real agent on a device with virtual time; the test plays the service.
 
