@@ -13,9 +13,10 @@ import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
-import { EnergyMeter, RADIOS, seededRandom, WIRE_BYTES } from "./model.ts";
+import { EnergyMeter, RADIOS, WIRE_BYTES } from "./model.ts";
 import type { GodwitResult } from "./result.ts";
 import type { PushMessage, Restart, Scenario, Stretch } from "./scenario.ts";
+import { seededRandom } from "./seeded-random.ts";
 import { SimulatedService } from "./simulated-service.ts";
 import { Timeline } from "./timeline.ts";
 

@@ -2,7 +2,7 @@
 /** A fleet that loses its service: when the devices come back, by the real {@link Backoff} of each. */
 
 import { Backoff } from "../../src/agent/backoff.ts";
-import { seededRandom } from "./model.ts";
+import { seededRandom } from "./seeded-random.ts";
 
 export interface HerdResult {
   /** Devices that got their connection in the busiest second. */

@@ -59,17 +59,6 @@ export const WIRE_BYTES = {
 /** Joules of one resume of a phone's processor; resumes within a second are one. */
 const CPU_J = 0.1;
 
-/** Mulberry32. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Adds up what one device spends. */
 export class EnergyMeter {
   joules = 0;

@@ -4,6 +4,7 @@
  * played by the test frame by frame. Pure, so the same specs run in QuickJS.
  */
 
+import { seededRandom } from "../../bench/battery/seeded-random.ts";
 import { Agent } from "../../src/agent/agent.ts";
 import type { AgentEvent, Alarm, AppReply, AppRequest, Effect, Report } from "../../src/agent/events.ts";
 import { concatBytes } from "../../src/bytes.ts";
@@ -18,17 +19,6 @@ import { godwitDialect } from "../../src/wire/godwit.ts";
 export const UAID = new Uint8Array(16).fill(7);
 export const STORE_EPOCH = 4242;
 const BINDING = new Uint8Array(16).fill(1);
-
-/** Mulberry32: small, seedable, good enough for jitter and test keys. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 export interface DeviceOptions {
   /** Segments an earlier device left behind. */

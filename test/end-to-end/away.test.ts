@@ -4,6 +4,7 @@
 // clock can be moved; `web-push` sends a seeded mixture, and a model of RFC 8030 says what is due.
 
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { seededRandom } from "../../bench/battery/seeded-random.ts";
 import type { Report } from "../../src/agent/events.ts";
 import { INBOX_MESSAGES_PER_OWNER_MAX } from "../../src/limits.ts";
 import { createUserAgent, type UserAgent } from "../../src/node/user-agent.ts";
@@ -15,7 +16,6 @@ import {
   type PushService,
   type Store,
 } from "../../src/push-service/index.ts";
-import { seededRandom } from "../agent/world.ts";
 import { Sender, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
