@@ -33,7 +33,7 @@ export interface UserAgentRecord {
   readonly storeEpoch: number;
   /** Sealed. */
   readonly uaToken: string;
-  /** Still tried when the service does not know `uaToken` yet. Sealed. */
+  /** The token `uaToken` replaced, or null. Recorded; no dial falls back to it yet. Sealed. */
   readonly previousUaToken: string | null;
 }
 
