@@ -61,6 +61,7 @@ const INTERNAL_NAMES = new RegExp(
   wnafPrecomputes getWnafPrecomputes wnafCachedCT validateMulInput assertPoint assertValidity modFromBytes allowedLengths
   publicKeyUncompressed publicKeyHasPrefix varSizeNonce nBitLength nByteLength mulUnsafe isValidNot0 roundClean
   sealedRecords counts segment setWindowSize hasWindowSize buildWnafTable shouldBlind mulCTBlinded fixedWindowCT
+  dialer transports startTrial webSocketUrl isMqtt canaryRequest dialWebSocket hasToken
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
 `
     .trim()

@@ -114,6 +114,13 @@ export const PORTAL_PROBE_MS_MIN = 20_000;
 export const PORTAL_PROBE_MS = 60_000;
 export const PORTAL_PATIENCE_MS = 480_000;
 export const PORTAL_PROBE_MS_MAX = 3_600_000;
+/** Where MQTT stands in for WebSocket, that is tried again after this long, then twice as long each time, up to the second. */
+export const TRANSPORT_TRIAL_MS = 600_000;
+export const TRANSPORT_TRIAL_MS_MAX = 24 * 3600 * 1000;
+/** WebSockets in a row that died before they were stable ({@link LINK_STABLE_MS}), and MQTT is taken. */
+export const SHORT_LINKS_MAX = 3;
+/** MQTT addresses of one push service. */
+export const MQTT_URLS_MAX = 4;
 /** Answer to a token request. */
 export const HTTP_RESPONSE_BYTES_MAX = 16_384;
 /** Bytes queued on one link before it counts as stuck. */
