@@ -121,6 +121,10 @@ export const TRANSPORT_TRIAL_MS_MAX = 24 * 3600 * 1000;
 export const SHORT_LINKS_MAX = 3;
 /** MQTT addresses of one push service. */
 export const MQTT_URLS_MAX = 4;
+/** One MQTT packet: a frame, its topic, and room. */
+export const MQTT_PACKET_BYTES_MAX = 16_384 + 256;
+/** An MQTT link that is closed waits this long for what is under way. */
+export const MQTT_CLOSE_MS = 2_000;
 /** Answer to a token request. */
 export const HTTP_RESPONSE_BYTES_MAX = 16_384;
 /** Bytes queued on one link before it counts as stuck. */
