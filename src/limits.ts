@@ -239,6 +239,13 @@ export const LINK_FRAMES_BURST_MAX = 1_000;
 export const LINK_FRAMES_PER_SECOND_MAX = 100;
 /** A frame after which the device's stored messages are read again counts as this many. */
 export const REREAD_FRAME_WEIGHT = 20;
+/** RegisterUA frames of one device over MQTT: the burst, and what it refills by. */
+export const MQTT_REGISTRATIONS_BURST_MAX = 20;
+export const MQTT_REGISTRATIONS_PER_MINUTE_MAX = 10;
+/** An external broker is asked to know a device within this, or the device learns its credentials without. */
+export const MQTT_PROVISION_TIMEOUT_MS = 2_000;
+/** Provisioning commands waiting for an external broker that is away. */
+export const MQTT_PROVISIONS_PENDING_MAX = 10_000;
 /** Canary links of one device at a time. */
 export const CANARIES_PER_DEVICE_MAX = 8;
 /** A canary is closed after this: one whose network died silently would stay for ever. */

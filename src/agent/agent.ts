@@ -355,7 +355,7 @@ export class Agent {
       case "revoked":
         return this.#subscriptions.handleRevoked(message.channel, now);
       case "bye":
-        return this.#link.handleBye(message.retryAfterS);
+        return this.#link.handleBye(message.retryAfterS, now);
       case "probeReply":
         return this.#link.handleProbeReply(message.nonce, now);
     }

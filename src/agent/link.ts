@@ -202,8 +202,10 @@ export class Link {
     this.#options.listener.fetchToken(now);
   }
 
-  handleBye(retryAfterS: number): void {
+  handleBye(retryAfterS: number, now: Instant): void {
     this.#byeRetryAfterS = Math.min(retryAfterS, RETRY_AFTER_S_MAX);
+    // Behind a broker the service has no connection of ours that it could close.
+    if (this.#isMqtt && isConnected(this.#state)) this.#closeAndLose("closed", now);
   }
 
   handleClosed(

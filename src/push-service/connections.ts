@@ -4,8 +4,8 @@
  * that a stop waits for nobody who is silent. Knows no routes.
  */
 
-import type { Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { ServerResponse } from "node:http";
+import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { addressGroup } from "./enrolment.ts";
 

@@ -12,6 +12,7 @@ import { type Clock, stored } from "./endpoint.ts";
 import { HttpError, jsonReply, type Reply } from "./http-errors.ts";
 import { deviceName, type Log } from "./log.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { DeviceCredentials } from "./session-host.ts";
 import type { Store } from "./store/store.ts";
 import { isUaTokenOld, type Tokens, UAID_BYTES, type UaTokenClaims } from "./tokens.ts";
 import { parseBearer } from "./upgrade.ts";
@@ -27,6 +28,8 @@ export interface EnrolmentOptions {
   readonly secrets: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of every token that is issued, before its device has it. */
+  readonly credentials: DeviceCredentials | null;
 }
 
 /** A device whose token was good. */
@@ -64,7 +67,9 @@ export class Enrolment {
     } else {
       claims = { uaid: old.uaid, issuedMs, generation: old.generation + 1 };
     }
-    const body = { uaToken: tokens.sealUaToken(claims), uaid: hexEncode(claims.uaid) };
+    const uaToken = tokens.sealUaToken(claims);
+    await this.#options.credentials?.grant(claims.uaid, uaToken);
+    const body = { uaToken, uaid: hexEncode(claims.uaid) };
     return jsonReply(200, body, { "Cache-Control": "no-store" });
   }
 

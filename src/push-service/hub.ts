@@ -27,6 +27,12 @@ export class Hub {
   readonly #devices = new Map<string, Device>();
   #connected = 0;
   #pending = 0;
+  #absent: (uaid: Uint8Array) => void = () => {};
+
+  /** `absent` is called when a message was stored for a device that has no link here. */
+  whenAbsent(absent: (uaid: Uint8Array) => void): void {
+    this.#absent = absent;
+  }
 
   /** From now on `link` hears of the device beside the link there is, until {@link attach} or {@link detach}. */
   expect(uaid: Uint8Array, link: DeviceLink): void {
@@ -63,6 +69,7 @@ export class Hub {
   notify(uaid: Uint8Array, event: SessionEvent): void {
     const name = hexEncode(uaid);
     const device = this.#devices.get(name);
+    if (event.type === "stored" && !device?.link && !device?.pending.size) this.#absent(uaid);
     if (device === undefined) return;
     for (const link of [device.link, ...device.pending]) link?.handle(event);
     drop(device.attempts, event);

@@ -39,6 +39,9 @@ export type LogEvent =
     }
   | { readonly event: "refused"; readonly route: string; readonly status: number; readonly errno: number }
   | { readonly event: "expired"; readonly messages: number }
+  | { readonly event: "broker-connected" }
+  /** `error`: one of a few fixed sentences. */
+  | { readonly event: "broker-failed"; readonly error: string }
   /** `error` is the message of a GodwitError, which never holds a secret, or the name of any other error. */
   | { readonly event: "store-failed"; readonly error: string }
   | { readonly event: "unexpected"; readonly error: string };

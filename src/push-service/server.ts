@@ -24,6 +24,7 @@ import { Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { Hub } from "./hub.ts";
 import type { Log, LogEvent } from "./log.ts";
+import { divertMqtt, MQTT_ALPN, type MqttOptions, MqttService } from "./mqtt-service.ts";
 import { isWebSocketUpgrade, servePlain } from "./plain-request.ts";
 import { publicOriginOf } from "./public-origin.ts";
 import { PublishAuth } from "./publish-auth.ts";
@@ -55,6 +56,12 @@ export interface PushServiceOptions {
   readonly reconnectSpreadS?: number;
   /** What a balancer in front allows a silent link; default null, no such limit. */
   readonly idleLimitS?: number | null;
+  /**
+   * Devices may come over MQTT: to a broker inside the service, which listens on `port` (0 for any free one; TLS when the
+   * service has it) and takes connections to the service's own TLS port that negotiate ALPN `mqtt`; or to an external
+   * Mosquitto with the dynamic-security plugin. Default: no MQTT.
+   */
+  readonly mqtt?: MqttOptions;
   /** Of devices and canaries together; default `DEVICE_LINKS_MAX`. */
   readonly deviceLinksMax?: number;
   /** Default `CONNECTIONS_PER_ADDRESS_MAX`. */
@@ -85,6 +92,8 @@ export interface PushService {
   /** Valid once {@link listen} resolved. */
   readonly origin: string;
   readonly port: number;
+  /** Of the embedded MQTT broker; 0 without one. */
+  readonly mqttPort: number;
   /** @throws {NodeJS.ErrnoException} as `net.Server.listen` */
   listen(): Promise<void>;
   /** Says goodbye to every device, finishes what is under way, closes the store. */
@@ -112,6 +121,7 @@ class Service implements PushService {
   readonly #log: Log;
   readonly #server: Server;
   readonly #connections: Connections;
+  #mqtt: MqttService | null = null;
   #routes: RoutesOptions | null = null;
   #devices: DeviceWebSockets | null = null;
   #sweep: NodeJS.Timeout | null = null;
@@ -127,7 +137,12 @@ class Service implements PushService {
       this.#counts[event.event] = (this.#counts[event.event] ?? 0) + 1;
       options.log?.(event);
     };
-    this.#server = createServer(options.tls);
+    this.#server = createServer(options.tls, options.mqtt !== undefined && "port" in options.mqtt);
+    divertMqtt(this.#server, (socket) => {
+      this.#connections.upgraded(socket);
+      if (this.#mqtt === null) socket.destroy();
+      else this.#mqtt.serve(socket);
+    });
     const { isBehindProxy = false, connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } = options;
     const perAddressMax = isBehindProxy ? Number.POSITIVE_INFINITY : connectionsPerAddressMax;
     this.#connections = new Connections(this.#server, perAddressMax);
@@ -143,6 +158,10 @@ class Service implements PushService {
     return (this.#server.address() as AddressInfo | null)?.port ?? 0;
   }
 
+  get mqttPort(): number {
+    return this.#mqtt?.port ?? 0;
+  }
+
   async listen(): Promise<void> {
     const { host = "127.0.0.1", port = 0, tls } = this.#options;
     await new Promise<void>((resolve, reject) => {
@@ -154,7 +173,9 @@ class Service implements PushService {
     });
     const scheme = tls === null ? "http" : "https";
     if (this.#origin === "") this.#origin = publicOriginOf(`${scheme}://localhost:${this.port}`);
-    this.#assemble();
+    if (this.#options.mqtt !== undefined)
+      this.#mqtt = await MqttService.create(this.#options.mqtt, this.#log);
+    await this.#assemble();
     this.#sweep = setInterval(() => void this.#expire(), limits.EXPIRE_INTERVAL_MS);
     this.#log({ event: "listening", port: this.port, isTls: tls !== null });
   }
@@ -173,7 +194,7 @@ class Service implements PushService {
     this.#canaries.closeAll();
     this.#connections.cutSilent();
     const cut = setTimeout(() => this.#cut(), limits.SHUTDOWN_TIMEOUT_MS);
-    await closed;
+    await Promise.all([closed, this.#mqtt?.close()]);
     clearTimeout(cut);
     await this.#options.store.close();
     this.#log({ event: "stopped" });
@@ -189,7 +210,7 @@ class Service implements PushService {
   }
 
   /** Made once the port, and so the public origin, is known. */
-  #assemble(): void {
+  async #assemble(): Promise<void> {
     const { store, keyring, provider = nodeProvider, enrolmentSecrets: secrets = [] } = this.#options;
     const shared = { store, tokens: new Tokens(new Sealer(keyring)), clock: this.#clock, log: this.#log };
     const publicOrigin = this.#origin;
@@ -198,8 +219,10 @@ class Service implements PushService {
       device: new RateLimit(this.#options.deviceRate ?? DEVICE_RATE),
     };
     const auth = new PublishAuth({ audience: publicOrigin, provider });
+    const credentials = this.#mqtt?.credentials ?? null;
     const enrolment = new Enrolment({
       ...shared,
+      credentials,
       secrets,
       rate: new RateLimit(this.#options.tokenRate ?? TOKEN_RATE),
     });
@@ -209,19 +232,20 @@ class Service implements PushService {
       checkReady: () => this.#checkReady(),
       addressOf: (request) => this.#addressOf(request),
     };
-    this.#devices = new DeviceWebSockets({
-      services: {
-        ...shared,
-        hub: this.#hub,
-        publicOrigin,
-        reconnectSpreadS: this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S,
-        idleLimitS: this.#options.idleLimitS ?? null,
-        canary: CANARY_PATH,
-      },
-      enrolment,
-      canaries: this.#canaries,
-      deviceLinksMax: this.#options.deviceLinksMax ?? limits.DEVICE_LINKS_MAX,
-    });
+    const services = {
+      ...shared,
+      hub: this.#hub,
+      publicOrigin,
+      reconnectSpreadS: this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S,
+      idleLimitS: this.#options.idleLimitS ?? null,
+      canary: CANARY_PATH,
+      credentials,
+    };
+    const deviceLinksMax = this.#options.deviceLinksMax ?? limits.DEVICE_LINKS_MAX;
+    const { tls, host = "127.0.0.1" } = this.#options;
+    const { connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } = this.#options;
+    await this.#mqtt?.start({ services, enrolment, deviceLinksMax, tls, host, connectionsPerAddressMax });
+    this.#devices = new DeviceWebSockets({ services, enrolment, canaries: this.#canaries, deviceLinksMax });
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -296,6 +320,7 @@ class Service implements PushService {
   /** What did not end by itself in time. */
   #cut(): void {
     this.#devices?.terminate();
+    this.#mqtt?.cut();
     this.#connections.cutAll();
   }
 }
@@ -314,7 +339,7 @@ const DEVICE_RATE: RateOptions = {
 };
 
 /** The server with its time-outs; a slow sender is cut by Node after these. */
-function createServer(tls: PushServiceOptions["tls"]): Server {
+function createServer(tls: PushServiceOptions["tls"], takesMqtt: boolean): Server {
   const bounds = {
     maxHeaderSize: limits.HTTP_HEADER_BYTES_MAX,
     headersTimeout: limits.HTTP_HEADERS_TIMEOUT_MS,
@@ -326,6 +351,7 @@ function createServer(tls: PushServiceOptions["tls"]): Server {
   return createHttpsServer({
     ...bounds,
     ...tls,
+    ...(takesMqtt ? { ALPNProtocols: ["http/1.1", MQTT_ALPN] } : {}),
     minVersion: "TLSv1.2",
     handshakeTimeout: limits.TLS_HANDSHAKE_TIMEOUT_MS,
   });

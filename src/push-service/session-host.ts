@@ -36,8 +36,18 @@ export interface SessionServices {
   /** What a balancer in front allows a silent link, or null. */
   readonly idleLimitS: number | null;
   readonly canary: string | null;
+  /** An MQTT broker that checks passwords itself, or null. */
+  readonly credentials: DeviceCredentials | null;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Who has to know which devices there are. */
+export interface DeviceCredentials {
+  /** The device may use this token. Resolves soon, whatever becomes of it. */
+  grant(uaid: Uint8Array, uaToken: string): Promise<void>;
+  /** The device is forgotten. */
+  withdraw(uaid: Uint8Array): void;
 }
 
 export interface SessionHostOptions {
@@ -210,7 +220,7 @@ export class SessionHost implements DeviceLink {
   }
 
   async #forget({ operationId }: Extract<SessionEffect, { type: "forget" }>): Promise<void> {
-    const { store, hub, log } = this.#services;
+    const { store, hub, log, credentials } = this.#services;
     const done = await this.#try(async () => {
       await store.removeDevice(this.#uaid);
       return true;
@@ -220,6 +230,8 @@ export class SessionHost implements DeviceLink {
       log({ event: "device-forgotten", device: deviceName(this.#uaid) });
     }
     this.handle({ type: "forgotten", operationId, status: done ? STATUS.ok : STATUS.unavailable });
+    // Behind the Bye: a broker cuts the device off at once.
+    if (done) credentials?.withdraw(this.#uaid);
   }
 
   /** The operation's result, or null when it failed, which is logged. */

@@ -92,7 +92,10 @@ export class DeviceWebSockets {
     const { services, enrolment, canaries } = this.#options;
     const conditions = parseConditions(request.headers);
     const channelsDigest = parseChannelsDigest(request.headers);
-    const { uaid, freshUaToken } = await enrolment.authenticate(parseBearer(request.headers));
+    const uaToken = parseBearer(request.headers);
+    const { uaid, freshUaToken } = await enrolment.authenticate(uaToken);
+    // What it uses here it will use at the broker; nobody waits for that.
+    if (uaToken !== null) void services.credentials?.grant(uaid, freshUaToken ?? uaToken);
     // A device that takes the place of its own link adds none.
     if (!services.hub.isConnected(uaid)) this.#requireRoom();
     const link = new WebSocketLink();

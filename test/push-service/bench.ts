@@ -28,21 +28,20 @@ export const PUBLIC_ORIGIN = "https://push.example";
 export const START_MS = 1_800_000_000_000;
 
 /** A connected device; `next` hands out what the service sent, in order. */
-export class TestDevice {
-  readonly webSocket: WebSocket;
+export abstract class TestLink {
   readonly #received: Downstream[] = [];
   #wake: (() => void) | null = null;
 
-  constructor(webSocket: WebSocket) {
-    this.webSocket = webSocket;
-    webSocket.on("message", (data: Buffer) => {
-      this.#received.push(godwitDialect.parseDownstream(new Uint8Array(data)));
-      this.#wake?.();
-    });
+  /** The transport's part. */
+  abstract sendFrame(frame: Uint8Array): void;
+
+  protected received(data: Buffer): void {
+    this.#received.push(godwitDialect.parseDownstream(new Uint8Array(data)));
+    this.#wake?.();
   }
 
   send(message: Upstream): void {
-    this.webSocket.send(godwitDialect.encodeUpstream(message));
+    this.sendFrame(godwitDialect.encodeUpstream(message));
   }
 
   /** The next message, which must be of `type`. */
@@ -72,6 +71,20 @@ export class TestDevice {
         return seen;
       seen.push(message);
     }
+  }
+}
+
+export class TestDevice extends TestLink {
+  readonly webSocket: WebSocket;
+
+  constructor(webSocket: WebSocket) {
+    super();
+    this.webSocket = webSocket;
+    webSocket.on("message", (data: Buffer) => this.received(data));
+  }
+
+  override sendFrame(frame: Uint8Array): void {
+    this.webSocket.send(frame);
   }
 
   async close(): Promise<void> {

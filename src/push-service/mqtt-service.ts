@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/** What MQTT adds to a push service: a broker, inside or external, the listener of the former, the devices behind it. */
+
+import type { Server as HttpServer } from "node:http";
+import type { Server as HttpsServer } from "node:https";
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { hexEncode } from "../bytes.ts";
+import { TLS_HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
+import { Connections } from "./connections.ts";
+import type { Enrolment } from "./enrolment.ts";
+import type { Log } from "./log.ts";
+import { MqttDevices } from "./mqtt.ts";
+import type { EmbeddedBroker } from "./mqtt-embedded.ts";
+import type { ExternalBroker, ExternalBrokerOptions } from "./mqtt-external.ts";
+import type { DeviceCredentials, SessionServices } from "./session-host.ts";
+
+/** See `PushServiceOptions.mqtt`. */
+export type MqttOptions = { readonly port: number } | { readonly broker: ExternalBrokerOptions };
+
+export interface MqttStartOptions {
+  readonly services: SessionServices;
+  readonly enrolment: Enrolment;
+  readonly deviceLinksMax: number;
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly host: string;
+  readonly connectionsPerAddressMax: number;
+}
+
+export const MQTT_ALPN = "mqtt";
+
+export class MqttService {
+  readonly #options: MqttOptions;
+  readonly #embedded: EmbeddedBroker | null;
+  readonly #external: ExternalBroker | null;
+  #listener: Server | null = null;
+  #connections: Connections | null = null;
+  #isStarted = false;
+
+  private constructor(
+    options: MqttOptions,
+    embedded: EmbeddedBroker | null,
+    external: ExternalBroker | null,
+  ) {
+    this.#options = options;
+    this.#embedded = embedded;
+    this.#external = external;
+  }
+
+  /** Loads the library that is needed, and no other. */
+  static async create(options: MqttOptions, log: Log): Promise<MqttService> {
+    if ("broker" in options) {
+      const { ExternalBroker } = await import("./mqtt-external.ts");
+      return new MqttService(options, null, await ExternalBroker.create(options.broker, log));
+    }
+    const { EmbeddedBroker } = await import("./mqtt-embedded.ts");
+    return new MqttService(options, await EmbeddedBroker.create(), null);
+  }
+
+  /** Whom to tell of tokens, or null where the broker asks the service itself. */
+  get credentials(): DeviceCredentials | null {
+    return this.#external;
+  }
+
+  /** Of the embedded broker; 0 without a listener. */
+  get port(): number {
+    return (this.#listener?.address() as AddressInfo | null)?.port ?? 0;
+  }
+
+  /** @throws {NodeJS.ErrnoException} as `net.Server.listen` */
+  async start({ services, enrolment, deviceLinksMax, ...listening }: MqttStartOptions): Promise<void> {
+    const isEmbedded = this.#embedded !== null;
+    const options = {
+      services: { ...services, canary: null },
+      enrolment,
+      deviceLinksMax,
+      givesFreshTokens: isEmbedded,
+    };
+    if (this.#external !== null) {
+      const devices = new MqttDevices(options, this.#external);
+      this.#external.connect(devices);
+      // One that was connected before this service began is at the broker still, and waits for nothing.
+      services.hub.whenAbsent((uaid) => devices.handleAbsent(hexEncode(uaid)));
+    } else if (this.#embedded !== null) {
+      this.#embedded.connect(new MqttDevices(options, this.#embedded), enrolment);
+      await this.#listen(listening);
+    }
+    this.#isStarted = true;
+  }
+
+  /** Takes over a connection to the service's own port that negotiated {@link MQTT_ALPN}. */
+  serve(socket: Socket): void {
+    if (this.#isStarted && this.#embedded !== null) this.#embedded.serve(socket);
+    else socket.destroy();
+  }
+
+  /** Waits until every device has gone; see {@link cut}. */
+  async close(): Promise<void> {
+    this.#isStarted = false;
+    this.#embedded?.drain();
+    const listener = this.#listener;
+    if (listener !== null) await new Promise((resolve) => listener.close(resolve));
+    await this.#embedded?.close();
+    await this.#external?.close();
+  }
+
+  /** Cuts every connection to the listener. */
+  cut(): void {
+    this.#connections?.cutAll();
+  }
+
+  async #listen({
+    tls,
+    host,
+    connectionsPerAddressMax,
+  }: Pick<MqttStartOptions, "tls" | "host" | "connectionsPerAddressMax">): Promise<void> {
+    const serve = (socket: Socket): void => this.serve(socket);
+    const bounds = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, minVersion: "TLSv1.2" } as const;
+    const listener =
+      tls === null
+        ? createTcpServer({ noDelay: true }, serve)
+        : createTlsServer({ ...tls, ...bounds }, serve);
+    this.#listener = listener;
+    this.#connections = new Connections(listener, connectionsPerAddressMax);
+    const port = "port" in this.#options ? this.#options.port : 0;
+    await new Promise<void>((resolve, reject) => {
+      listener.once("error", reject);
+      listener.listen({ host, port }, () => {
+        listener.off("error", reject);
+        resolve();
+      });
+    });
+  }
+}
+
+/** Connections to `server` that negotiated MQTT go to `serve`, all others to HTTP as before. */
+export function divertMqtt(server: HttpServer | HttpsServer, serve: (socket: TLSSocket) => void): void {
+  const serveHttp = server.listeners("secureConnection");
+  server.removeAllListeners("secureConnection");
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.alpnProtocol === MQTT_ALPN) serve(socket);
+    else for (const listener of serveHttp) listener.call(server, socket);
+  });
+}

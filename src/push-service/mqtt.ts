@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Device links over MQTT, whatever broker carries them: which session a frame belongs to, from RegisterUA to
+ * Bye or the device's last will. Brokers are in mqtt-embedded.ts and mqtt-external.ts; the rules of a session in session.ts.
+ */
+
+import { bytesEqual, hexDecode } from "../bytes.ts";
+import { GodwitError } from "../errors.ts";
+import {
+  LINK_CONGESTED_BYTES,
+  LINK_QUEUED_BYTES_MAX,
+  MQTT_REGISTRATIONS_BURST_MAX,
+  MQTT_REGISTRATIONS_PER_MINUTE_MAX,
+  RATES_REMEMBERED_MAX,
+} from "../limits.ts";
+import { type ByeReason, type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
+import { godwitDialect } from "../wire/godwit.ts";
+import type { Enrolment } from "./enrolment.ts";
+import { HttpError } from "./http-errors.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
+import { UAID_BYTES } from "./tokens.ts";
+import { UpstreamFrames } from "./upstream-frames.ts";
+
+/** A device at the broker goes by its uaid, 32 hex digits: its user name, client id and the third level of its topics. */
+export type DeviceId = string;
+
+export const MQTT_TOPIC_PREFIX = "godwit/v1/";
+
+/** What carries frames to devices. */
+export interface Broker {
+  /** `done` is called once the broker has taken the frame, or lost it with the connection. */
+  publish(device: DeviceId, frame: Uint8Array, done: () => void): void;
+  /** Ends the device's connection behind what was published, where the broker can be told to. */
+  disconnect(device: DeviceId): void;
+}
+
+export interface MqttDevicesOptions {
+  /** MQTT has no canaries: `canary` is null. */
+  readonly services: SessionServices;
+  readonly enrolment: Enrolment;
+  /** Of all transports together. */
+  readonly deviceLinksMax: number;
+  /** False where the broker checks passwords itself and would not know a fresh token. */
+  readonly givesFreshTokens: boolean;
+}
+
+type RegisterUa = Extract<Upstream, { type: "registerUa" }>;
+
+export class MqttDevices {
+  readonly #options: MqttDevicesOptions;
+  readonly #broker: Broker;
+  readonly #links = new Map<DeviceId, MqttLink>();
+  /** Devices of which it is known whether they are there, since the broker is. */
+  readonly #seen = new Set<DeviceId>();
+  /** Of frames that begin a session, or should have. */
+  readonly #registrations = new RateLimit({
+    burstMax: MQTT_REGISTRATIONS_BURST_MAX,
+    perMinute: MQTT_REGISTRATIONS_PER_MINUTE_MAX,
+    namesMax: RATES_REMEMBERED_MAX,
+  });
+
+  constructor(options: MqttDevicesOptions, broker: Broker) {
+    this.#options = options;
+    this.#broker = broker;
+  }
+
+  /** Something came in on a device's `up` topic. The broker has seen to it that it was that device. Never throws. */
+  handleUp(device: DeviceId, payload: Uint8Array): void {
+    this.#see(device);
+    if (payload.length === 0) return this.handleGone(device);
+    const registration = parseRegistration(payload);
+    const link = this.#links.get(device);
+    if (registration === null && link !== undefined) return link.frames.handle(payload);
+    if (this.#registrations.take(device, performance.now()) > 0) return this.#broker.disconnect(device);
+    if (registration !== null) void this.#register(device, registration);
+    // A session from before the service, or its connection to the broker, began anew.
+    else this.#sayBye(device, this.#options.services.reconnectSpreadS);
+  }
+
+  /** The device's connection to the broker is gone. */
+  handleGone(device: DeviceId): void {
+    const link = this.#links.get(device);
+    this.#links.delete(device);
+    link?.end();
+  }
+
+  /** The connection to the broker is gone, and nobody knows who is still there. */
+  handleBrokerLost(): void {
+    this.#seen.clear();
+    for (const device of [...this.#links.keys()]) this.handleGone(device);
+  }
+
+  /** A message waits for a device that may be at the broker still without knowing that its session is over. */
+  handleAbsent(device: DeviceId): void {
+    if (this.#seen.has(device)) return;
+    this.#see(device);
+    this.#sayBye(device, 0);
+  }
+
+  async #register(device: DeviceId, message: RegisterUa): Promise<void> {
+    const { services, enrolment, deviceLinksMax, givesFreshTokens } = this.#options;
+    const { uaToken, conditions } = message;
+    // It views the frame, which is borrowed.
+    const channelsDigest = message.channelsDigest.slice();
+    this.handleGone(device);
+    try {
+      const { uaid, freshUaToken } = await enrolment.authenticate(uaToken);
+      if (!bytesEqual(uaid, hexDecode(device) ?? new Uint8Array())) throw new HttpError("uaToken");
+      const { hub } = services;
+      if (!hub.isConnected(uaid) && hub.size + hub.pendingSize >= deviceLinksMax)
+        throw new HttpError("linksFull");
+      // A second RegisterUA that came meanwhile is the one that counts.
+      this.handleGone(device);
+      const link = new MqttLink(device, this.#broker, () => {
+        if (this.#links.get(device) === link) this.#links.delete(device);
+      });
+      const host = new SessionHost({ services, device: { uaid, conditions, channelsDigest }, link });
+      link.open(host);
+      this.#links.set(device, link);
+      await host.start(givesFreshTokens ? freshUaToken : null, () => {
+        if (this.#links.get(device) !== link) throw new HttpError("draining");
+      });
+    } catch (error) {
+      this.#refuse(device, error);
+    }
+  }
+
+  /** Tells it to begin a session, within `spreadS`. */
+  #sayBye(device: DeviceId, spreadS: number): void {
+    const bye = { type: "bye", reason: "idle", retryAfterS: Math.round(Math.random() * spreadS) } as const;
+    this.#broker.publish(device, godwitDialect.encodeDownstream(bye), () => {});
+    this.#broker.disconnect(device);
+  }
+
+  #see(device: DeviceId): void {
+    if (this.#seen.size >= RATES_REMEMBERED_MAX) this.#seen.clear();
+    this.#seen.add(device);
+  }
+
+  /** A token that is void is renewed over HTTPS; anything else is worth coming back for. */
+  #refuse(device: DeviceId, error: unknown): void {
+    const { services } = this.#options;
+    if (this.#links.has(device)) return;
+    if (!(error instanceof HttpError))
+      services.log({ event: "unexpected", error: (error as Error | undefined)?.name ?? "unknown" });
+    if (!(error instanceof HttpError) || error.httpErrorName !== "uaToken")
+      return this.#sayBye(device, services.reconnectSpreadS);
+    const refused: Downstream = {
+      type: "registered",
+      status: STATUS.badToken,
+      uaid: new Uint8Array(UAID_BYTES),
+      freshUaToken: null,
+      idleLimitS: null,
+      reconnectSpreadS: services.reconnectSpreadS,
+      canary: null,
+      epochMs: services.clock.epochMs(),
+      storeEpoch: services.store.epoch,
+      channels: null,
+      lastId: 0,
+    };
+    this.#broker.publish(device, godwitDialect.encodeDownstream(refused), () => {});
+    this.#broker.disconnect(device);
+  }
+}
+
+/** One device's MQTT connection as its session sees it. */
+class MqttLink implements LinkPort {
+  readonly #device: DeviceId;
+  readonly #broker: Broker;
+  readonly #forget: () => void;
+  #host: SessionHost | null = null;
+  #frames: UpstreamFrames | null = null;
+  #queuedBytes = 0;
+  #isCongested = false;
+  #isEnded = false;
+
+  constructor(device: DeviceId, broker: Broker, forget: () => void) {
+    this.#device = device;
+    this.#broker = broker;
+    this.#forget = forget;
+  }
+
+  get frames(): UpstreamFrames {
+    if (this.#frames === null) throw new Error("not open");
+    return this.#frames;
+  }
+
+  open(host: SessionHost): void {
+    this.#host = host;
+    this.#frames = new UpstreamFrames(host);
+  }
+
+  send(message: Downstream): void {
+    if (this.#isEnded) return;
+    const frame = godwitDialect.encodeDownstream(message);
+    this.#queuedBytes += frame.length;
+    this.#broker.publish(this.#device, frame, () => {
+      this.#queuedBytes -= frame.length;
+      if (this.#queuedBytes <= LINK_CONGESTED_BYTES / 2) this.#setCongested(false);
+    });
+    if (this.#queuedBytes > LINK_QUEUED_BYTES_MAX) this.close("overload");
+    else if (this.#queuedBytes > LINK_CONGESTED_BYTES) this.#setCongested(true);
+  }
+
+  close(_reason: ByeReason): void {
+    if (this.#isEnded) return;
+    this.#broker.disconnect(this.#device);
+    this.#forget();
+    this.end();
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#host?.detach();
+  }
+
+  #setCongested(isCongested: boolean): void {
+    if (this.#isCongested === isCongested || this.#isEnded) return;
+    this.#isCongested = isCongested;
+    this.#host?.handle({ type: "congested", isCongested });
+  }
+}
+
+/** The message when it is a RegisterUA, else null: the session's own rules judge everything else, malformed or not. */
+function parseRegistration(frame: Uint8Array): RegisterUa | null {
+  try {
+    const message = godwitDialect.parseUpstream(frame);
+    return message.type === "registerUa" ? message : null;
+  } catch (error) {
+    if (error instanceof GodwitError) return null;
+    throw error;
+  }
+}
