@@ -30,7 +30,7 @@ import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
 import { reported } from "./report.ts";
 import { type Answer, Requests } from "./requests.ts";
-import { type AgentStatus, statusOf } from "./status.ts";
+import { type AgentStatus, type StatusSources, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { WakeBudget } from "./wake-budget.ts";
 
@@ -80,6 +80,7 @@ export class Agent {
   readonly #inbox: Inbox;
   readonly #deliveries: Deliveries;
   readonly #appRequests: AppRequests;
+  readonly #sources: StatusSources;
   #alarm: Alarm | null = null;
   #lastFault: AgentStatus["lastFault"] = null;
   #isRunning = false;
@@ -102,7 +103,13 @@ export class Agent {
     const budget = new WakeBudget();
     let lastLinkId = 0;
     const nextLinkId = () => ++lastLinkId;
-    const heartbeat = new Heartbeat({ fixedMs: options.heartbeatMs, memory, budget, emit, nextLinkId });
+    // What it emits are the canaries'.
+    const emitCanary = (effect: Effect): void => {
+      if (effect.type === "openLink") meter.countCanary();
+      this.#emit(effect);
+    };
+    const fixedMs = options.heartbeatMs;
+    const heartbeat = new Heartbeat({ fixedMs, memory, budget, emit: emitCanary, nextLinkId });
     const link = new Link({
       serviceUrl,
       dialect,
@@ -164,6 +171,7 @@ export class Agent {
       subscriptions: this.#subscriptions,
       deliveries: this.#deliveries,
     });
+    this.#sources = { ...shared, serviceUrl, deliveries: this.#deliveries, heartbeat, memory };
   }
 
   /** Takes one event. Afterwards drain {@link poll}. */
@@ -172,6 +180,7 @@ export class Agent {
     const isOver = this.#link.state === "stopped";
     if (isOver && event.type !== "journalAppended" && event.type !== "journalFailed") return;
     this.#clock.handleNow(now);
+    this.#meter.handleNow(now.monotonicMs);
     this.#route(event, now);
     if (!this.#isRunning) return;
     this.#heartbeat.setFreshness(this.#registry.freshnessMs);
@@ -194,19 +203,7 @@ export class Agent {
 
   /** A picture of the agent for people and programs; holds no secret. */
   status(now: Instant): AgentStatus {
-    const { recovery, serviceUrl } = this.#options;
-    return statusOf({
-      now,
-      serviceUrl,
-      state: recovery.state,
-      link: this.#link,
-      registry: this.#registry,
-      deliveries: this.#deliveries,
-      persistence: this.#persistence,
-      meter: this.#meter,
-      lastFault: this.#lastFault,
-      heartbeat: this.#heartbeat,
-    });
+    return statusOf({ ...this.#sources, now, lastFault: this.#lastFault, alarm: this.#alarm });
   }
 
   #emit(effect: Effect): void {
@@ -227,6 +224,8 @@ export class Agent {
         return this.#shutdown(now);
       case "alarm":
         // The host keeps one alarm and it has gone off: whatever comes next has to be set anew.
+        if (this.#alarm !== null)
+          this.#meter.handleAlarm(now.monotonicMs - this.#alarm.atMs - this.#alarm.windowMs);
         this.#alarm = null;
         return;
       case "linkOpened":
@@ -238,6 +237,7 @@ export class Agent {
       case "linkClosed":
         return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
+        this.#meter.handleNetwork(event.network?.kind ?? null);
         return this.#link.handleNetwork(event.network?.label ?? null, now);
       case "journalAppended":
         return this.#persistence.handleAppended(event.appendId);
@@ -393,6 +393,7 @@ export class Agent {
   #fetchToken(): void {
     // One is being written down; asking again would make a second device of us.
     if (this.#isStoringToken) return;
+    this.#meter.countWakeUp("connect");
     this.#credentials.fetch(this.#options.recovery.state.userAgent?.uaToken ?? null);
   }
 

@@ -135,9 +135,11 @@ export class Link {
    */
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
     if (linkId !== this.#linkId || (this.#state !== "greeting" && this.#state !== "online")) return null;
-    if (this.#options.heartbeat.handleReceived(now.monotonicMs))
+    this.#options.meter.countReceived(frame.length);
+    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) {
+      this.#options.meter.countWakeUp("ping");
       this.#options.emit({ type: "ping", linkId: this.#linkId });
-    this.#options.meter.countReceived(frame.length, now.monotonicMs);
+    }
     try {
       return this.#options.dialect.parseDownstream(frame);
     } catch (error) {
@@ -150,6 +152,7 @@ export class Link {
 
   handlePong(linkId: number, now: Instant): void {
     if (linkId !== this.#linkId) return;
+    this.#options.meter.countPong();
     this.#options.heartbeat.handlePong(now.monotonicMs);
     this.#dropSpare();
   }
@@ -261,7 +264,7 @@ export class Link {
     if (this.#state !== "online") return false;
     const frame = this.#options.dialect.encodeUpstream(message);
     this.#options.heartbeat.handleSent(now.monotonicMs);
-    this.#options.meter.countSent(frame.length, now.monotonicMs);
+    this.#options.meter.countSent(frame.length);
     this.#options.emit({ type: "send", linkId: this.#linkId, frame });
     return true;
   }
@@ -278,7 +281,7 @@ export class Link {
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
-      meter.countWakeUp("ping", now.monotonicMs);
+      meter.countWakeUp("ping");
       emit({ type: "ping", linkId: this.#linkId });
       // On a network that cannot be held the answer is doubted at once.
       verdict = heartbeat.check(now.monotonicMs);
@@ -328,7 +331,7 @@ export class Link {
   #dial(now: Instant): number {
     const { heartbeat, meter, emit, nextLinkId } = this.#options;
     const linkId = nextLinkId();
-    meter.countWakeUp("connect", now.monotonicMs);
+    meter.countWakeUp("connect");
     heartbeat.handleDialed(now.monotonicMs);
     this.#declaredMs = heartbeat.declaredMs;
     emit({ type: "openLink", linkId, ...this.#request("/v1/ws"), headers: this.#upgradeHeaders() });
@@ -352,7 +355,7 @@ export class Link {
       this.#retryAtMs = budget.freeAtMs;
       return;
     }
-    meter.countWakeUp("probe", now.monotonicMs);
+    meter.countWakeUp("probe");
     // Negative: requests of other parts count upwards.
     this.#probeId = -nextLinkId();
     emit({
@@ -401,13 +404,14 @@ export class Link {
     const wasConnected = isConnected(this.#state);
     if (!this.#step("lost", now)) return;
     const { backoff } = this.#options;
-    const wantedMs = isPortalLike(cause, httpStatus)
+    const isCaptive = isPortalLike(cause, httpStatus);
+    const wantedMs = isCaptive
       ? this.#portal.handleMet(now.monotonicMs)
       : backoff.handleLost(now.monotonicMs, retryAfterS, this.#options.heartbeat.rttMs);
     const delayMs = Math.min(wantedMs, ALARM_AHEAD_MS_MAX);
     this.#retryAtMs = now.monotonicMs + delayMs;
     this.#options.emit(reported({ type: "linkClosed", cause, httpStatus, retryInMs: delayMs }));
-    this.#options.meter.countLost(cause);
+    this.#options.meter.countLost(isCaptive ? "captive" : cause);
     if (wasConnected) this.#forget(cause, now);
   }
 
@@ -433,6 +437,7 @@ export class Link {
     if (next === undefined) return false;
     this.#state = next;
     this.#sinceEpochMs = now.epochMs;
+    this.#options.meter.handleStep(input, next);
     this.#options.emit(reported({ type: "state", state: next }));
     return true;
   }
