@@ -120,8 +120,8 @@ export const RADIO_TAIL_MS = 10_000;
 export const PROCESSOR_AWAKE_MS = 1_000;
 /** Hours of which the wake-ups are kept, the present one included. */
 export const METER_HOURS_MAX = 24;
-/** Rates are told once they were counted for this long. */
-export const RATES_AFTER_MS = 60_000;
+/** Rates are told once they were counted for this long: before, the first dial would be most of them. */
+export const RATES_AFTER_MS = 600_000;
 /** Largest battery an estimate is made for. */
 export const BATTERY_MAH_MAX = 1_000_000;
 export const BATTERY_V_MAX = 1_000;

@@ -47,7 +47,8 @@ export interface AgentStats {
   readonly wireBytes: number;
   readonly wireBytesPerHour: number | null;
   readonly energy: {
-    readonly radio: RadioName | "by network";
+    /** Those the estimate is made with. */
+    readonly radios: readonly RadioName[];
     readonly joules: number;
     readonly joulesPerDay: number | null;
     readonly batteryMah: number;
@@ -64,6 +65,9 @@ export interface AgentStats {
     /** What the present interval comes to when nothing else is sent. */
     readonly pingsPerHour: number;
     readonly oraclePingsPerHour: number;
+    /** What a day of nothing but these pings costs on the present network. */
+    readonly joulesPerDay: number;
+    readonly oracleJoulesPerDay: number;
     readonly bound: OracleBound;
   };
   readonly network: AgentStatus["network"];
@@ -127,7 +131,7 @@ export function statsOf(status: AgentStatus, options: StatsOptions = STATS_DEFAU
     wireBytes,
     wireBytesPerHour: rate(wireBytes, HOUR_MS),
     energy: {
-      radio: radio ?? "by network",
+      radios: radio === null ? radiosOf(meter) : [radio],
       joules,
       joulesPerDay,
       batteryMah,
@@ -140,7 +144,7 @@ export function statsOf(status: AgentStatus, options: StatsOptions = STATS_DEFAU
     triesFailed: meter.triesFailed,
     alarmsLate: meter.alarmsLate,
     alarmLateMsMax: meter.alarmLateMsMax,
-    oracle: oracleOf(network),
+    oracle: oracleOf(network, radio ?? RADIO_OF_KIND[meter.networkKind]),
     network,
     networks: status.networks,
   };
@@ -152,6 +156,11 @@ export function joulesOf(meter: MeterReading, radio: RadioName | null): number {
   for (const [kind, use] of Object.entries(meter.radios))
     joules += radioJoules(radio ?? RADIO_OF_KIND[kind as keyof MeterReading["radios"]], use);
   return joules;
+}
+
+function radiosOf({ radios, networkKind }: MeterReading): RadioName[] {
+  const kinds = [...Object.keys(radios), networkKind] as MeterReading["networkKind"][];
+  return [...new Set(kinds.map((kind) => RADIO_OF_KIND[kind]))];
 }
 
 /** Frames with what carries them, and what pings, handshakes, probes and canaries take. The first handshake is a full one. */
@@ -173,12 +182,8 @@ function wireBytesOf(meter: MeterReading): number {
 }
 
 /** One who knew the idle timeout would ping just before it, or as late as freshness and service allow. */
-function oracleOf({
-  intervalMs,
-  hiMs,
-  freshnessMs,
-  idleLimitMs,
-}: AgentStatus["network"]): AgentStats["oracle"] {
+function oracleOf(network: AgentStatus["network"], radio: RadioName): AgentStats["oracle"] {
+  const { intervalMs, hiMs, freshnessMs, idleLimitMs, rttMs } = network;
   // What is known to fail is the most that the timeout can be; with no failure known, it is no bound.
   const bounds: readonly (readonly [OracleBound, number])[] = [
     ["freshness", freshnessMs],
@@ -186,5 +191,12 @@ function oracleOf({
     ["network", hiMs ?? Number.POSITIVE_INFINITY],
   ];
   const [bound, limitMs] = bounds.reduce((least, one) => (one[1] < least[1] ? one : least));
-  return { pingsPerHour: HOUR_MS / intervalMs, oraclePingsPerHour: HOUR_MS / limitMs, bound };
+  const pingJ = radioJoules(radio, { wakeUps: 1, piggybacked: 0, busyMs: rttMs }) + PROCESSOR_RESUME_J;
+  return {
+    pingsPerHour: HOUR_MS / intervalMs,
+    oraclePingsPerHour: HOUR_MS / limitMs,
+    joulesPerDay: (pingJ * DAY_MS) / intervalMs,
+    oracleJoulesPerDay: (pingJ * DAY_MS) / limitMs,
+    bound,
+  };
 }

@@ -80,7 +80,7 @@ describe("energy", () => {
     const { energy } = statsOf(status(dayOfPings(), DAY_MS), { radio: "3g", batteryMah: 1000, batteryV: 2 });
     expect(energy.joulesPerDay).toBeCloseTo(48 * (wakeJoules("3g") + 0.07 * 1.3) + 49 * 0.1, 6);
     expect(energy.batteryPercentPerDay).toBeCloseTo((energy.joulesPerDay ?? 0) / 72, 6);
-    expect(energy.radio).toBe("3g");
+    expect(energy.radios).toEqual(["3g"]);
   });
 
   test("what keeps a radio on costs at most wake-ups of its own", () => {
@@ -91,11 +91,11 @@ describe("energy", () => {
 });
 
 describe("before there is anything to tell", () => {
-  test("rates of the first minute are null", () => {
+  test("rates of the first ten minutes are null", () => {
     const meter = new Meter();
     meter.handleNow(0);
     meter.countWakeUp("connect");
-    const stats = statsOf(status(meter, 59_999, { rttMs: 0 }));
+    const stats = statsOf(status(meter, 599_999, { rttMs: 0 }));
     expect(stats).toMatchObject({
       wakeUpsPerHour: null,
       wireBytesPerHour: null,
@@ -103,7 +103,7 @@ describe("before there is anything to tell", () => {
       rttMs: null,
     });
     expect(stats.energy).toMatchObject({ joulesPerDay: null, batteryPercentPerDay: null });
-    expect(statsOf(status(meter, 60_000)).wakeUpsPerHour?.connect).toBe(60);
+    expect(statsOf(status(meter, 600_000)).wakeUpsPerHour?.connect).toBe(6);
   });
 
   test("and without an event nothing is a number that is none", () => {
@@ -128,6 +128,9 @@ describe("the oracle", () => {
     const { oracle } = statsOf(status(new Meter(), 0, network));
     expect(oracle.bound).toBe(bound);
     expect(oracle.oraclePingsPerHour).toBeCloseTo(pingsPerHour, 9);
+    const pingJ = wakeJoules("lte") + 0.0504 * 1.29 + 0.1;
+    expect(oracle.oracleJoulesPerDay).toBeCloseTo(24 * pingsPerHour * pingJ, 6);
+    expect(oracle.joulesPerDay).toBeCloseTo(24 * oracle.pingsPerHour * pingJ, 6);
     expect(oracle.pingsPerHour).toBeCloseTo(3_600_000 / { ...NETWORK, ...network }.intervalMs, 9);
   });
 });
@@ -168,8 +171,10 @@ describe("the page", () => {
     expect(text).toMatch(/^connection {4}online since 2023-/m);
     expect(text).toMatch(/^next try {6}in 1 min 30 s$/m);
     expect(text).toMatch(/^wake-ups\/h {4}ping 2, .*all 2$/m);
-    expect(text).toMatch(/^energy {8}631 J\/day, 3\.16 % of 1500 mAh at 3\.7 V \(radio: by network\)$/m);
-    expect(text).toMatch(/^pings\/h idle {2}2\.07 here; an oracle 2\.07, bound by the freshness/m);
+    expect(text).toMatch(/^energy {8}631 J\/day, 3\.16 % of 1500 mAh at 3\.7 V; 631 J so far \(lte\)$/m);
+    expect(text).toMatch(
+      /^when idle {5}2\.07 pings\/h, 652 J\/day; an oracle 2\.07, 651, bound by the subscriptions' fr/m,
+    );
     expect(text).toMatch(/^ {2}evil\?\[2J: survives \[4 min, …\], confidence 31, 0 lost$/m);
     expect(text).toMatch(/^ {2}and 22 more \(--json\)$/m);
     expect([...text].some((char) => char < " " && char !== "\n")).toBe(false);

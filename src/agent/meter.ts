@@ -30,6 +30,8 @@ export interface MeterReading {
   readonly piggybacked: Readonly<Causes>;
   /** Wake-ups in each of the last hours since the start, the present one last. */
   readonly wakeUpsByHour: readonly number[];
+  /** Of the present network, or the last one. */
+  readonly networkKind: Network["kind"];
   readonly radios: Readonly<Partial<Record<Network["kind"], Readonly<RadioUse>>>>;
   /** Side links opened to learn from; they ride along and wake nothing. */
   readonly canariesOpened: number;
@@ -106,7 +108,7 @@ export class Meter {
 
   /** @param kind of the network the device is on now, null for none */
   handleNetwork(kind: Network["kind"] | null): void {
-    this.#kind = kind ?? "unknown";
+    this.#kind = kind ?? this.#kind;
     // Another radio has to be woken.
     this.#trafficMs = Number.NEGATIVE_INFINITY;
   }
@@ -191,6 +193,7 @@ export class Meter {
       wakeUps: { ...this.#wakeUps },
       piggybacked: { ...this.#piggybacked },
       wakeUpsByHour: [...this.#hours],
+      networkKind: this.#kind,
       radios: Object.fromEntries(radios),
       linksLost: { ...this.#linksLost },
       triesFailed: { ...this.#triesFailed },

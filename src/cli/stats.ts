@@ -2,7 +2,7 @@
 /** `godwit stats`: what the connection of a running agent costs, and how far from the least it is. */
 
 import { RADIO_NAMES } from "../energy.ts";
-import { BATTERY_MAH_MAX, BATTERY_V_MAX } from "../limits.ts";
+import { BATTERY_MAH_MAX, BATTERY_V_MAX, RATES_AFTER_MS } from "../limits.ts";
 import { type AgentStats, STATS_DEFAULTS } from "../stats.ts";
 import { askAgent } from "./admin-client.ts";
 import type { Command } from "./command.ts";
@@ -52,20 +52,19 @@ export const statsCommand: Command = {
 
 /** One page for people, at most 30 lines. */
 export function describeStats(stats: AgentStats): string[] {
+  const notYet = `not known before ${span(RATES_AFTER_MS)}`;
   const { wakeUpsPerHour, energy, oracle, network, networks, lastFault, alarmsLate } = stats;
   const since =
     stats.linkSinceEpochMs === null ? "" : ` since ${new Date(stats.linkSinceEpochMs).toISOString()}`;
   const ago = (ms: number | null) => (ms === null ? "none yet" : `${span(ms)} ago`);
-  const rates =
-    wakeUpsPerHour === null
-      ? "not known before the first minute"
-      : counts(wakeUpsPerHour, (rate) => short(rate));
+  const rates = wakeUpsPerHour === null ? notYet : counts(wakeUpsPerHour, (rate) => short(rate));
   const rode = Object.values(stats.piggybacked).reduce((sum, count) => sum + count, 0);
   const perDay =
     energy.joulesPerDay === null
-      ? "not known before the first minute"
+      ? notYet
       : `${short(energy.joulesPerDay)} J/day, ${short(energy.batteryPercentPerDay)} % of ${energy.batteryMah} mAh at ${energy.batteryV} V`;
-  const fixedUp = network.isLearned ? "nothing left to learn" : "still learning";
+  const learning = network.isLearned ? "nothing left to learn" : "still learning";
+  const idle = `${short(oracle.pingsPerHour)} pings/h, ${short(oracle.joulesPerDay)} J/day; an oracle ${short(oracle.oraclePingsPerHour)}, ${short(oracle.oracleJoulesPerDay)}, bound by ${BOUNDS[oracle.bound]}`;
   const shown = networks.slice(-NETWORKS_SHOWN_MAX).reverse();
   const lines: readonly (readonly [string, string | null])[] = [
     ["connection", `${stats.link}${since}`],
@@ -80,7 +79,7 @@ export function describeStats(stats: AgentStats): string[] {
     ["wake-ups/h", rates],
     ["by hour", `${stats.wakeUpsByHour.join(" ")} (the present one last)`],
     ["wire bytes", `${stats.wireBytes}, ${short(stats.wireBytesPerHour)} an hour`],
-    ["energy", `${perDay} (radio: ${energy.radio})`],
+    ["energy", `${perDay}; ${short(energy.joules)} J so far (${energy.radios.join(", ")})`],
     [
       "deaf",
       `at most ${span(stats.deafMs)}, ${stats.deafMsPerDay === null ? "-" : span(stats.deafMsPerDay)} a day`,
@@ -91,11 +90,8 @@ export function describeStats(stats: AgentStats): string[] {
       "alarms late",
       `${alarmsLate.join(" / ")} by up to 1 s / 10 s / 1 min / more; at most ${span(stats.alarmLateMsMax)}`,
     ],
-    [
-      "pings/h idle",
-      `${short(oracle.pingsPerHour)} here; an oracle ${short(oracle.oraclePingsPerHour)}, bound by ${BOUNDS[oracle.bound]}`,
-    ],
-    ["network", `${name(network.label)}: a ping after ${span(network.intervalMs)}, ${fixedUp}`],
+    ["when idle", idle],
+    ["network", `${name(network.label)}: a ping after ${span(network.intervalMs)}, ${learning}`],
   ];
   return [
     ...lines.flatMap(([what, text]) => (text === null ? [] : [`${what.padEnd(14)}${text}`])),
@@ -108,7 +104,7 @@ export function describeStats(stats: AgentStats): string[] {
 }
 
 const BOUNDS = {
-  freshness: "the freshness its subscriptions ask for",
+  freshness: "the subscriptions' freshness",
   service: "the service's idle limit",
   network: "the network",
 } as const;
