@@ -54,13 +54,14 @@ const INTERNAL_NAMES = new RegExp(
   owners oneOf clock inbox oldView isFailing idMax isOnline acks linkLost erased batch isNeeded sinceMs dropAll onTrial
   canaryFailed sinceEpochMs setFreshness isExhausted paused listOrNull limitBytes recall mainFailed countPing
   setWanted survived isSecret channelsDigest isTrusted countMessage countWakeUp countReceived countSent countLost countPong
-  countCanary storeEpoch registrationId saysNotification ttlLeftS idleLimitS reconnectSpreadS freshUaToken isRestored isDeclared declaredMs
+  countCanaries storeEpoch registrationId saysNotification ttlLeftS idleLimitS reconnectSpreadS freshUaToken isRestored isDeclared declaredMs
   abandonToken isStoring dueMs current declared plaintext store erase entry writer segmentBytes header isSealed endsClean
   actionUrl actionUrlOptional maxActions heartbeatS wrongType outputLen blockLen digestInto destroyed finished _cloneInto
   nonceLength iHash oHash baseCanBeBlinded toAffine fromAffine clearCofactor isTorsionFree allowInfinityPoint
   wnafPrecomputes getWnafPrecomputes wnafCachedCT validateMulInput assertPoint assertValidity modFromBytes allowedLengths
   publicKeyUncompressed publicKeyHasPrefix varSizeNonce nBitLength nByteLength mulUnsafe isValidNot0 roundClean
   sealedRecords counts segment setWindowSize hasWindowSize buildWnafTable shouldBlind mulCTBlinded fixedWindowCT
+  dialer transports startTrial webSocketUrl isMqtt canaryRequest dialWebSocket hasToken
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
 `
     .trim()

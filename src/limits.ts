@@ -114,6 +114,17 @@ export const PORTAL_PROBE_MS_MIN = 20_000;
 export const PORTAL_PROBE_MS = 60_000;
 export const PORTAL_PATIENCE_MS = 480_000;
 export const PORTAL_PROBE_MS_MAX = 3_600_000;
+/** Where MQTT stands in for WebSocket, that is tried again after this long, then twice as long each time, up to the second. */
+export const TRANSPORT_TRIAL_MS = 600_000;
+export const TRANSPORT_TRIAL_MS_MAX = 24 * 3600 * 1000;
+/** WebSockets in a row that died before they were stable ({@link LINK_STABLE_MS}), and MQTT is taken. */
+export const SHORT_LINKS_MAX = 3;
+/** MQTT addresses of one push service. */
+export const MQTT_URLS_MAX = 4;
+/** One MQTT packet: a frame, its topic, and room. */
+export const MQTT_PACKET_BYTES_MAX = 16_384 + 256;
+/** An MQTT link that is closed waits this long for what is under way. */
+export const MQTT_CLOSE_MS = 2_000;
 /** What goes over the link within this of anything else found the radio on; longer than this few radios stay on. */
 export const RADIO_TAIL_MS = 10_000;
 /** An event within this of another found the processor awake. */

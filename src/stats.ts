@@ -32,6 +32,7 @@ export type OracleBound = "network" | "freshness" | "service";
 
 export interface AgentStats {
   readonly link: LinkState;
+  readonly transport: AgentStatus["transport"];
   readonly linkSinceEpochMs: number | null;
   readonly lastReceivedAgoMs: number | null;
   readonly lastMessageAgoMs: number | null;
@@ -116,6 +117,7 @@ export function statsOf(status: AgentStatus, options: StatsOptions = STATS_DEFAU
   const wireBytes = wireBytesOf(meter);
   return {
     link: status.link,
+    transport: status.transport,
     linkSinceEpochMs: status.linkSinceEpochMs,
     lastReceivedAgoMs: meter.receivedAgoMs,
     lastMessageAgoMs: meter.messageAgoMs,

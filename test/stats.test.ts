@@ -27,6 +27,7 @@ function status(meter: Meter, atMs: number, network: Partial<NetworkStatus> = {}
   return {
     serviceUrl: "https://push.example",
     link: "online",
+    transport: "websocket",
     linkSinceEpochMs: 1_700_000_000_000,
     retryInMs: null,
     device: null,
@@ -156,7 +157,7 @@ describe("options of a request", () => {
 
 describe("the page", () => {
   test("says what a person asks, in at most 30 lines, and lets no network write to the terminal", () => {
-    const unknown = { hiMs: null, isHiSure: false, losses: 0, confirmedEpochMs: 0 };
+    const unknown = { hiMs: null, transport: "", isHiSure: false, losses: 0, confirmedEpochMs: 0 };
     const networks = Array.from({ length: 32 }, (_, i) => ({
       label: i === 31 ? "evil\u001b[2J" : `network ${i}`,
       loMs: 240_000,

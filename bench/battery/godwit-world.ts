@@ -104,6 +104,7 @@ export class GodwitWorld {
     const deviceBinding = new Uint8Array(16);
     this.#agent = new Agent({
       serviceUrl: "https://push.example",
+      mqttUrls: [],
       dialect: godwitDialect,
       recovery: recoverJournal([], { deviceBinding, sealer }),
       sealer,

@@ -19,6 +19,7 @@ import { Clock } from "./clock.ts";
 import { Credentials, tokenFault } from "./credentials.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import { Deliveries } from "./deliveries.ts";
+import { Dialer } from "./dialer.ts";
 import type { AgentEvent, Alarm, Effect, Instant } from "./events.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Inbox } from "./inbox.ts";
@@ -32,11 +33,14 @@ import { reported } from "./report.ts";
 import { type Answer, Requests } from "./requests.ts";
 import { type AgentStatus, type StatusSources, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { Transports } from "./transports.ts";
 import { WakeBudget } from "./wake-budget.ts";
 
 export interface AgentOptions {
   /** https URL of the push service, without path. */
   readonly serviceUrl: string;
+  /** Where MQTT is to be had when WebSocket is not, in the order to try them: mqtts or mqtt, with host and port. */
+  readonly mqttUrls: readonly string[];
   readonly dialect: Dialect;
   /** What the host's journal held; must not be locked. The agent owns its state from here on. */
   readonly recovery: JournalRecovery;
@@ -103,16 +107,17 @@ export class Agent {
     const budget = new WakeBudget();
     let lastLinkId = 0;
     const nextLinkId = () => ++lastLinkId;
-    // What it emits are the canaries'.
-    const emitCanary = (effect: Effect): void => {
-      if (effect.type === "openLink") meter.countCanary();
-      this.#emit(effect);
-    };
     const fixedMs = options.heartbeatMs;
+    const emitCanary = meter.countCanaries(emit);
     const heartbeat = new Heartbeat({ fixedMs, memory, budget, emit: emitCanary, nextLinkId });
+    const transports = new Transports(serviceUrl.replace(/^http/, "ws"), options.mqttUrls, memory);
+    const identity = () => state.userAgent;
+    const channelsDigest = () => registry.channelsDigest();
+    const dialer = new Dialer({ dialect, transports, emit, nextLinkId, identity, channelsDigest });
     const link = new Link({
-      serviceUrl,
       dialect,
+      dialer,
+      transports,
       heartbeat,
       backoff: new Backoff(jitter),
       budget,
@@ -126,8 +131,6 @@ export class Agent {
         linkLost: () => this.#handleLinkLost(),
       },
       conditions: { windowS: options.windowS, leastUrgency: options.leastUrgency },
-      uaToken: () => state.userAgent?.uaToken ?? null,
-      channelsDigest: () => registry.channelsDigest(),
     });
     const requests = new Requests(link);
     const acks = new Acks(link, emit);
@@ -224,8 +227,7 @@ export class Agent {
         return this.#shutdown(now);
       case "alarm":
         // The host keeps one alarm and it has gone off: whatever comes next has to be set anew.
-        if (this.#alarm !== null)
-          this.#meter.handleAlarm(now.monotonicMs - this.#alarm.atMs - this.#alarm.windowMs);
+        this.#meter.handleAlarm(this.#alarm);
         this.#alarm = null;
         return;
       case "linkOpened":
@@ -350,8 +352,7 @@ export class Agent {
       case "bye":
         return this.#link.handleBye(message.retryAfterS);
       case "probeReply":
-        // Any frame proves the link; link.ts took note.
-        return;
+        return this.#link.handleProbeReply(message.nonce, now);
     }
   }
 

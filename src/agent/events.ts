@@ -49,6 +49,16 @@ export const LINK_CAUSES = [
 ] as const;
 export type LinkCause = (typeof LINK_CAUSES)[number];
 
+/**
+ * Who a device is at an MQTT broker (3.1.1, clean session, keep-alive 0): `username` is its client id too. It publishes to
+ * `topic`/up, where an empty payload, its last will, tells that it is gone; the link is open once it is subscribed to
+ * `topic`/down. A CONNACK of 4 or 5 counts as status 401, of 3 as 503.
+ */
+export interface MqttAddress {
+  readonly username: string;
+  readonly topic: string;
+}
+
 /** What an app gets of its subscription. Byte arrays are copies the app may keep. */
 export interface SubscriptionView {
   readonly subscriptionId: number;
@@ -212,16 +222,22 @@ export type Effect =
   | {
       readonly type: "openLink";
       readonly linkId: number;
-      /** wss or ws URL. */
+      /** wss or ws URL with path; or mqtts or mqtt with host and port, where port 443 means ALPN `mqtt`. */
       readonly url: string;
+      /** Of the WebSocket; "" for MQTT. */
       readonly subprotocol: string;
-      /** Secret: goes into `Authorization: Bearer`, never into a log. */
+      /** Secret: goes into `Authorization: Bearer` or is MQTT's password, never into a log. */
       readonly bearer: string;
       readonly headers: Readonly<Record<string, string>>;
+      /** Null for a WebSocket. */
+      readonly mqtt: MqttAddress | null;
     }
-  /** One whole frame, which the host then owns. Over its queue bound the host closes the link ("overflow"). */
-  | { readonly type: "send"; readonly linkId: number; readonly frame: Uint8Array }
-  /** One transport-level ping; answered by `linkPong`. */
+  /**
+   * One whole frame, which the host then owns. Over its queue bound the host closes the link ("overflow"). `qos` is
+   * MQTT's.
+   */
+  | { readonly type: "send"; readonly linkId: number; readonly frame: Uint8Array; readonly qos: 0 | 1 }
+  /** One transport-level ping; answered by `linkPong`. Never asked for over MQTT. */
   | { readonly type: "ping"; readonly linkId: number }
   /** No event of that link is expected any more. */
   | { readonly type: "closeLink"; readonly linkId: number }

@@ -12,17 +12,17 @@ import {
   RETRY_AFTER_S_MAX,
   TOKEN_TIMEOUT_MS,
 } from "../limits.ts";
-import { base64urlEncode } from "../webpush/base64url.ts";
 import type { Conditions, Dialect, Downstream, Upstream } from "../wire/dialect.ts";
 import type { Backoff } from "./backoff.ts";
-import type { CanaryRequest } from "./canaries.ts";
 import { earlier } from "./deadlines.ts";
+import type { Dialer } from "./dialer.ts";
 import type { Alarm, Emit, Instant, LinkCause } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 import type { Meter } from "./meter.ts";
 import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
+import type { Transports } from "./transports.ts";
 import type { WakeBudget } from "./wake-budget.ts";
 
 /** What the link tells the rest of the agent. */
@@ -36,9 +36,9 @@ export interface LinkListener {
 }
 
 export interface LinkOptions {
-  /** https URL of the push service, without path. */
-  readonly serviceUrl: string;
   readonly dialect: Dialect;
+  readonly dialer: Dialer;
+  readonly transports: Transports;
   readonly heartbeat: Heartbeat;
   readonly backoff: Backoff;
   readonly budget: WakeBudget;
@@ -50,10 +50,6 @@ export interface LinkOptions {
   readonly emit: Emit;
   readonly listener: LinkListener;
   readonly conditions: Omit<Conditions, "heartbeatS">;
-  /** The UA token to present, or null when there is none. */
-  readonly uaToken: () => string | null;
-  /** 8 bytes. */
-  readonly channelsDigest: () => Uint8Array;
 }
 
 export class Link {
@@ -63,9 +59,13 @@ export class Link {
   #wanted = false;
   /** Another with each dial, so that late events of an earlier link are recognised. */
   #linkId = 0;
-  /** Dialed while the present link owes an answer; 0 for none. */
+  #isMqtt = false;
+  /** Dialed beside the present link; 0 for none. */
   #spareId = 0;
   #spareTimeoutAtMs = 0;
+  /** The spare is a WebSocket tried beside MQTT; otherwise it is there because the present link owes an answer. */
+  #isSpareTrial = false;
+  #nonce = 0;
   #probeId = 0;
   /** The heartbeat the service was told last. */
   #declaredMs = 0;
@@ -97,6 +97,11 @@ export class Link {
     return this.#state === "online";
   }
 
+  /** What carries the present link, or would carry the next one. */
+  get transport(): "websocket" | "mqtt" {
+    return (isConnected(this.#state) ? this.#isMqtt : this.#options.transports.isMqtt) ? "mqtt" : "websocket";
+  }
+
   /** Monotonic time of the next try while waiting, else null. */
   get retryAtMs(): number | null {
     return this.#retryAtMs;
@@ -122,11 +127,13 @@ export class Link {
   }
 
   handleOpened(linkId: number, now: Instant): void {
-    if (linkId === this.#spareId) this.#replace("reset", now);
+    const { heartbeat, dialer } = this.#options;
+    if (linkId === this.#spareId) this.#replace(this.#isSpareTrial ? null : "reset", now);
     if (linkId !== this.#linkId || this.#state !== "dialing") return;
     this.#step("opened", now);
     this.#timeoutAtMs = now.monotonicMs + HELLO_TIMEOUT_MS;
-    this.#options.heartbeat.handleOpened(now.monotonicMs);
+    heartbeat.handleOpened(now.monotonicMs);
+    if (this.#isMqtt) this.#transmit(dialer.registration(this.#conditions));
   }
 
   /**
@@ -136,10 +143,7 @@ export class Link {
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
     if (linkId !== this.#linkId || (this.#state !== "greeting" && this.#state !== "online")) return null;
     this.#options.meter.countReceived(frame.length);
-    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) {
-      this.#options.meter.countWakeUp("ping");
-      this.#options.emit({ type: "ping", linkId: this.#linkId });
-    }
+    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) this.#ping();
     try {
       return this.#options.dialect.parseDownstream(frame);
     } catch (error) {
@@ -154,7 +158,12 @@ export class Link {
     if (linkId !== this.#linkId) return;
     this.#options.meter.countPong();
     this.#options.heartbeat.handlePong(now.monotonicMs);
-    this.#dropSpare();
+    if (!this.#isSpareTrial) this.#dropSpare();
+  }
+
+  /** The answer to a Probe, which is the ping of links that have no other. */
+  handleProbeReply(nonce: number, now: Instant): void {
+    if (nonce === this.#nonce) this.handlePong(this.#linkId, now);
   }
 
   /**
@@ -171,14 +180,12 @@ export class Link {
     now: Instant,
   ): void {
     if (!this.#step("registered", now)) return;
-    const { heartbeat, backoff } = this.#options;
+    const { heartbeat, backoff, transports, dialer } = this.#options;
     this.#timeoutAtMs = null;
     this.#tokenRefusals = 0;
     this.#portal.handleGone();
-    heartbeat.handleRegistered(
-      idleLimitS === null ? null : idleLimitS * 1000,
-      canary === null ? null : this.#request(canary),
-    );
+    transports.handleOnline(now.monotonicMs);
+    heartbeat.handleRegistered(idleLimitS === null ? null : idleLimitS * 1000, dialer.canaryRequest(canary));
     backoff.handleOpened(now.monotonicMs, reconnectSpreadS * 1000);
   }
 
@@ -222,7 +229,10 @@ export class Link {
     if (label !== null) this.#options.backoff.handleNetworkChanged();
     this.#portal.handleGone();
     if (this.#step(label === null ? "networkDown" : "networkUp", now)) this.#abandon(before, now);
-    if (label !== null) this.#options.heartbeat.handleNetwork(label);
+    if (label !== null) {
+      this.#options.heartbeat.handleNetwork(label);
+      this.#options.transports.handleNetwork(label);
+    }
     this.#proceed(now);
   }
 
@@ -262,10 +272,9 @@ export class Link {
   /** Sends one message; false when there is no registered link. */
   send(message: Upstream, now: Instant): boolean {
     if (this.#state !== "online") return false;
-    const frame = this.#options.dialect.encodeUpstream(message);
     this.#options.heartbeat.handleSent(now.monotonicMs);
-    this.#options.meter.countSent(frame.length);
-    this.#options.emit({ type: "send", linkId: this.#linkId, frame });
+    this.#options.meter.countWakeUp("request");
+    this.#transmit(message);
     return true;
   }
 
@@ -277,17 +286,25 @@ export class Link {
   }
 
   #checkHeartbeat(now: Instant): void {
-    const { heartbeat, meter, emit, budget } = this.#options;
+    const { heartbeat, meter, budget, transports, dialer } = this.#options;
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
-      meter.countWakeUp("ping");
-      emit({ type: "ping", linkId: this.#linkId });
+      this.#ping();
+      // The radio is on: the moment to see whether WebSocket is to be had again.
+      if (this.#isMqtt && this.#spareId === 0 && transports.startTrial(now.monotonicMs)) {
+        this.#isSpareTrial = true;
+        meter.countWakeUp("connect");
+        heartbeat.handleDialed(now.monotonicMs);
+        this.#spareId = dialer.dialWebSocket(transports.webSocketUrl, this.#conditions);
+        this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
+      }
       // On a network that cannot be held the answer is doubted at once.
       verdict = heartbeat.check(now.monotonicMs);
     }
     // Where links are not held the dial shares the ping's wake-up, else it may be one of its own.
-    if (verdict === "doubt" && (!heartbeat.isHeld || budget.take(now.monotonicMs))) {
+    if (verdict === "doubt" && this.#spareId === 0 && (!heartbeat.isHeld || budget.take(now.monotonicMs))) {
+      this.#isSpareTrial = false;
       this.#spareId = this.#dial(now);
       this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
     } else if (verdict === "dead") {
@@ -315,7 +332,7 @@ export class Link {
       this.#retryAtMs = budget.freeAtMs;
       return;
     }
-    if (this.#options.uaToken() === null || this.#mustRenewToken) {
+    if (!this.#options.dialer.hasToken || this.#mustRenewToken) {
       this.#mustRenewToken = false;
       this.#step("fetchToken", now);
       this.#options.listener.fetchToken(now);
@@ -324,24 +341,31 @@ export class Link {
     this.#step("dial", now);
     this.#byeRetryAfterS = null;
     this.#timeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
+    this.#options.transports.handleDial(now.monotonicMs);
+    this.#isMqtt = this.#options.transports.isMqtt;
     this.#linkId = this.#dial(now);
   }
 
   /** Opens a link and returns its id. */
   #dial(now: Instant): number {
-    const { heartbeat, meter, emit, nextLinkId } = this.#options;
-    const linkId = nextLinkId();
+    const { heartbeat, meter, dialer } = this.#options;
     meter.countWakeUp("connect");
     heartbeat.handleDialed(now.monotonicMs);
     this.#declaredMs = heartbeat.declaredMs;
-    emit({ type: "openLink", linkId, ...this.#request("/v1/ws"), headers: this.#upgradeHeaders() });
-    return linkId;
+    return dialer.dial(this.#conditions);
   }
 
-  #request(path: string): CanaryRequest {
-    const { serviceUrl, dialect, uaToken } = this.#options;
-    const url = `${serviceUrl.replace(/^http/, "ws")}${path}`;
-    return { url, subprotocol: dialect.name, bearer: uaToken() ?? "" };
+  #ping(): void {
+    this.#options.meter.countWakeUp("ping");
+    if (this.#isMqtt) this.#transmit({ type: "probe", nonce: ++this.#nonce });
+    else this.#options.emit({ type: "ping", linkId: this.#linkId });
+  }
+
+  #transmit(message: Upstream): void {
+    const { dialect, meter, emit } = this.#options;
+    const frame = dialect.encodeUpstream(message);
+    meter.countSent(frame.length);
+    emit({ type: "send", linkId: this.#linkId, frame, qos: message.type === "probe" ? 0 : 1 });
   }
 
   #retry(now: Instant): void {
@@ -368,13 +392,22 @@ export class Link {
     });
   }
 
-  /** The spare, open or still being dialed, takes the place of a link that owes an answer. */
-  #replace(cause: LinkCause, now: Instant): void {
-    const { emit, meter } = this.#options;
+  /**
+   * The spare, open or still being dialed, takes the place of the present link.
+   *
+   * @param cause null when nothing was wrong with that
+   */
+  #replace(cause: LinkCause | null, now: Instant): void {
+    const { emit, meter, transports } = this.#options;
     if (!this.#step("replaced", now)) return;
     emit({ type: "closeLink", linkId: this.#linkId });
-    emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
+    if (cause !== null) {
+      emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
+    }
     meter.countLost(cause);
+    if (this.#isSpareTrial) transports.handleTrialOpened();
+    this.#isSpareTrial = false;
+    this.#isMqtt = transports.isMqtt;
     this.#linkId = this.#spareId;
     this.#spareId = 0;
     this.#forget(cause, now);
@@ -384,15 +417,7 @@ export class Link {
   #dropSpare(): void {
     if (this.#spareId !== 0) this.#options.emit({ type: "closeLink", linkId: this.#spareId });
     this.#spareId = 0;
-  }
-
-  /** The conditions go into the upgrade, so that the right stored messages follow right behind the 101. */
-  #upgradeHeaders(): Record<string, string> {
-    const { heartbeatS, windowS, leastUrgency } = this.#conditions;
-    return {
-      "Godwit-Conditions": `heartbeat=${heartbeatS}, window=${windowS}, urgency=${leastUrgency}`,
-      "Godwit-Channels": base64urlEncode(this.#options.channelsDigest()),
-    };
+    this.#isSpareTrial = false;
   }
 
   #closeAndLose(cause: LinkCause, now: Instant): void {
@@ -401,18 +426,32 @@ export class Link {
   }
 
   #lose(cause: LinkCause, httpStatus: number | null, retryAfterS: number | null, now: Instant): void {
-    const wasConnected = isConnected(this.#state);
+    const before = this.#state;
+    const wasConnected = isConnected(before);
     if (!this.#step("lost", now)) return;
-    const { backoff } = this.#options;
-    const isCaptive = isPortalLike(cause, httpStatus);
-    const wantedMs = isCaptive
-      ? this.#portal.handleMet(now.monotonicMs)
-      : backoff.handleLost(now.monotonicMs, retryAfterS, this.#options.heartbeat.rttMs);
+    const wantedMs = this.#retryDelayMs(before, cause, httpStatus, retryAfterS, now);
     const delayMs = Math.min(wantedMs, ALARM_AHEAD_MS_MAX);
     this.#retryAtMs = now.monotonicMs + delayMs;
     this.#options.emit(reported({ type: "linkClosed", cause, httpStatus, retryInMs: delayMs }));
-    this.#options.meter.countLost(isCaptive ? "captive" : cause);
+    this.#options.meter.countLost(isPortalLike(cause, httpStatus) ? "captive" : cause);
     if (wasConnected) this.#forget(cause, now);
+  }
+
+  #retryDelayMs(
+    before: LinkState,
+    cause: LinkCause,
+    httpStatus: number | null,
+    retryAfterS: number | null,
+    { monotonicMs }: Instant,
+  ): number {
+    const { backoff, transports, heartbeat } = this.#options;
+    if (before === "online") transports.handleLost(monotonicMs);
+    else if (before !== "token") {
+      const verdict = transports.handleFailed(cause, httpStatus);
+      if (verdict === "next") return 0;
+      if (verdict === "portal") return this.#portal.handleMet(monotonicMs);
+    }
+    return backoff.handleLost(monotonicMs, retryAfterS, heartbeat.rttMs);
   }
 
   /** Leaves a state that may hold a link or a timer, on our own wish. */

@@ -5,7 +5,7 @@
  */
 
 import { METER_HOURS_MAX, PROCESSOR_AWAKE_MS, RADIO_TAIL_MS } from "../limits.ts";
-import type { LinkCause, Network } from "./events.ts";
+import type { Alarm, Emit, LinkCause, Network } from "./events.ts";
 import type { LinkInput, LinkState } from "./link-states.ts";
 
 /** "message": any frame that came unasked. "request": any frame of ours. "connect": a dial, or the token before it. */
@@ -113,8 +113,10 @@ export class Meter {
     this.#trafficMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** @param lateMs after the end of the alarm's window */
-  handleAlarm(lateMs: number): void {
+  /** It went off. */
+  handleAlarm(alarm: Alarm | null): void {
+    if (alarm === null) return;
+    const lateMs = this.#nowMs - alarm.atMs - alarm.windowMs;
     const bucket = LATE_MS.filter((ms) => lateMs > ms).length;
     this.#alarmsLate[bucket] = (this.#alarmsLate[bucket] ?? 0) + 1;
     this.#sums.alarmLateMsMax = Math.max(this.#sums.alarmLateMsMax, lateMs);
@@ -145,8 +147,8 @@ export class Meter {
     }
   }
 
+  /** Its cause is counted apart: a frame may be a ping. */
   countSent(bytes: number): void {
-    this.countWakeUp("request");
     this.#sums.bytesSent += bytes;
     this.#sums.framesSent++;
     this.#lastSentMs = this.#nowMs;
@@ -165,14 +167,19 @@ export class Meter {
     this.#handleAlive();
   }
 
-  countCanary(): void {
-    this.#sums.canariesOpened++;
+  /** Returns an `emit` for whoever emits canaries only. */
+  countCanaries(emit: Emit): Emit {
+    return (effect) => {
+      if (effect.type === "openLink") this.#sums.canariesOpened++;
+      emit(effect);
+    };
   }
 
-  /** A link ended, or a try to get one; after {@link handleStep}. */
-  countLost(cause: LinkCause | "captive"): void {
+  /** A link ended, or a try to get one; after {@link handleStep}. null: another took its place, and it was well. */
+  countLost(cause: LinkCause | "captive" | null): void {
     const aliveMs = this.#aliveMs;
     this.#aliveMs = null;
+    if (cause === null) return;
     if (aliveMs === null || cause === "captive") return add(this.#triesFailed, cause);
     add(this.#linksLost, cause);
     // Other causes are told by a peer, or found by us, on a link that works.

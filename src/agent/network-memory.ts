@@ -15,15 +15,17 @@ export class NetworkMemory {
   /** Those of this run; the rest is in the state. */
   readonly #known = new Map<string, Knowledge>();
   #isDirty = new Set<Knowledge>();
+  #current: Knowledge | null = null;
 
   constructor(state: JournalState, clock: Clock) {
     this.#state = state;
     this.#clock = clock;
   }
 
-  /** What is known of the network, which becomes the one used last. */
+  /** What is known of the network, which becomes the one used last. All who ask while it is that share the answer. */
   recall(labelOfHost: string): Knowledge {
     const label = labelOfHost.slice(0, NETWORK_LABEL_CHARS_MAX);
+    if (this.#current?.record.label === label) return this.#current;
     const stored = this.#state.networks.get(label);
     const isOld =
       stored !== undefined &&
@@ -40,6 +42,7 @@ export class NetworkMemory {
     this.#known.set(label, knowledge);
     // Used last, it is forgotten last.
     if (stored !== undefined) this.#state.apply(knowledge.record);
+    this.#current = knowledge;
     return knowledge;
   }
 
@@ -66,6 +69,6 @@ export class NetworkMemory {
 }
 
 function emptyRecord(label: string, confirmedEpochMs: number): NetworkRecord {
-  const unknown = { loMs: 0, hiMs: null, isHiSure: false, confidence: 0, losses: 0 };
+  const unknown = { loMs: 0, hiMs: null, isHiSure: false, confidence: 0, losses: 0, transport: "" };
   return { type: "network", label, ...unknown, confirmedEpochMs };
 }

@@ -55,6 +55,8 @@ export type KnownNetwork = Omit<NetworkRecord, "type">;
 export interface AgentStatus {
   readonly serviceUrl: string;
   readonly link: LinkState;
+  /** What carries the present connection, or would carry the next one. */
+  readonly transport: "websocket" | "mqtt";
   /** Wall clock of the last change of `link`, or null. */
   readonly linkSinceEpochMs: number | null;
   /** ms until the next try, or null when none is planned. */
@@ -112,6 +114,7 @@ export function statusOf({
   return {
     serviceUrl,
     link: link.state,
+    transport: link.transport,
     linkSinceEpochMs: link.sinceEpochMs,
     retryInMs: retryAtMs === null ? null : Math.max(0, retryAtMs - now.monotonicMs),
     device: state.userAgent === null ? null : deviceName(state.userAgent.uaid),

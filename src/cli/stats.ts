@@ -67,7 +67,7 @@ export function describeStats(stats: AgentStats): string[] {
   const idle = `${short(oracle.pingsPerHour)} pings/h, ${short(oracle.joulesPerDay)} J/day; an oracle ${short(oracle.oraclePingsPerHour)}, ${short(oracle.oracleJoulesPerDay)}, bound by ${BOUNDS[oracle.bound]}`;
   const shown = networks.slice(-NETWORKS_SHOWN_MAX).reverse();
   const lines: readonly (readonly [string, string | null])[] = [
-    ["connection", `${stats.link}${since}`],
+    ["connection", `${stats.link}${stats.transport === "mqtt" ? " over MQTT" : ""}${since}`],
     ["last fault", lastFault === null ? null : `${lastFault.code}: ${lastFault.text}`],
     ["next try", stats.retryInMs === null ? null : `in ${span(stats.retryInMs)}`],
     ["next alarm", stats.alarmInMs === null ? "none" : `in ${span(stats.alarmInMs)}`],

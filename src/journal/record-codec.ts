@@ -148,6 +148,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       confidence: uint,
       losses: uint,
       confirmedEpochMs: epochMs,
+      transport: added(text, ""),
     },
   },
 };

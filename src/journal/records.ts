@@ -217,6 +217,8 @@ export interface NetworkRecord {
   /** Main links lost here. */
   readonly losses: number;
   readonly confirmedEpochMs: number;
+  /** The MQTT URL that worked last, "" for WebSocket. */
+  readonly transport: string;
 }
 
 /** The run ended in order. Means something only as the very last record. */

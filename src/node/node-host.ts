@@ -10,6 +10,7 @@ import type { AppHandle } from "./app-handle.ts";
 import type { Display } from "./display.ts";
 import type { JournalStorage } from "./files.ts";
 import { performHttpRequest } from "./http.ts";
+import { MqttLinks } from "./mqtt.ts";
 import { WebSocketLinks } from "./websocket.ts";
 
 /** Answers for the person: at once, or after asking. */
@@ -34,7 +35,8 @@ export interface NodeHostOptions {
 export class NodeHost implements Host {
   readonly #options: NodeHostOptions;
   readonly #dispatch: (event: AgentEvent) => void;
-  readonly #links: WebSocketLinks;
+  readonly #webSockets: WebSocketLinks;
+  readonly #mqtt: MqttLinks;
   readonly #alarm: AlarmClock;
   readonly #replies = new Map<number, (reply: AppReply) => void>();
   readonly #abortHttp = new Set<() => void>();
@@ -44,7 +46,8 @@ export class NodeHost implements Host {
   constructor(options: NodeHostOptions, dispatch: (event: AgentEvent) => void) {
     this.#options = options;
     this.#dispatch = dispatch;
-    this.#links = new WebSocketLinks({ ca: options.ca, dispatch });
+    this.#webSockets = new WebSocketLinks({ ca: options.ca, dispatch });
+    this.#mqtt = new MqttLinks({ ca: options.ca, dispatch });
     this.#alarm = new AlarmClock(
       () => this.now(),
       () => dispatch({ type: "alarm" }),
@@ -57,7 +60,8 @@ export class NodeHost implements Host {
 
   openLink(request: EffectOf<"openLink">): void {
     try {
-      this.#links.open(request);
+      if (request.mqtt === null) this.#webSockets.open(request);
+      else this.#mqtt.open(request, request.mqtt);
     } catch {
       // A header or address the library does not take. Its message may quote them, and they are secrets.
       const { linkId } = request;
@@ -65,16 +69,18 @@ export class NodeHost implements Host {
     }
   }
 
-  send({ linkId, frame }: EffectOf<"send">): void {
-    this.#links.send(linkId, frame);
+  send({ linkId, frame, qos }: EffectOf<"send">): void {
+    if (this.#mqtt.has(linkId)) this.#mqtt.send(linkId, frame, qos);
+    else this.#webSockets.send(linkId, frame);
   }
 
   ping({ linkId }: EffectOf<"ping">): void {
-    this.#links.ping(linkId);
+    this.#webSockets.ping(linkId);
   }
 
   closeLink({ linkId }: EffectOf<"closeLink">): void {
-    this.#links.close(linkId);
+    this.#webSockets.close(linkId);
+    this.#mqtt.close(linkId);
   }
 
   setAlarm({ alarm }: EffectOf<"setAlarm">): void {
@@ -195,7 +201,8 @@ export class NodeHost implements Host {
   /** Lets go of everything but the journal. */
   close(): void {
     this.#alarm.set(null);
-    this.#links.closeAll();
+    this.#webSockets.closeAll();
+    this.#mqtt.closeAll();
     for (const abort of this.#abortHttp) abort();
     this.#abortHttp.clear();
     for (const reply of this.#replies.values()) {

@@ -89,6 +89,7 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       );
     const agent = new Agent({
       serviceUrl,
+      mqttUrls: [],
       dialect: godwitDialect,
       recovery,
       sealer,

@@ -7,7 +7,8 @@
 import { GodwitError } from "../errors.ts";
 import type { ByeReason, Downstream, Status } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
-import { type Clock, ENDPOINT_PATH } from "./endpoint.ts";
+import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
+import { HttpError } from "./http-errors.ts";
 import type { DeviceLink, Hub } from "./hub.ts";
 import { deviceName, type Log } from "./log.ts";
 import { Session } from "./session.ts";
@@ -45,7 +46,7 @@ export interface SessionHostOptions {
   readonly link: LinkPort;
 }
 
-/** Hears of the device from the start, but takes the place of its older link only with {@link open}. */
+/** Hears of the device from the start, but takes the place of its older link only with {@link start}. */
 export class SessionHost implements DeviceLink {
   readonly #services: SessionServices;
   readonly #uaid: Uint8Array;
@@ -69,8 +70,28 @@ export class SessionHost implements DeviceLink {
     hub.expect(device.uaid, this);
   }
 
+  /**
+   * Reads what the store knows and begins the session. A failure detaches it.
+   *
+   * @param accept makes the link carry frames, at once: nothing can come between it and the first frame. May throw
+   * @throws {HttpError} storage, draining, or what `accept` throws
+   */
+  async start(freshUaToken: string | null, accept: () => void): Promise<void> {
+    const { store, log } = this.#services;
+    try {
+      const channels = await stored(() => store.channels(this.#uaid), log);
+      const record = await stored(() => store.getDevice(this.#uaid), log);
+      if (!this.isLive()) throw new HttpError("draining");
+      accept();
+      this.#open({ channels, freshUaToken, lastId: record?.lastMessageId ?? 0 });
+    } catch (error) {
+      this.detach();
+      throw error;
+    }
+  }
+
   /** The link can carry frames: this is the device's link from now on. */
-  open(device: DeviceSnapshot): void {
+  #open(device: DeviceSnapshot): void {
     this.#isOpen = true;
     this.#services.hub.attach(this.#uaid, this);
     this.#services.log({ event: "device-connected", device: deviceName(this.#uaid) });

@@ -7,22 +7,12 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
-import { GodwitError } from "../errors.ts";
-import {
-  FRAME_BYTES_MAX,
-  LINK_CONGESTED_BYTES,
-  LINK_FRAMES_BURST_MAX,
-  LINK_FRAMES_PER_SECOND_MAX,
-  LINK_QUEUED_BYTES_MAX,
-  REREAD_FRAME_WEIGHT,
-} from "../limits.ts";
-import { type ByeReason, type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
+import { FRAME_BYTES_MAX, LINK_CONGESTED_BYTES, LINK_QUEUED_BYTES_MAX } from "../limits.ts";
+import { type ByeReason, type Downstream, STATUS } from "../wire/dialect.ts";
 import { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
 import type { Canaries } from "./canaries.ts";
-import { stored } from "./endpoint.ts";
 import type { Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
-import { RateLimit } from "./rate-limit.ts";
 import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
 import {
   parseBearer,
@@ -31,6 +21,7 @@ import {
   requireHandshake,
   requireSubprotocol,
 } from "./upgrade.ts";
+import { UpstreamFrames } from "./upstream-frames.ts";
 
 export const WEBSOCKET_PATH = "/v1/ws";
 export const CANARY_PATH = "/v1/canary";
@@ -45,8 +36,6 @@ const CLOSE_CODES = {
   overload: 1013,
 } as const satisfies Record<ByeReason, number>;
 const CLOSE_UNSUPPORTED_DATA = 1003;
-/** After these the session reads the device's queue again from the start. */
-const REREADS: readonly Upstream["type"][] = ["resume", "conditions", "getAllMessages"];
 
 export interface WebSocketLinksOptions {
   readonly services: SessionServices;
@@ -107,21 +96,14 @@ export class DeviceWebSockets {
     // A device that takes the place of its own link adds none.
     if (!services.hub.isConnected(uaid)) this.#requireRoom();
     const link = new WebSocketLink();
-    const device = { uaid, conditions, channelsDigest };
-    const host = new SessionHost({ services, device, link });
-    try {
-      const channels = await stored(() => services.store.channels(uaid), services.log);
-      const record = await stored(() => services.store.getDevice(uaid), services.log);
-      if (socket.destroyed || !host.isLive()) throw new HttpError("draining");
+    const host = new SessionHost({ services, device: { uaid, conditions, channelsDigest }, link });
+    await host.start(freshUaToken, () => {
+      if (socket.destroyed) throw new HttpError("draining");
       const webSocket = this.#accept(request, socket, head);
       // The canaries of the link before belong to a connection that is gone.
       canaries.closeAll(uaid);
       link.open(webSocket, host);
-      host.open({ channels, freshUaToken, lastId: record?.lastMessageId ?? 0 });
-    } catch (error) {
-      host.detach();
-      throw error;
-    }
+    });
   }
 
   async #openCanary(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -162,22 +144,19 @@ export class DeviceWebSockets {
 
 /** One device's WebSocket as its session sees it. */
 class WebSocketLink implements LinkPort {
-  readonly #frames = new RateLimit({
-    burstMax: LINK_FRAMES_BURST_MAX,
-    perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
-    namesMax: 1,
-  });
   #webSocket: WebSocket | null = null;
   #host: SessionHost | null = null;
+  #frames: UpstreamFrames | null = null;
   #isCongested = false;
 
   /** From now on frames go to `host`, and what it sends goes out. */
   open(webSocket: WebSocket, host: SessionHost): void {
     this.#webSocket = webSocket;
     this.#host = host;
+    this.#frames = new UpstreamFrames(host);
     webSocket.on("message", (data, isBinary) => this.#received(data as Buffer, isBinary));
     webSocket.on("ping", () => {
-      if (this.#isAllowed()) host.handle({ type: "activity" });
+      if (!this.#isStuck() && this.#frames?.take()) host.handle({ type: "activity" });
     });
     webSocket.on("close", () => host.detach());
   }
@@ -195,23 +174,15 @@ class WebSocketLink implements LinkPort {
   }
 
   #received(data: Buffer, isBinary: boolean): void {
-    if (!this.#isAllowed()) return;
+    if (this.#isStuck()) return;
     if (!isBinary) {
+      if (!this.#frames?.take()) return;
       this.send({ type: "error", ref: null, status: STATUS.badRequest, text: "frames are binary" });
       this.#webSocket?.close(CLOSE_UNSUPPORTED_DATA, "text");
       return;
     }
-    try {
-      // A plain view: the decoder returns Buffers when it is fed one.
-      const frame = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      const message = godwitDialect.parseUpstream(frame);
-      if (REREADS.includes(message.type) && !this.#isAllowed(REREAD_FRAME_WEIGHT - 1)) return;
-      this.#host?.handle({ type: "upstream", message });
-    } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
-      const status = error.code === "ERR_FRAME_UNKNOWN_TYPE" ? STATUS.unknownType : STATUS.badRequest;
-      this.#host?.handle({ type: "malformed", status, text: error.message });
-    }
+    // A plain view: the decoder returns Buffers when it is fed one.
+    this.#frames?.handle(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
 
   #sent(): void {
@@ -224,13 +195,11 @@ class WebSocketLink implements LinkPort {
     this.#host?.handle({ type: "congested", isCongested });
   }
 
-  /** False, and the link ends, when the device sends more than any honest one would. */
-  #isAllowed(weight = 1): boolean {
-    // Pongs go out by themselves and are queued like frames.
-    if ((this.#webSocket?.bufferedAmount ?? 0) > LINK_QUEUED_BYTES_MAX) this.#webSocket?.terminate();
-    else if (this.#frames.take("", performance.now(), weight) === 0) return true;
-    this.#host?.handle({ type: "goodbye", reason: "overload", retryAfterS: 60 });
-    return false;
+  /** True, and the link is cut, when the device takes nothing. Pongs go out by themselves and are queued like frames. */
+  #isStuck(): boolean {
+    if ((this.#webSocket?.bufferedAmount ?? 0) <= LINK_QUEUED_BYTES_MAX) return false;
+    this.#webSocket?.terminate();
+    return true;
   }
 }
 

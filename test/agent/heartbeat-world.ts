@@ -74,7 +74,12 @@ export class HeartbeatWorld {
     this.#advance(2 * RTT_MS);
     this.heartbeat.handleOpened(this.nowMs);
     this.#mainMs = this.nowMs;
-    const request = { url: "wss://push.example/v1/canary", subprotocol: "godwit.v1", bearer: "t" };
+    const request = {
+      url: "wss://push.example/v1/canary",
+      subprotocol: "godwit.v1",
+      bearer: "t",
+      mqtt: null,
+    };
     const { canaries = true, idleLimitMs = null } = this.options;
     this.heartbeat.handleReceived(this.nowMs);
     this.heartbeat.handleRegistered(idleLimitMs, canaries ? request : null);

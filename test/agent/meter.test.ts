@@ -48,6 +48,7 @@ describe("wake-ups", () => {
     meter.countPong();
     pass(RADIO_TAIL_MS - 1);
     meter.countReceived(100);
+    meter.countWakeUp("request");
     meter.countSent(20);
     pass(RADIO_TAIL_MS);
     meter.countReceived(50);
@@ -71,7 +72,7 @@ describe("wake-ups", () => {
     meter.handleNetwork("cellular");
     meter.countWakeUp("connect");
     pass(500);
-    meter.countSent(1);
+    meter.countWakeUp("request");
     expect(read().radios).toEqual({
       wifi: { wakeUps: 1, piggybacked: 0, busyMs: 0 },
       cellular: { wakeUps: 1, piggybacked: 1, busyMs: 500 },
@@ -102,9 +103,20 @@ describe("wake-ups", () => {
   });
 
   test("alarms by how late they came", () => {
-    for (const lateMs of [-400, 0, 1_000, 1_001, 10_001, 60_001, 90_000]) meter.handleAlarm(lateMs);
+    for (const lateMs of [-400, 0, 1_000, 1_001, 10_001, 60_001, 90_000])
+      meter.handleAlarm({ atMs: nowMs - lateMs - 500, windowMs: 500 });
+    meter.handleAlarm(null);
     expect(read()).toMatchObject({ alarmsLate: [3, 1, 1, 2], alarmLateMsMax: 90_000 });
   });
+});
+
+test("canaries are counted as they are opened", () => {
+  const seen: string[] = [];
+  const emit = meter.countCanaries(({ type }) => seen.push(type));
+  emit({ type: "ping", linkId: 3 });
+  emit({ type: "openLink", linkId: 4, url: "", subprotocol: "", bearer: "", headers: {}, mqtt: null });
+  expect(seen).toEqual(["ping", "openLink"]);
+  expect(read()).toMatchObject({ canariesOpened: 1, radios: {} });
 });
 
 describe("deaf time", () => {
@@ -161,6 +173,18 @@ describe("deaf time", () => {
     meter.handleStep("lost", "waiting");
     meter.countLost("captive");
     expect(read()).toMatchObject({ deafMs: 242_000, linksLost: { reset: 1 }, triesFailed: { captive: 1 } });
+  });
+
+  test("a link whose place another takes while it is well is neither lost nor deaf", () => {
+    goOnline();
+    pass(240_000);
+    meter.handleStep("replaced", "dialing");
+    meter.countLost(null);
+    meter.handleStep("opened", "greeting");
+    pass(100);
+    meter.handleStep("lost", "waiting");
+    meter.countLost("reset");
+    expect(read()).toMatchObject({ deafMs: 100, linksLost: {}, triesFailed: { reset: 1 } });
   });
 
   test("a link that is not needed any more is not lost", () => {

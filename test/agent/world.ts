@@ -27,6 +27,7 @@ export interface DeviceOptions {
   /** Default 240 s; null: learned. */
   readonly heartbeatMs?: number | null;
   readonly portalProbeUrl?: string;
+  readonly mqttUrls?: readonly string[];
   readonly epochTrusted?: boolean;
   readonly permission?: "granted" | "denied" | "prompt";
   readonly seed?: number;
@@ -78,6 +79,7 @@ export class Device {
     const recovery = recoverJournal(segments, { deviceBinding: BINDING, sealer });
     this.agent = new Agent({
       serviceUrl: "https://push.example",
+      mqttUrls: options.mqttUrls ?? [],
       dialect: godwitDialect,
       recovery,
       sealer,
@@ -324,7 +326,7 @@ export class Device {
     return {
       now: () => ({ ...this.instant(), epochTrusted: options.epochTrusted ?? true }),
       openLink: (effect) => {
-        if (effect.url.endsWith("/v1/ws")) this.linkId = effect.linkId;
+        if (!effect.url.endsWith("/v1/canary")) this.linkId = effect.linkId;
         keep(effect);
       },
       send: (effect) => {

@@ -129,6 +129,7 @@ export const HISTORY: readonly JournalRecord[] = [
     isHiSure: true,
     confidence: 3,
     losses: 1,
+    transport: "",
     confirmedEpochMs: 1_700_000_000_000,
   },
   { type: "run", runId: 1 },

@@ -65,7 +65,7 @@ const HOST = `
   const recovery = godwit.recoverJournal([], { deviceBinding, sealer });
   const agent = new godwit.Agent({
     serviceUrl: "https://push.example", dialect: godwit.godwitDialect, recovery, sealer, deviceBinding,
-    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeatMs: null, portalProbeUrl: null,
+    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeatMs: null, mqttUrls: [], portalProbeUrl: null,
     windowS: 0, leastUrgency: "very-low", keepConnected: false, navigation: { httpAllowed: false },
   });
   const members = {
@@ -122,6 +122,7 @@ const network = {
 };
 const STATUS = {
   link: "online",
+  transport: "websocket",
   linkSinceEpochMs: expect.any(Number),
   alarmInMs: expect.any(Number),
   subscriptions: [{ owner: "https://news.example", channel: 1, mode: "auto", permission: "granted" }],
@@ -147,7 +148,14 @@ const STATUS = {
     idleLimitMs: null,
   },
   networks: [
-    { label: "carrier", ...network, isHiSure: false, losses: 0, confirmedEpochMs: expect.any(Number) },
+    {
+      label: "carrier",
+      ...network,
+      isHiSure: false,
+      losses: 0,
+      transport: "",
+      confirmedEpochMs: expect.any(Number),
+    },
   ],
 };
 

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A socket that carries MQTT and ends when the other side announces a packet larger than a bound: the
+ * libraries would gather up to 256 MB before they look at it (MQTT 3.1.1 §2.2.3). Reads the lengths, nothing else.
+ */
+
+import { Duplex } from "node:stream";
+
+/** Bytes of an MQTT remaining length, at most. */
+const LENGTH_BYTES_MAX = 4;
+
+export class BoundedMqttStream extends Duplex {
+  readonly #socket: Duplex;
+  readonly #packetBytesMax: number;
+  /** Bytes of the packet still to come; 0 before its first byte. */
+  #leftBytes = 0;
+  /** Of its length: what was read so far, and how many bytes; -1 before its first byte. */
+  #length = 0;
+  #lengthBytes = -1;
+
+  /**
+   * @param socket owned from now on: destroyed with the stream
+   * @param packetBytesMax of one packet without its first two to five bytes
+   */
+  constructor(socket: Duplex, packetBytesMax: number) {
+    super({ allowHalfOpen: false });
+    this.#socket = socket;
+    this.#packetBytesMax = packetBytesMax;
+    socket.on("data", (chunk: Buffer) => {
+      if (!this.#isWithinBound(chunk)) this.destroy(new Error("an MQTT packet is too large"));
+      else if (!this.push(chunk)) socket.pause();
+    });
+    socket.on("end", () => this.push(null));
+    socket.on("error", (error) => this.destroy(error));
+    socket.on("close", () => this.destroy());
+  }
+
+  /** Bytes accepted and not yet handed to the system. */
+  get queuedBytes(): number {
+    return this.writableLength + this.#socket.writableLength;
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done);
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(() => done());
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+
+  #isWithinBound(chunk: Buffer): boolean {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#leftBytes > 0) {
+        const bytes = Math.min(this.#leftBytes, chunk.length - at);
+        this.#leftBytes -= bytes;
+        at += bytes;
+      } else if (this.#lengthBytes < 0) {
+        this.#lengthBytes = 0;
+        this.#length = 0;
+        at++;
+      } else {
+        const byte = chunk[at++] ?? 0;
+        this.#length += (byte & 0x7f) * 128 ** this.#lengthBytes++;
+        if (this.#length > this.#packetBytesMax) return false;
+        if (byte < 0x80) {
+          this.#leftBytes = this.#length;
+          this.#lengthBytes = -1;
+        } else if (this.#lengthBytes === LENGTH_BYTES_MAX) return false;
+      }
+    }
+    return true;
+  }
+}
