@@ -47,7 +47,7 @@ function status(meter: Meter, atMs: number, network: Partial<NetworkStatus> = {}
 function dayOfPings(): Meter {
   const meter = new Meter();
   meter.handleNow(0);
-  meter.handleNetwork("cellular");
+  meter.handleNetwork({ label: "home", kind: "cellular", metered: true });
   for (let i = 0; i < 48; i++) {
     meter.handleNow(i * 1_800_000 + 1_000);
     meter.countWakeUp("ping");

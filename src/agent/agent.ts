@@ -239,7 +239,7 @@ export class Agent {
       case "linkClosed":
         return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
-        this.#meter.handleNetwork(event.network?.kind ?? null);
+        this.#meter.handleNetwork(event.network);
         return this.#link.handleNetwork(event.network?.label ?? null, now);
       case "journalAppended":
         return this.#persistence.handleAppended(event.appendId);

@@ -67,6 +67,7 @@ export class Meter {
   #nowMs = Number.NEGATIVE_INFINITY;
   #startMs: number | null = null;
   #kind: Network["kind"] = "unknown";
+  #label: string | null = null;
   #state: LinkState = "idle";
   #stateMs = 0;
   /** Last proof that the registered link worked; null while there is none. */
@@ -106,9 +107,11 @@ export class Meter {
     this.#hour = hour;
   }
 
-  /** @param kind of the network the device is on now, null for none */
-  handleNetwork(kind: Network["kind"] | null): void {
-    this.#kind = kind ?? this.#kind;
+  /** @param network the device is on now, null for none; the same one again is no news */
+  handleNetwork(network: Network | null): void {
+    if (network !== null && network.label === this.#label) return;
+    this.#label = network?.label ?? null;
+    this.#kind = network?.kind ?? this.#kind;
     // Another radio has to be woken.
     this.#trafficMs = Number.NEGATIVE_INFINITY;
   }

@@ -66,12 +66,13 @@ describe("wake-ups", () => {
   });
 
   test("another network's radio is woken anew, and counted by its kind", () => {
-    meter.handleNetwork("wifi");
+    meter.handleNetwork({ label: "home", kind: "wifi", metered: false });
     meter.countWakeUp("connect");
     pass(1_000);
-    meter.handleNetwork("cellular");
+    meter.handleNetwork({ label: "carrier", kind: "cellular", metered: true });
     meter.countWakeUp("connect");
     pass(500);
+    meter.handleNetwork({ label: "carrier", kind: "cellular", metered: true });
     meter.countWakeUp("request");
     expect(read().radios).toEqual({
       wifi: { wakeUps: 1, piggybacked: 0, busyMs: 0 },
