@@ -37,24 +37,24 @@ const shared = {
 
 /**
  * Names the agent's parts call each other by, what only frames and records have, and some of noble's, shortened in
- * the QuickJS bundle. None of them is known to a host or used as text; test/node/quickjs-bundle.test.ts runs the bundle to
- * show it.
+ * the QuickJS bundle. None of them is known to a host, stands in the status or is used as text;
+ * test/node/quickjs-bundle.test.ts runs the bundle to show it.
  */
 const INTERNAL_NAMES = new RegExp(
   `^(${`
   handle[A-Z]\\w* nextDeadline persistence registry deliveries requests listener backoff emit riders byChannel byId ofOwner
   markHandled takeRiders applyBadge needsService declaredFor isInHand noteShown noteBadge overdueAtMs canDeliver isAttached
-  isStartAsked journalAtMs notBeforeMs giveUpAtMs requestIds retryAtMs isHeld isSent budgetEndMs mustCheckpoint
+  isStartAsked journalAtMs notBeforeMs giveUpAtMs requestIds retryAtMs isSent budgetEndMs mustCheckpoint
   isCheckpointDue appendBytes checkpointBytes abandonSegment subscriptionIdMax notificationIdMax provenSinceMs
-  pendingUnregisters heartbeat confirmedEpochMs idleSinceMs provenMs generatedToken handledIds sentMs networks
-  previousUaToken senderPublicKey idleMs handledEpoch isDoubted notificationJson isHiSure authority confidence nextLinkId
-  expiresEpochMs recordBytes disposition queue isGrowing handed hiMs deviceSecret failures fixedMs freeAtMs phase losses
-  trial receivedEpochMs itemsMax depthMax runId textOrNull receivedMs intervalMs budget intOrNull shownEpochMs isShown
-  isAffordable optedOut loMs bytesOrNull skippedBytes journal note held startMs keep flush why record fields number answered
+  pendingUnregisters heartbeat idleSinceMs provenMs generatedToken handledIds sentMs
+  previousUaToken senderPublicKey idleMs handledEpoch isDoubted notificationJson authority nextLinkId
+  expiresEpochMs recordBytes disposition queue isGrowing handed deviceSecret failures fixedMs freeAtMs phase
+  trial receivedEpochMs itemsMax depthMax runId textOrNull receivedMs budget intOrNull shownEpochMs isShown
+  isAffordable optedOut bytesOrNull skippedBytes journal note held startMs keep flush why record fields number answered
   owners oneOf clock inbox oldView isFailing idMax isOnline acks linkLost erased batch isNeeded sinceMs dropAll onTrial
-  canaryFailed sinceEpochMs setFreshness isExhausted freshnessMs paused listOrNull limitBytes recall mainFailed countPing
-  setWanted survived isSecret channelsDigest isTrusted countMessage countWakeUp countReceived countSent countLost storeEpoch
-  registrationId saysNotification ttlLeftS idleLimitS reconnectSpreadS freshUaToken isRestored isDeclared declaredMs
+  canaryFailed sinceEpochMs setFreshness isExhausted paused listOrNull limitBytes recall mainFailed countPing
+  setWanted survived isSecret channelsDigest isTrusted countMessage countWakeUp countReceived countSent countLost countPong
+  countCanaries storeEpoch registrationId saysNotification ttlLeftS idleLimitS reconnectSpreadS freshUaToken isRestored isDeclared declaredMs
   abandonToken isStoring dueMs current declared plaintext store erase entry writer segmentBytes header isSealed endsClean
   actionUrl actionUrlOptional maxActions heartbeatS wrongType outputLen blockLen digestInto destroyed finished _cloneInto
   nonceLength iHash oHash baseCanBeBlinded toAffine fromAffine clearCofactor isTorsionFree allowInfinityPoint

@@ -125,6 +125,17 @@ export const MQTT_URLS_MAX = 4;
 export const MQTT_PACKET_BYTES_MAX = 16_384 + 256;
 /** An MQTT link that is closed waits this long for what is under way. */
 export const MQTT_CLOSE_MS = 2_000;
+/** What goes over the link within this of anything else found the radio on; longer than this few radios stay on. */
+export const RADIO_TAIL_MS = 10_000;
+/** An event within this of another found the processor awake. */
+export const PROCESSOR_AWAKE_MS = 1_000;
+/** Hours of which the wake-ups are kept, the present one included. */
+export const METER_HOURS_MAX = 24;
+/** Rates are told once they were counted for this long: before, the first dial would be most of them. */
+export const RATES_AFTER_MS = 600_000;
+/** Largest battery an estimate is made for. */
+export const BATTERY_MAH_MAX = 1_000_000;
+export const BATTERY_V_MAX = 1_000;
 /** Answer to a token request. */
 export const HTTP_RESPONSE_BYTES_MAX = 16_384;
 /** Bytes queued on one link before it counts as stuck. */

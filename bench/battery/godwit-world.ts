@@ -6,14 +6,16 @@
 
 import { Agent } from "../../src/agent/agent.ts";
 import type { AgentEvent, LinkCause, Network } from "../../src/agent/events.ts";
+import type { AgentStatus } from "../../src/agent/status.ts";
 import { concatBytes } from "../../src/bytes.ts";
+import { RADIOS, WIRE_BYTES } from "../../src/energy.ts";
 import { Driver } from "../../src/host/driver.ts";
 import type { EffectOf, Host } from "../../src/host/host.ts";
 import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
-import { EnergyMeter, RADIOS, WIRE_BYTES } from "./model.ts";
+import { EnergyMeter } from "./model.ts";
 import type { GodwitResult } from "./result.ts";
 import type { PushMessage, Restart, Scenario, Stretch } from "./scenario.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -150,6 +152,11 @@ export class GodwitWorld {
       wakesWithoutNetwork: this.#wakesWithoutNetwork,
       learnedAfterS: this.#learnedAfterS,
     };
+  }
+
+  /** What the agent tells of itself. */
+  get status(): AgentStatus {
+    return this.#agent.status(this.#instant());
   }
 
   // --- the course of things --------------------------------------------------------------------------------------------

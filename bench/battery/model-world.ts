@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Runs a published algorithm, as a {@link Policy}, through a scenario: no protocol, only what its packets cost. */
 
+import { RADIOS, WIRE_BYTES } from "../../src/energy.ts";
 import type { Policy } from "./algorithm.ts";
-import { EnergyMeter, RADIOS, WIRE_BYTES } from "./model.ts";
+import { EnergyMeter } from "./model.ts";
 import type { RunResult } from "./result.ts";
 import type { PushMessage, Scenario, Stretch } from "./scenario.ts";
 import { Timeline } from "./timeline.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A scenario: where a device is, what its push service does, what is sent to it; and the form it has in a JSON file. */
 
-import { RADIOS, type RadioName } from "./model.ts";
+import { RADIOS, type RadioName } from "../../src/energy.ts";
 
 /** Time spent on one network, or on none. */
 export interface Stretch {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The scenarios with a name. Each is made from a seed; the same seed makes the same scenario. */
 
-import type { RadioName } from "./model.ts";
+import type { RadioName } from "../../src/energy.ts";
 import type { PushMessage, Restart, Scenario, Stretch } from "./scenario.ts";
 import { seededRandom } from "./seeded-random.ts";
 

@@ -31,7 +31,7 @@ import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
 import { reported } from "./report.ts";
 import { type Answer, Requests } from "./requests.ts";
-import { type AgentStatus, statusOf } from "./status.ts";
+import { type AgentStatus, type StatusSources, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { Transports } from "./transports.ts";
 import { WakeBudget } from "./wake-budget.ts";
@@ -84,6 +84,7 @@ export class Agent {
   readonly #inbox: Inbox;
   readonly #deliveries: Deliveries;
   readonly #appRequests: AppRequests;
+  readonly #sources: StatusSources;
   #alarm: Alarm | null = null;
   #lastFault: AgentStatus["lastFault"] = null;
   #isRunning = false;
@@ -106,7 +107,9 @@ export class Agent {
     const budget = new WakeBudget();
     let lastLinkId = 0;
     const nextLinkId = () => ++lastLinkId;
-    const heartbeat = new Heartbeat({ fixedMs: options.heartbeatMs, memory, budget, emit, nextLinkId });
+    const fixedMs = options.heartbeatMs;
+    const emitCanary = meter.countCanaries(emit);
+    const heartbeat = new Heartbeat({ fixedMs, memory, budget, emit: emitCanary, nextLinkId });
     const transports = new Transports(serviceUrl.replace(/^http/, "ws"), options.mqttUrls, memory);
     const identity = () => state.userAgent;
     const channelsDigest = () => registry.channelsDigest();
@@ -171,6 +174,7 @@ export class Agent {
       subscriptions: this.#subscriptions,
       deliveries: this.#deliveries,
     });
+    this.#sources = { ...shared, serviceUrl, deliveries: this.#deliveries, heartbeat, memory };
   }
 
   /** Takes one event. Afterwards drain {@link poll}. */
@@ -179,6 +183,7 @@ export class Agent {
     const isOver = this.#link.state === "stopped";
     if (isOver && event.type !== "journalAppended" && event.type !== "journalFailed") return;
     this.#clock.handleNow(now);
+    this.#meter.handleNow(now.monotonicMs);
     this.#route(event, now);
     if (!this.#isRunning) return;
     this.#heartbeat.setFreshness(this.#registry.freshnessMs);
@@ -201,19 +206,7 @@ export class Agent {
 
   /** A picture of the agent for people and programs; holds no secret. */
   status(now: Instant): AgentStatus {
-    const { recovery, serviceUrl } = this.#options;
-    return statusOf({
-      now,
-      serviceUrl,
-      state: recovery.state,
-      link: this.#link,
-      registry: this.#registry,
-      deliveries: this.#deliveries,
-      persistence: this.#persistence,
-      meter: this.#meter,
-      lastFault: this.#lastFault,
-      heartbeat: this.#heartbeat,
-    });
+    return statusOf({ ...this.#sources, now, lastFault: this.#lastFault, alarm: this.#alarm });
   }
 
   #emit(effect: Effect): void {
@@ -234,6 +227,7 @@ export class Agent {
         return this.#shutdown(now);
       case "alarm":
         // The host keeps one alarm and it has gone off: whatever comes next has to be set anew.
+        this.#meter.handleAlarm(this.#alarm);
         this.#alarm = null;
         return;
       case "linkOpened":
@@ -245,6 +239,7 @@ export class Agent {
       case "linkClosed":
         return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
+        this.#meter.handleNetwork(event.network);
         return this.#link.handleNetwork(event.network?.label ?? null, now);
       case "journalAppended":
         return this.#persistence.handleAppended(event.appendId);
@@ -399,6 +394,7 @@ export class Agent {
   #fetchToken(): void {
     // One is being written down; asking again would make a second device of us.
     if (this.#isStoringToken) return;
+    this.#meter.countWakeUp("connect");
     this.#credentials.fetch(this.#options.recovery.state.userAgent?.uaToken ?? null);
   }
 

@@ -127,6 +127,8 @@ export class Heartbeat {
       isHeld,
       isLearned: this.#ages() === null,
       rttMs,
+      freshnessMs: this.#freshnessMs,
+      idleLimitMs: Number.isFinite(this.#idleLimitMs) ? this.#idleLimitMs : null,
     };
   }
 

@@ -84,7 +84,6 @@ export class Inbox {
   handleNotification(message: Notification, now: Instant): void {
     const { registry, meter, emit, acks } = this.#options;
     meter.countMessage("received");
-    meter.countWakeUp("message", now.monotonicMs);
     const messageId = this.#messageId(message.id);
     const { channel, attempt } = message;
     emit(reported({ type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt }));

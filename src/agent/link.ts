@@ -20,7 +20,7 @@ import type { Alarm, Emit, Instant, LinkCause } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 import type { Meter } from "./meter.ts";
-import { Portal } from "./portal.ts";
+import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
 import type { Transports } from "./transports.ts";
 import type { WakeBudget } from "./wake-budget.ts";
@@ -133,7 +133,7 @@ export class Link {
     this.#step("opened", now);
     this.#timeoutAtMs = now.monotonicMs + HELLO_TIMEOUT_MS;
     heartbeat.handleOpened(now.monotonicMs);
-    if (this.#isMqtt) this.#transmit(dialer.registration(this.#conditions), now);
+    if (this.#isMqtt) this.#transmit(dialer.registration(this.#conditions));
   }
 
   /**
@@ -142,8 +142,8 @@ export class Link {
    */
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
     if (linkId !== this.#linkId || (this.#state !== "greeting" && this.#state !== "online")) return null;
-    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) this.#ping(now);
-    this.#options.meter.countReceived(frame.length, now.monotonicMs);
+    this.#options.meter.countReceived(frame.length);
+    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) this.#ping();
     try {
       return this.#options.dialect.parseDownstream(frame);
     } catch (error) {
@@ -156,6 +156,7 @@ export class Link {
 
   handlePong(linkId: number, now: Instant): void {
     if (linkId !== this.#linkId) return;
+    this.#options.meter.countPong();
     this.#options.heartbeat.handlePong(now.monotonicMs);
     if (!this.#isSpareTrial) this.#dropSpare();
   }
@@ -274,7 +275,8 @@ export class Link {
   send(message: Upstream, now: Instant): boolean {
     if (this.#state !== "online") return false;
     this.#options.heartbeat.handleSent(now.monotonicMs);
-    this.#transmit(message, now);
+    this.#options.meter.countWakeUp("request");
+    this.#transmit(message);
     return true;
   }
 
@@ -290,11 +292,11 @@ export class Link {
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
-      meter.countWakeUp("ping", now.monotonicMs);
-      this.#ping(now);
+      this.#ping();
       // The radio is on: the moment to see whether WebSocket is to be had again.
       if (this.#isMqtt && this.#spareId === 0 && transports.startTrial(now.monotonicMs)) {
         this.#isSpareTrial = true;
+        meter.countWakeUp("connect");
         heartbeat.handleDialed(now.monotonicMs);
         this.#spareId = dialer.dialWebSocket(transports.webSocketUrl, this.#conditions);
         this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
@@ -349,21 +351,22 @@ export class Link {
   /** Opens a link and returns its id. */
   #dial(now: Instant): number {
     const { heartbeat, meter, dialer } = this.#options;
-    meter.countWakeUp("connect", now.monotonicMs);
+    meter.countWakeUp("connect");
     heartbeat.handleDialed(now.monotonicMs);
     this.#declaredMs = heartbeat.declaredMs;
     return dialer.dial(this.#conditions);
   }
 
-  #ping(now: Instant): void {
-    if (this.#isMqtt) this.#transmit({ type: "probe", nonce: ++this.#nonce }, now);
+  #ping(): void {
+    this.#options.meter.countWakeUp("ping");
+    if (this.#isMqtt) this.#transmit({ type: "probe", nonce: ++this.#nonce });
     else this.#options.emit({ type: "ping", linkId: this.#linkId });
   }
 
-  #transmit(message: Upstream, now: Instant): void {
+  #transmit(message: Upstream): void {
     const { dialect, meter, emit } = this.#options;
     const frame = dialect.encodeUpstream(message);
-    meter.countSent(frame.length, now.monotonicMs);
+    meter.countSent(frame.length);
     emit({ type: "send", linkId: this.#linkId, frame, qos: message.type === "probe" ? 0 : 1 });
   }
 
@@ -378,7 +381,7 @@ export class Link {
       this.#retryAtMs = budget.freeAtMs;
       return;
     }
-    meter.countWakeUp("probe", now.monotonicMs);
+    meter.countWakeUp("probe");
     // Negative: requests of other parts count upwards.
     this.#probeId = -nextLinkId();
     emit({
@@ -402,8 +405,8 @@ export class Link {
     emit({ type: "closeLink", linkId: this.#linkId });
     if (cause !== null) {
       emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
-      meter.countLost(cause);
     }
+    meter.countLost(cause);
     if (this.#isSpareTrial) transports.handleTrialOpened();
     this.#isSpareTrial = false;
     this.#isMqtt = transports.isMqtt;
@@ -432,7 +435,7 @@ export class Link {
     const delayMs = Math.min(wantedMs, ALARM_AHEAD_MS_MAX);
     this.#retryAtMs = now.monotonicMs + delayMs;
     this.#options.emit(reported({ type: "linkClosed", cause, httpStatus, retryInMs: delayMs }));
-    this.#options.meter.countLost(cause);
+    this.#options.meter.countLost(isPortalLike(cause, httpStatus) ? "captive" : cause);
     if (wasConnected) this.#forget(cause, now);
   }
 
@@ -475,6 +478,7 @@ export class Link {
     if (next === undefined) return false;
     this.#state = next;
     this.#sinceEpochMs = now.epochMs;
+    this.#options.meter.handleStep(input, next);
     this.#options.emit(reported({ type: "state", state: next }));
     return true;
   }

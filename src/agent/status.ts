@@ -2,14 +2,15 @@
 /** The agent's state as a plain object for `godwit status` and programs; never holds a secret. Pure. */
 
 import type { ErrorCode } from "../errors.ts";
-import type { JournalState } from "../journal/index.ts";
+import type { JournalState, NetworkRecord } from "../journal/index.ts";
 import { deviceName } from "../wire/digest.ts";
 import type { Deliveries } from "./deliveries.ts";
-import type { Instant, Permission } from "./events.ts";
+import type { Alarm, Instant, Permission } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Link } from "./link.ts";
 import type { LinkState } from "./link-states.ts";
 import type { Meter, MeterReading } from "./meter.ts";
+import type { NetworkMemory } from "./network-memory.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
 
@@ -42,7 +43,14 @@ export interface NetworkStatus {
   readonly isLearned: boolean;
   /** Smoothed round trip, ms; 0 before the first. */
   readonly rttMs: number;
+  /** Longest a dead connection may go unnoticed, by the most urgent live subscription, ms. */
+  readonly freshnessMs: number;
+  /** Longest idleness the service allows, less a margin, ms; null when it sets no limit. */
+  readonly idleLimitMs: number | null;
 }
+
+/** What is remembered of a network. {@link NetworkRecord} says what the members mean. */
+export type KnownNetwork = Omit<NetworkRecord, "type">;
 
 export interface AgentStatus {
   readonly serviceUrl: string;
@@ -63,10 +71,14 @@ export interface AgentStatus {
   readonly lastFault: { readonly code: ErrorCode; readonly text: string } | null;
   readonly meter: MeterReading;
   readonly network: NetworkStatus;
+  /** All that are remembered, the one used last at the end. */
+  readonly networks: readonly KnownNetwork[];
+  /** ms until the agent wakes by itself, or null when it does not. */
+  readonly alarmInMs: number | null;
 }
 
-interface Sources {
-  readonly now: Instant;
+/** Where a status comes from, but for what changes with each event. */
+export interface StatusSources {
   readonly serviceUrl: string;
   readonly state: JournalState;
   readonly link: Link;
@@ -74,8 +86,14 @@ interface Sources {
   readonly deliveries: Deliveries;
   readonly persistence: Persistence;
   readonly meter: Meter;
-  readonly lastFault: AgentStatus["lastFault"];
   readonly heartbeat: Heartbeat;
+  readonly memory: NetworkMemory;
+}
+
+interface Sources extends StatusSources {
+  readonly now: Instant;
+  readonly lastFault: AgentStatus["lastFault"];
+  readonly alarm: Alarm | null;
 }
 
 export function statusOf({
@@ -89,6 +107,8 @@ export function statusOf({
   meter,
   lastFault,
   heartbeat,
+  memory,
+  alarm,
 }: Sources): AgentStatus {
   const { retryAtMs } = link;
   return {
@@ -118,5 +138,7 @@ export function statusOf({
     lastFault,
     meter: meter.read(now.monotonicMs),
     network: heartbeat.status,
+    networks: memory.all().map(({ type: _, ...known }) => known),
+    alarmInMs: alarm === null ? null : Math.max(0, alarm.atMs + alarm.windowMs - now.monotonicMs),
   };
 }

@@ -10,6 +10,7 @@ import { COMMON, kebab, type OptionSpecs, readOptions } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { pushServiceCommand } from "./push-service.ts";
 import { sendCommand } from "./send.ts";
+import { statsCommand } from "./stats.ts";
 import { statusCommand } from "./status.ts";
 import { subscribeCommand, subscriptionsCommand, unsubscribeCommand } from "./subscriptions.ts";
 
@@ -21,6 +22,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "push-service": pushServiceCommand,
   send: sendCommand,
   status: statusCommand,
+  stats: statsCommand,
   subscriptions: subscriptionsCommand,
   subscribe: subscribeCommand,
   unsubscribe: unsubscribeCommand,

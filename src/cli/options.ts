@@ -19,6 +19,8 @@ export interface OptionSpec {
   /** Bounds of a number. */
   readonly min?: number;
   readonly max?: number;
+  /** A number that need not be whole. */
+  readonly isFraction?: boolean;
   /** Words a text may be. */
   readonly oneOf?: readonly string[];
 }
@@ -206,8 +208,10 @@ function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 
           ? Number(given)
           : Number.NaN;
     const { min = 0, max = Number.MAX_SAFE_INTEGER } = spec;
-    if (!Number.isInteger(number) || number < min || number > max) {
-      throw new CommandError(exitCode, `${where} must be a whole number from ${min} to ${max}`);
+    const isFit = spec.isFraction === true ? Number.isFinite(number) : Number.isInteger(number);
+    if (!isFit || number < min || number > max) {
+      const what = spec.isFraction === true ? "number" : "whole number";
+      throw new CommandError(exitCode, `${where} must be a ${what} from ${min} to ${max}`);
     }
     return number;
   }

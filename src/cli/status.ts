@@ -17,7 +17,7 @@ export const statusCommand: Command = {
     const since =
       status.linkSinceEpochMs === null ? "" : ` since ${new Date(status.linkSinceEpochMs).toISOString()}`;
     const retry = status.retryInMs === null ? "" : `, next try in ${Math.ceil(status.retryInMs / 1000)} s`;
-    const { messages, wakeUps, bytesReceived, bytesSent } = status.meter;
+    const { messages, wakeUps, piggybacked, bytesReceived, bytesSent } = status.meter;
     output.line(`connection    ${status.link}${since}${retry}`);
     output.line(`push service  ${status.serviceUrl}`);
     output.line(`device        ${status.device ?? "none yet"}`);
@@ -26,7 +26,7 @@ export const statusCommand: Command = {
       `messages      ${messages.received} received, ${messages.shown} shown, ${messages.delivered} to apps, ${messages.dropped} dropped, ${status.messagesWaiting} waiting`,
     );
     output.line(
-      `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping} pings, ${wakeUps.connect} connects`,
+      `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping + piggybacked.ping} pings, ${wakeUps.connect + piggybacked.connect} connects`,
     );
     if (status.lastFault !== null)
       output.line(`last fault    ${status.lastFault.code}: ${status.lastFault.text}`);

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
 import { GodwitError } from "../errors.ts";
 import { ADMIN_REQUEST_BYTES_MAX } from "../limits.ts";
+import { parseStatsOptions, statsOf } from "../stats.ts";
 import type { UserAgent } from "./user-agent.ts";
 
 /** Name of the socket in the state directory. */
@@ -77,6 +78,7 @@ export class AdminSocket {
 function verbsOf(userAgent: UserAgent): Readonly<Record<string, Verb>> {
   return {
     status: () => userAgent.status(),
+    stats: (members) => statsOf(userAgent.status(), parseStatsOptions(members)),
     subscriptions: () => userAgent.status().subscriptions,
     subscribe: async ({ owner, applicationServerKey }) => {
       const key = typeof applicationServerKey === "string" ? applicationServerKey : null;

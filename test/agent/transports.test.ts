@@ -222,7 +222,7 @@ describe("over MQTT", () => {
     expect(device.status).toMatchObject({ link: "online", transport: "websocket" });
     expect(device.effects.some((effect) => effect.type === "closeLink" && effect.linkId === old)).toBe(true);
     expect(device.status.network.hiMs).toBe(null);
-    expect(device.status.meter.linksLost).toEqual({ refused: 1 });
+    expect(device.status.meter.triesFailed).toEqual({ refused: 1 });
   });
 
   test("a network that kills WebSockets after a minute does not make it flap", () => {

@@ -13,6 +13,8 @@ import { graceful, parseScenario } from "../../bench/battery/scenario.ts";
 import { SCENARIOS } from "../../bench/battery/scenarios.ts";
 import { runScenario } from "../../bench/battery/suite.ts";
 import { brokenBatteryBudgets } from "../../bench/battery.ts";
+import type { RadioName } from "../../src/energy.ts";
+import { STATS_DEFAULTS, statsOf } from "../../src/stats.ts";
 
 const COLUMNS = [
   "wakeH",
@@ -115,6 +117,47 @@ describe("Godwit", () => {
   test("the same seed gives the same figures", () => {
     const run = () => new GodwitWorld(scenario("commuter-1d", 5), { windowS: 1200, seed: 5 }).run();
     expect(run()).toEqual(run());
+  });
+});
+
+describe("what the agent tells of itself", () => {
+  const run = (name: string, radio: RadioName | null) => {
+    const made = scenario(name, 1);
+    const world = new GodwitWorld(graceful(made), { windowS: 0, seed: 1 });
+    const { joulesDay, wakeH, bytesH, deafMinDay } = world.run();
+    const days = made.durationS / 86_400;
+    const stats = statsOf(world.status, { ...STATS_DEFAULTS, radio });
+    const wakeUps = Object.values(stats.wakeUps).reduce((sum, count) => sum + count, 0);
+    return {
+      stats,
+      wakeUps,
+      spent: { joules: joulesDay * days, wakeUps: wakeH * 24 * days, bytesH, deafMinDay },
+    };
+  };
+
+  // The ten minutes before the scenario, on Ethernet, are in its counters too; they cost it less than a joule.
+  test.each([
+    ["lte-29.5min", null, 0.02],
+    ["lte-4.6min", null, 0.02],
+    ["commuter-7d", null, 0.05],
+    ["flappy", null, 0.1],
+    ["nbiot-rai", "nbiot-rai", 0.1],
+    ["ethernet-lb-350s", null, 0.1],
+    ["service-down-12h", null, 0.1],
+  ] as const)("%s: joules estimated (radio %s) are within %d of those spent", (name, radio, share) => {
+    const { stats, wakeUps, spent } = run(name, radio);
+    expect(Math.abs(stats.energy.joules / spent.joules - 1)).toBeLessThanOrEqual(share);
+    expect(Math.abs(wakeUps / spent.wakeUps - 1)).toBeLessThanOrEqual(0.06);
+  });
+
+  test("a quiet day: bytes, deaf time, next alarm and the oracle", () => {
+    const { stats, spent } = run("lte-29.5min-idle", null);
+    expect(stats.wireBytesPerHour).toBeGreaterThan(spent.bytesH);
+    expect(stats.deafMs).toBeLessThan(5_000);
+    expect(stats.alarmInMs).toBeLessThanOrEqual(stats.network.intervalMs);
+    expect(stats.oracle.bound).toBe("freshness");
+    expect(stats.oracle.pingsPerHour / stats.oracle.oraclePingsPerHour).toBeLessThan(1.01);
+    expect(stats.networks.map(({ label }) => label)).toContain("lte-29.5min-idle");
   });
 });
 

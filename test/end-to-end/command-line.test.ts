@@ -2,7 +2,7 @@
 // Goal: every command does what its help says, says in one plain line what went wrong, and ends with the documented exit code.
 // Method: runs the program, against real agents and push services where it needs one.
 
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
@@ -11,6 +11,7 @@ import type { Command } from "../../src/cli/command.ts";
 import { readOptions } from "../../src/cli/options.ts";
 import { pushServiceCommand } from "../../src/cli/push-service.ts";
 import { sendCommand } from "../../src/cli/send.ts";
+import { statsCommand } from "../../src/cli/stats.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
@@ -58,6 +59,7 @@ describe("help", () => {
       "push-service",
       "send",
       "status",
+      "stats",
       "subscriptions",
       "subscribe",
       "unsubscribe",
@@ -94,6 +96,7 @@ describe("usage", () => {
     [["agent", "--frobnicate"], /'--frobnicate'/],
     [["agent"], /^godwit agent: --service is needed$/],
     [["status", "please"], /unexpected argument "please"$/],
+    [["stats", "--radio", "smoke"], /^godwit stats: --radio must be one of lte, lte-modern, 3g, /],
     [["subscribe"], /an owner is needed/],
     [["send", "--subscription", "package.json", "hello"], /does not hold a subscription/],
   ])("godwit %j is a mistake", async (args, message) => {
@@ -107,6 +110,14 @@ describe("usage", () => {
     ["push-service", pushServiceCommand, ["--port", "1.5"], /--port must be a whole number from 0 to 65535$/],
     ["push-service", pushServiceCommand, ["--port", "many"], /--port must be a whole number/],
     ["push-service", pushServiceCommand, ["--quiet=no"], /--quiet/],
+    [
+      "stats",
+      statsCommand,
+      ["--battery-mah", "0"],
+      /--battery-mah must be a whole number from 1 to 1000000$/,
+    ],
+    ["stats", statsCommand, ["--battery-v", "many"], /--battery-v must be a number from 0.1 to 1000$/],
+    ["stats", statsCommand, ["--battery-v", "Infinity"], /--battery-v must be a number/],
   ])("godwit %s with its options %# is a mistake", (_name, command, args, message) => {
     expectNoOptions(command, USAGE, message, args, {});
   });
@@ -254,7 +265,7 @@ describe("secret files", () => {
 });
 
 describe("nobody there", () => {
-  test.each(["status", "subscriptions"])("%s without an agent", async (command) => {
+  test.each(["status", "stats", "subscriptions"])("%s without an agent", async (command) => {
     const state = stage.newDirectory();
     await expectRefusal(
       [command, "--state", state],
@@ -363,6 +374,44 @@ describe("a running agent", () => {
       link: "online",
       journalFailing: false,
     });
+  });
+
+  test("stats tells what the connection costs, on one page", async () => {
+    const { code, stdout, stderr } = await stage.run(["stats", "--state", state]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.split("\n").length).toBeLessThanOrEqual(30);
+    expect(stdout).toMatch(/^connection {4}online since \d{4}-/m);
+    expect(stdout).toMatch(/^next alarm {4}in \d/m);
+    expect(stdout).toMatch(/^wake-ups {6}ping 0, connect [12], /m);
+    expect(stdout).toMatch(/^wake-ups\/h {4}not known before 10 min$/m);
+    expect(stdout).toMatch(/^energy {8}not known before 10 min; [\d.]+ J so far \(lte\)$/m);
+    expect(stdout).toMatch(
+      /^when idle {5}15\.1 pings\/h, \d+ J\/day; an oracle 2\.07, \d+, bound by the subscr/m,
+    );
+    expect(stdout).not.toMatch(/NaN|undefined/);
+    expect(stdout).not.toContain("\u001b");
+  });
+
+  test("stats as JSON, under a chosen radio and battery", async () => {
+    const battery = ["--radio", "nbiot-rai", "--battery-mah", "600", "--battery-v", "3.6"];
+    const { stdout } = await stage.run(["stats", "--state", state, "--json", ...battery]);
+    expect(stdout.split("\n")).toHaveLength(1);
+    const stats = JSON.parse(stdout);
+    expect(stats).toMatchObject({
+      link: "online",
+      lastFault: null,
+      wakeUpsPerHour: null,
+      energy: { radios: ["nbiot-rai"], batteryMah: 600, batteryV: 3.6, joulesPerDay: null },
+      linksLost: {},
+      alarmsLate: [expect.any(Number), 0, 0, 0],
+      oracle: { bound: "freshness" },
+      network: { isHeld: true, idleLimitMs: null },
+    });
+    // A dial, and the token before it, each with a tail behind it at most.
+    expect(stats.energy.joules).toBeGreaterThan(0.8);
+    expect(stats.countedMs).toBeLessThan(60_000);
+    const spec = readFileSync("SPEC.md", "utf8").match(/^### Stats$.*?^## /ms)?.[0];
+    for (const member of Object.keys(stats)) expect(spec).toContain(`\`${member}\``);
   });
 
   test("subscriptions lists them", async () => {

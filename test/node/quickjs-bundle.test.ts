@@ -65,7 +65,7 @@ const HOST = `
   const recovery = godwit.recoverJournal([], { deviceBinding, sealer });
   const agent = new godwit.Agent({
     serviceUrl: "https://push.example", dialect: godwit.godwitDialect, recovery, sealer, deviceBinding,
-    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeatMs: null, portalProbeUrl: null,
+    provider: godwit.nobleProvider, randomFill, jitter: random, heartbeatMs: null, mqttUrls: [], portalProbeUrl: null,
     windowS: 0, leastUrgency: "very-low", keepConnected: false, navigation: { httpAllowed: false },
   });
   const members = {
@@ -100,19 +100,64 @@ const HOST = `
   const driver = new godwit.Driver(agent, host);
   const receive = (frame) => driver.dispatch({ type: "linkMessage", linkId, frame: Uint8Array.fromBase64(frame) });
   driver.dispatch({ type: "start" });
+  driver.dispatch({ type: "networkChanged", network: { label: "carrier", kind: "cellular", metered: true } });
   driver.dispatch({ type: "appAttached", owner: "https://news.example", handlesPush: true });
   driver.dispatch({ type: "appRequest", requestId: 1, owner: "https://news.example", request: { type: "subscribe",
     applicationServerKey: null, userVisibleOnly: false, waToken: null, declarative: "auto", allowAesgcm: false } });
   const base64url = (bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true });
   const view = log.replies[0].subscription;
   globalThis.subscription = JSON.stringify({ p256dh: base64url(view.p256dh), auth: base64url(view.auth) });
-  globalThis.push = receive;
+  globalThis.push = (frame) => { nowMs += 1000; receive(frame); };
   globalThis.result = () => {
     nowMs += 1000;
     driver.dispatch({ type: "alarm" });
-    return JSON.stringify({ ...log, link: agent.status(members.now()).link });
+    return JSON.stringify({ ...log, status: agent.status(members.now()) });
   };
 `;
+
+const network = {
+  loMs: expect.any(Number),
+  hiMs: null,
+  confidence: expect.any(Number),
+};
+const STATUS = {
+  link: "online",
+  transport: "websocket",
+  linkSinceEpochMs: expect.any(Number),
+  alarmInMs: expect.any(Number),
+  subscriptions: [{ owner: "https://news.example", channel: 1, mode: "auto", permission: "granted" }],
+  meter: {
+    countedMs: expect.any(Number),
+    wakeUps: { connect: 1, ping: 0 },
+    piggybacked: { message: expect.any(Number) },
+    radios: { cellular: { wakeUps: 1, piggybacked: expect.any(Number), busyMs: expect.any(Number) } },
+    linksLost: {},
+    deafMs: 0,
+    messages: { received: 2, delivered: 1, shown: 1 },
+    alarmsLate: [expect.any(Number), 0, 0, 0],
+    messageAgoMs: expect.any(Number),
+  },
+  network: {
+    label: "carrier",
+    ...network,
+    intervalMs: expect.any(Number),
+    isHeld: true,
+    isLearned: expect.any(Boolean),
+    rttMs: expect.any(Number),
+    freshnessMs: 1_740_000,
+    idleLimitMs: null,
+  },
+  networks: [
+    {
+      label: "carrier",
+      ...network,
+      isHiSure: false,
+      losses: 0,
+      transport: "",
+      confirmedEpochMs: expect.any(Number),
+    },
+  ],
+};
 
 test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges", async () => {
   if (!existsSync(BUNDLE)) throw new Error(`${BUNDLE} is not built: run node build.mjs first`);
@@ -130,8 +175,10 @@ test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges"
     evaluate(
       `push("${notification(2, seal('{"web_push":8030,"notification":{"title":"Hi","navigate":"../x?y#z"}}'))}")`,
     );
-    expect(JSON.parse(evaluate("result()"))).toMatchObject({
-      link: "online",
+    const { status, ...result } = JSON.parse(evaluate("result()"));
+    // Names of the status are for hosts and programs: none may be shortened.
+    expect(status).toMatchObject(STATUS);
+    expect(result).toMatchObject({
       delivered: ["hello"],
       shown: [["Hi", "https://news.example/x?y#z"]],
       effects: ["registerWa", "ack", "ack"],

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/** `godwit stats`: what the connection of a running agent costs, and how far from the least it is. */
+
+import { RADIO_NAMES } from "../energy.ts";
+import { BATTERY_MAH_MAX, BATTERY_V_MAX, RATES_AFTER_MS } from "../limits.ts";
+import { type AgentStats, STATS_DEFAULTS } from "../stats.ts";
+import { askAgent } from "./admin-client.ts";
+import type { Command } from "./command.ts";
+import { defaultStateDirectory } from "./options.ts";
+
+/** Networks printed; --json has them all. */
+const NETWORKS_SHOWN_MAX = 10;
+
+export const statsCommand: Command = {
+  summary: "what its connection costs: wake-ups, bytes, energy, deaf time",
+  positionals: "",
+  options: {
+    state: { kind: "text", value: "DIR", help: "state directory of the agent" },
+    radio: {
+      kind: "text",
+      value: "WORD",
+      help: "radio to estimate energy with; default: by each network",
+      oneOf: RADIO_NAMES,
+    },
+    batteryMah: {
+      kind: "number",
+      value: "MAH",
+      help: `capacity of the battery, default ${STATS_DEFAULTS.batteryMah}`,
+      min: 1,
+      max: BATTERY_MAH_MAX,
+    },
+    batteryV: {
+      kind: "number",
+      value: "VOLTS",
+      help: `its voltage, default ${STATS_DEFAULTS.batteryV}`,
+      min: 0.1,
+      max: BATTERY_V_MAX,
+      isFraction: true,
+    },
+  },
+  async run(options, output) {
+    const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
+    const stats = (await askAgent(stateDirectory, "stats", {
+      radio: options.text("radio"),
+      batteryMah: options.number("batteryMah") ?? STATS_DEFAULTS.batteryMah,
+      batteryV: options.number("batteryV") ?? STATS_DEFAULTS.batteryV,
+    })) as AgentStats;
+    if (output.isJson) return output.json(stats);
+    for (const line of describeStats(stats)) output.line(line);
+  },
+};
+
+/** One page for people, at most 30 lines. */
+export function describeStats(stats: AgentStats): string[] {
+  const notYet = `not known before ${span(RATES_AFTER_MS)}`;
+  const { wakeUpsPerHour, energy, oracle, network, networks, lastFault, alarmsLate } = stats;
+  const since =
+    stats.linkSinceEpochMs === null ? "" : ` since ${new Date(stats.linkSinceEpochMs).toISOString()}`;
+  const ago = (ms: number | null) => (ms === null ? "none yet" : `${span(ms)} ago`);
+  const rates = wakeUpsPerHour === null ? notYet : counts(wakeUpsPerHour, (rate) => short(rate));
+  const rode = Object.values(stats.piggybacked).reduce((sum, count) => sum + count, 0);
+  const perDay =
+    energy.joulesPerDay === null
+      ? notYet
+      : `${short(energy.joulesPerDay)} J/day, ${short(energy.batteryPercentPerDay)} % of ${energy.batteryMah} mAh at ${energy.batteryV} V`;
+  const learning = network.isLearned ? "nothing left to learn" : "still learning";
+  const idle = `${short(oracle.pingsPerHour)} pings/h, ${short(oracle.joulesPerDay)} J/day; an oracle ${short(oracle.oraclePingsPerHour)}, ${short(oracle.oracleJoulesPerDay)}, bound by ${BOUNDS[oracle.bound]}`;
+  const shown = networks.slice(-NETWORKS_SHOWN_MAX).reverse();
+  const lines: readonly (readonly [string, string | null])[] = [
+    ["connection", `${stats.link}${stats.transport === "mqtt" ? " over MQTT" : ""}${since}`],
+    ["last fault", lastFault === null ? null : `${lastFault.code}: ${lastFault.text}`],
+    ["next try", stats.retryInMs === null ? null : `in ${span(stats.retryInMs)}`],
+    ["next alarm", stats.alarmInMs === null ? "none" : `in ${span(stats.alarmInMs)}`],
+    ["last frame", ago(stats.lastReceivedAgoMs)],
+    ["last message", ago(stats.lastMessageAgoMs)],
+    ["round trip", stats.rttMs === null ? "not known yet" : `${Math.round(stats.rttMs)} ms`],
+    ["counted for", stats.countedMs === null ? "nothing yet" : span(stats.countedMs)],
+    ["wake-ups", `${counts(stats.wakeUps)}; ${rode} more rode along`],
+    ["wake-ups/h", rates],
+    ["by hour", `${stats.wakeUpsByHour.join(" ")} (the present one last)`],
+    ["wire bytes", `${stats.wireBytes}, ${short(stats.wireBytesPerHour)} an hour`],
+    ["energy", `${perDay}; ${short(energy.joules)} J so far (${energy.radios.join(", ")})`],
+    [
+      "deaf",
+      `at most ${span(stats.deafMs)}, ${stats.deafMsPerDay === null ? "-" : span(stats.deafMsPerDay)} a day`,
+    ],
+    ["links lost", counts(stats.linksLost)],
+    ["tries failed", counts(stats.triesFailed)],
+    [
+      "alarms late",
+      `${alarmsLate.join(" / ")} by up to 1 s / 10 s / 1 min / more; at most ${span(stats.alarmLateMsMax)}`,
+    ],
+    ["when idle", idle],
+    ["network", `${name(network.label)}: a ping after ${span(network.intervalMs)}, ${learning}`],
+  ];
+  return [
+    ...lines.flatMap(([what, text]) => (text === null ? [] : [`${what.padEnd(14)}${text}`])),
+    ...shown.map(({ label, loMs, hiMs, confidence, losses }) => {
+      const hi = hiMs === null ? "…" : span(hiMs);
+      return `  ${name(label)}: survives [${span(loMs)}, ${hi}], confidence ${confidence}, ${losses} lost`;
+    }),
+    ...(networks.length > shown.length ? [`  and ${networks.length - shown.length} more (--json)`] : []),
+  ];
+}
+
+const BOUNDS = {
+  freshness: "the subscriptions' freshness",
+  service: "the service's idle limit",
+  network: "the network",
+} as const;
+
+/** A label is whatever a network calls itself: it must not write to the terminal. */
+function name(label: string): string {
+  return label === "" ? "unnamed" : label.replace(/\p{C}/gu, "?");
+}
+
+function counts(byCause: Readonly<Record<string, number>>, text: (count: number) => string = String): string {
+  const parts = Object.entries(byCause).map(([cause, count]) => `${cause} ${text(count)}`);
+  return parts.length === 0 ? "none" : parts.join(", ");
+}
+
+function short(value: number | null): string {
+  if (value === null) return "-";
+  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
+
+/** 90_000 → "1 min 30 s". */
+function span(ms: number): string {
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
+  const units = [
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ] as const;
+  let restS = Math.round(ms / 1_000);
+  const parts: string[] = [];
+  for (const [unit, seconds] of units) {
+    const count = Math.floor(restS / seconds);
+    restS -= count * seconds;
+    if (count > 0 || parts.length > 0) parts.push(`${count} ${unit}`);
+  }
+  return parts
+    .slice(0, 2)
+    .filter((part) => !part.startsWith("0 "))
+    .join(" ");
+}
