@@ -10,6 +10,7 @@ import type { AppHandle } from "./app-handle.ts";
 import type { Display } from "./display.ts";
 import type { JournalStorage } from "./files.ts";
 import { performHttpRequest } from "./http.ts";
+import { NetworkMonitor } from "./network.ts";
 import { WebSocketLinks } from "./websocket.ts";
 
 /** Answers for the person: at once, or after asking. */
@@ -38,6 +39,7 @@ export class NodeHost implements Host {
   readonly #alarm: AlarmClock;
   readonly #replies = new Map<number, (reply: AppReply) => void>();
   readonly #abortHttp = new Set<() => void>();
+  #network: NetworkMonitor | null = null;
   #lastRequestId = 0;
 
   /** @param dispatch hands an event to the driver */
@@ -49,6 +51,16 @@ export class NodeHost implements Host {
       () => this.now(),
       () => dispatch({ type: "alarm" }),
     );
+  }
+
+  /** Tells the agent which network the device is on, now and whenever that changes. Resolves once it was told, or cannot be. */
+  watchNetwork(): Promise<void> {
+    this.#network = new NetworkMonitor({
+      onChange: (network) => this.#dispatch({ type: "networkChanged", network }),
+      onTrigger: () => this.#alarm.look(),
+      onFault: (text) => this.#report({ type: "fault", code: "ERR_NETWORK_MONITOR", text }),
+    });
+    return this.#network.start();
   }
 
   now(): Instant {
@@ -194,6 +206,7 @@ export class NodeHost implements Host {
 
   /** Lets go of everything but the journal. */
   close(): void {
+    this.#network?.close();
     this.#alarm.set(null);
     this.#links.closeAll();
     for (const abort of this.#abortHttp) abort();
