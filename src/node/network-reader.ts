@@ -27,12 +27,11 @@ import {
 /** Where a datagram goes that is only to make the kernel ask for the router's hardware address: "discard" (RFC 863). */
 const DISCARD_PORT = 9;
 
-/** The same for all tools: texts not translated; `iw` is not in everybody's path. */
-export const TOOL_ENVIRONMENT = {
-  ...process.env,
-  LC_ALL: "C",
-  PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`,
-};
+/** For every tool: texts not translated, and the folders of administrators searched too, since `iw` lies in one. */
+export function toolEnvironment(): NodeJS.ProcessEnv {
+  const path = `${process.env.PATH ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
+  return { ...process.env, LC_ALL: "C", PATH: path };
+}
 
 /** Reads the state each time it is asked, and remembers what named the network last. */
 export class NetworkReader {
@@ -102,7 +101,7 @@ export class NetworkReader {
   #run(tool: string, args: readonly string[]): Promise<string | null> {
     return new Promise((resolve) => {
       const options = {
-        env: TOOL_ENVIRONMENT,
+        env: toolEnvironment(),
         timeout: NETWORK_TOOL_TIMEOUT_MS,
         killSignal: "SIGKILL",
         maxBuffer: NETWORK_TOOL_BYTES_MAX,

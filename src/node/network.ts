@@ -18,7 +18,7 @@ import {
   NETWORK_SETTLE_MS_MAX,
   NETWORK_SETTLE_MS_MIN,
 } from "../limits.ts";
-import { NetworkReader, TOOL_ENVIRONMENT } from "./network-reader.ts";
+import { NetworkReader, toolEnvironment } from "./network-reader.ts";
 
 const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"];
 
@@ -86,7 +86,7 @@ export class NetworkMonitor {
     this.#startedMs = performance.now();
     const [command = "", ...args] = this.#options.command ?? MONITOR;
     try {
-      const child = spawn(command, args, { env: TOOL_ENVIRONMENT, stdio: ["ignore", "pipe", "ignore"] });
+      const child = spawn(command, args, { env: toolEnvironment(), stdio: ["ignore", "pipe", "ignore"] });
       this.#child = child;
       // What changed before it listened is seen by one more look.
       child.once("spawn", () => this.#trigger());
