@@ -149,9 +149,9 @@ export const NETWORK_SETTLE_MS_MAX = 10_000;
 /** The system's tools for it: what one may print, and how long it may take. */
 export const NETWORK_TOOL_BYTES_MAX = 1_048_576;
 export const NETWORK_TOOL_TIMEOUT_MS = 2_000;
-/** How often, and how far apart, the router's hardware address is looked for. */
-export const NETWORK_NEIGHBOUR_TRIES_MAX = 4;
-export const NETWORK_NEIGHBOUR_WAIT_MS = 100;
+/** The router's hardware address is looked for after this, twice as long each time up to the second: 3.2 s, three questions of ARP. */
+export const NETWORK_NEIGHBOUR_WAIT_MS_MIN = 50;
+export const NETWORK_NEIGHBOUR_WAIT_MS_MAX = 1_600;
 /** A monitor of the network that ended is started again after this, twice as long each time; one that lasted resets that. */
 export const NETWORK_MONITOR_RETRY_MS_MIN = 1_000;
 export const NETWORK_MONITOR_RETRY_MS_MAX = 3_600_000;

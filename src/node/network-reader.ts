@@ -8,8 +8,8 @@ import { isIPv6 } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Network } from "../agent/events.ts";
 import {
-  NETWORK_NEIGHBOUR_TRIES_MAX,
-  NETWORK_NEIGHBOUR_WAIT_MS,
+  NETWORK_NEIGHBOUR_WAIT_MS_MAX,
+  NETWORK_NEIGHBOUR_WAIT_MS_MIN,
   NETWORK_TOOL_BYTES_MAX,
   NETWORK_TOOL_TIMEOUT_MS,
 } from "../limits.ts";
@@ -85,14 +85,16 @@ export class NetworkReader {
     const isSame = last?.device === device && last.gateway === gateway && last.ssid === null;
     // One that did not answer at first goes on being called by its address: another label would cost the link.
     if (isSame && last.gatewayMac === null) return null;
-    for (let attempt = 0; attempt < NETWORK_NEIGHBOUR_TRIES_MAX && !this.#signal.aborted; attempt++) {
-      const mac = readMac(
-        (await this.#run("ip", ["-j", "neighbour", "show", "to", gateway, "dev", device])) ?? "",
-      );
+    const ask = ["-j", "neighbour", "show", "to", gateway, "dev", device];
+    let waitMs = NETWORK_NEIGHBOUR_WAIT_MS_MIN;
+    while (!this.#signal.aborted) {
+      const mac = readMac((await this.#run("ip", ask)) ?? "");
       if (mac !== null) return mac;
-      // Right after a network came up nobody has talked to its router yet.
-      if (attempt === 0) nudge(gateway, device);
-      await wait(NETWORK_NEIGHBOUR_WAIT_MS, undefined, { signal: this.#signal }).catch(() => {});
+      if (waitMs > NETWORK_NEIGHBOUR_WAIT_MS_MAX) break;
+      // Right after a network came up nobody has talked to its router yet, and the first question may well be lost.
+      nudge(gateway, device);
+      await wait(waitMs, undefined, { signal: this.#signal }).catch(() => {});
+      waitMs *= 2;
     }
     return isSame ? last.gatewayMac : null;
   }
