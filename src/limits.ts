@@ -165,6 +165,22 @@ export const REQUEST_RETRY_MS = 5_000;
 export const REGISTRATIONS_PENDING_MAX = 256;
 /** One request at the admin socket. */
 export const ADMIN_REQUEST_BYTES_MAX = 16_384;
+/** The network is read this long after a sign of change; with each reading that found none twice as long, up to the second. */
+export const NETWORK_SETTLE_MS_MIN = 300;
+export const NETWORK_SETTLE_MS_MAX = 10_000;
+/** The system's tools for it: what one may print, and how long it may take. */
+export const NETWORK_TOOL_BYTES_MAX = 1_048_576;
+export const NETWORK_TOOL_TIMEOUT_MS = 2_000;
+/** The router's hardware address is looked for after this, twice as long each time up to the second: 3.2 s, three questions of ARP. */
+export const NETWORK_NEIGHBOUR_WAIT_MS_MIN = 50;
+export const NETWORK_NEIGHBOUR_WAIT_MS_MAX = 1_600;
+/** A monitor of the network that ended is started again after this, twice as long each time; one that lasted resets that. */
+export const NETWORK_MONITOR_RETRY_MS_MIN = 1_000;
+export const NETWORK_MONITOR_RETRY_MS_MAX = 3_600_000;
+export const NETWORK_MONITOR_STABLE_MS = 60_000;
+/** Address lines remembered, so that their renewal is no news. */
+export const NETWORK_LINES_REMEMBERED_MAX = 64;
+export const NETWORK_LINE_CHARS_MAX = 512;
 /** Largest time span an alarm may be set ahead. */
 export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 

@@ -46,6 +46,7 @@ export const agentCommand: Command = {
       help: "who may subscribe: all or none (default denied)",
     },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
+    ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
     quiet: { kind: "flag", help: "no log on stderr" },
   },
   async run(options, output) {
@@ -62,6 +63,7 @@ export const agentCommand: Command = {
       permission: () => (options.text("permission") === "granted" ? "granted" : "denied"),
       windowS: options.number("window") ?? 0,
       keepConnected: options.flag("keepConnected"),
+      watchNetwork: !options.flag("ignoreNetwork"),
       ...(heartbeatS === null ? {} : { heartbeatMs: heartbeatS * 1000 }),
       onReport: (report) => {
         if (!isQuiet) output.log(describeReport(report));

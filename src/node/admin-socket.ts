@@ -11,6 +11,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { GodwitError } from "../errors.ts";
 import { ADMIN_REQUEST_BYTES_MAX } from "../limits.ts";
 import { parseStatsOptions, statsOf } from "../stats.ts";
+import { TIMER_MS_MAX } from "./alarm.ts";
 import type { UserAgent } from "./user-agent.ts";
 
 /** Name of the socket in the state directory. */
@@ -45,7 +46,9 @@ export class AdminSocket {
       );
     }
     await rm(path, { force: true });
-    const server = createServer((_request, response) => response.writeHead(426).end());
+    // The server's look for slow clients is a timer that wakes an idle agent twice a minute. Only the administrator is here.
+    const options = { connectionsCheckingInterval: TIMER_MS_MAX };
+    const server = createServer(options, (_request, response) => response.writeHead(426).end());
     const sockets = new WebSocketServer({
       server,
       maxPayload: ADMIN_REQUEST_BYTES_MAX,

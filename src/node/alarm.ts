@@ -5,7 +5,7 @@ import { uptime } from "node:os";
 import type { Alarm, Instant } from "../agent/events.ts";
 
 /** Longest delay setTimeout takes; longer alarms are set again on the way. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Monotonic time that goes on in suspend (CLOCK_BOOTTIME, by way of `os.uptime`), and the wall clock. */
 export function readClock(epochTrusted: boolean): Instant {
@@ -16,6 +16,7 @@ export class AlarmClock {
   readonly #fired: () => void;
   readonly #now: () => Instant;
   #timer: NodeJS.Timeout | null = null;
+  #alarm: Alarm | null = null;
 
   constructor(now: () => Instant, fired: () => void) {
     this.#now = now;
@@ -25,13 +26,20 @@ export class AlarmClock {
   /** Aims at the end of the window: something else may wake the device before, and then nothing is left to do. */
   set(alarm: Alarm | null): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = alarm === null ? null : setTimeout(() => this.#check(alarm), this.#delayMs(alarm));
+    this.#alarm = alarm;
+    this.#timer = alarm === null ? null : setTimeout(() => this.look(), this.#delayMs(alarm));
   }
 
-  #check(alarm: Alarm): void {
-    this.#timer = null;
-    if (this.#now().monotonicMs >= alarm.atMs) this.#fired();
-    else this.set(alarm);
+  /**
+   * Fires when the alarm is due, else aims anew. Called by its timer, and whenever something else has the device awake: the
+   * system's timers do not count suspend, so after a resume they are late by the time it took.
+   */
+  look(): void {
+    const alarm = this.#alarm;
+    if (alarm === null) return;
+    if (this.#now().monotonicMs < alarm.atMs) return this.set(alarm);
+    this.set(null);
+    this.#fired();
   }
 
   #delayMs(alarm: Alarm): number {

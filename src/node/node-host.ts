@@ -11,6 +11,7 @@ import type { Display } from "./display.ts";
 import type { JournalStorage } from "./files.ts";
 import { performHttpRequest } from "./http.ts";
 import { MqttLinks } from "./mqtt.ts";
+import { NetworkMonitor } from "./network.ts";
 import { WebSocketLinks } from "./websocket.ts";
 
 /** Answers for the person: at once, or after asking. */
@@ -40,6 +41,7 @@ export class NodeHost implements Host {
   readonly #alarm: AlarmClock;
   readonly #replies = new Map<number, (reply: AppReply) => void>();
   readonly #abortHttp = new Set<() => void>();
+  #network: NetworkMonitor | null = null;
   #lastRequestId = 0;
 
   /** @param dispatch hands an event to the driver */
@@ -52,6 +54,16 @@ export class NodeHost implements Host {
       () => this.now(),
       () => dispatch({ type: "alarm" }),
     );
+  }
+
+  /** Tells the agent which network the device is on, now and whenever that changes. Resolves once it was told, or cannot be. */
+  watchNetwork(): Promise<void> {
+    this.#network = new NetworkMonitor({
+      onChange: (network) => this.#dispatch({ type: "networkChanged", network }),
+      onTrigger: () => this.#alarm.look(),
+      onFault: (text) => this.#report({ type: "fault", code: "ERR_NETWORK_MONITOR", text }),
+    });
+    return this.#network.start();
   }
 
   now(): Instant {
@@ -200,6 +212,7 @@ export class NodeHost implements Host {
 
   /** Lets go of everything but the journal. */
   close(): void {
+    this.#network?.close();
     this.#alarm.set(null);
     this.#webSockets.closeAll();
     this.#mqtt.closeAll();

@@ -55,6 +55,11 @@ export interface UserAgentOptions {
   readonly originsAllowed?: readonly string[];
   /** Default true; false where the wall clock may be wrong. */
   readonly epochTrusted?: boolean;
+  /**
+   * Follow the system's networks (Linux with iproute2): learning by network, reconnecting at once, silence without one.
+   * Default true; a service on loopback needs no network and is never watched for.
+   */
+  readonly watchNetwork?: boolean;
   /** A number in [0, 1) that spreads reconnects and renewals; default Math.random. */
   readonly jitter?: () => number;
   /** What happens, without secrets. */
@@ -104,7 +109,9 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       keepConnected: options.keepConnected ?? false,
       navigation: { httpAllowed: options.httpAllowed ?? false, originsAllowed: options.originsAllowed ?? [] },
     });
-    return new UserAgent(agent, journal, options);
+    const userAgent = new UserAgent(agent, journal, options);
+    await userAgent.start((options.watchNetwork ?? true) && !isLoopback(new URL(serviceUrl).hostname));
+    return userAgent;
   } catch (error) {
     await journal.close();
     throw error;
@@ -140,7 +147,13 @@ export class UserAgent {
       dispatch,
     );
     this.#driver = new Driver(agent, this.#host);
-    dispatch({ type: "start" });
+  }
+
+  /** Done by {@link createUserAgent}. */
+  async start(isNetworkWatched: boolean): Promise<void> {
+    // First, so that the first dial is made on a network with a name, and none without one.
+    if (isNetworkWatched) await this.#host.watchNetwork();
+    this.#dispatch({ type: "start" });
   }
 
   /**
@@ -225,14 +238,17 @@ function readServiceUrl(serviceUrl: string): string {
   if (!isProxyUsable(url.origin))
     throw new GodwitError("ERR_CONFIG", "the proxy in the environment is not a URL");
   // The token is a bearer secret; in clear it may go to this machine and nowhere else.
-  const isLoopback = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
-  if (url.protocol === "http:" && !isLoopback) {
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     throw new GodwitError("ERR_CONFIG", "http is for loopback only: use an https serviceUrl");
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") {
     throw new GodwitError("ERR_CONFIG", "serviceUrl must have no path, query or user");
   }
   return url.origin;
+}
+
+function isLoopback(hostname: string): boolean {
+  return ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
 }
 
 function bindingOf(deviceId: string): Uint8Array {

@@ -112,6 +112,8 @@ export interface ServiceOptions {
   readonly args?: readonly string[];
   /** What Math.random gives there. */
   readonly random?: number;
+  /** Stands before the command: how to get into a network namespace. */
+  readonly prefix?: readonly string[];
 }
 
 export interface HttpAnswer {
@@ -373,9 +375,15 @@ export class Stage {
     return path;
   }
 
-  /** Starts `godwit` with `args`. */
-  godwit(args: readonly string[], environment: NodeJS.ProcessEnv = {}, random?: number): Program {
-    return this.#start(`godwit ${args[0]}`, [...preload(random), CLI, ...args], {
+  /** Starts `godwit` with `args`; `prefix` stands before the command. */
+  godwit(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+    random?: number,
+    prefix: readonly string[] = [],
+  ): Program {
+    const command = [...prefix, process.execPath, ...preload(random), CLI, ...args];
+    return this.start(`godwit ${args[0]}`, command, {
       stdio: ["ignore", "pipe", "pipe"],
       env: this.environment({ ...randomVariable(random), ...environment }),
     });
@@ -394,9 +402,9 @@ export class Stage {
 
   /** Starts a push service and waits until it listens. */
   async service(options: ServiceOptions = {}): Promise<ServiceProcess> {
-    const { directory = this.newDirectory(), port = 0, args = [], random } = options;
+    const { directory = this.newDirectory(), port = 0, args = [], random, prefix } = options;
     const command = ["push-service", "--json", "--state", directory, "--port", String(port), ...args];
-    const program = this.godwit(command, {}, random);
+    const program = this.godwit(command, {}, random, prefix);
     const ready = await program.stdout.until("the push service is ready", (lines) => lines[0] ?? null);
     return new ServiceProcess(this, program, directory, JSON.parse(ready));
   }
@@ -426,8 +434,9 @@ export class Stage {
     return { PATH, TZ, HOME: home, GODWIT_CONFIG: config, NODE_ENV: "test", ...more };
   }
 
-  #start(name: string, args: readonly string[], options: SpawnOptions): Program {
-    const program = new Program(name, spawn(process.execPath, args, options));
+  /** Starts any program, with its stdout and stderr piped. */
+  start(name: string, [command = "", ...args]: readonly string[], options: SpawnOptions): Program {
+    const program = new Program(name, spawn(command, args, options));
     this.#programs.push(program);
     return program;
   }
