@@ -26,6 +26,11 @@ export const agentCommand: Command = {
       value: "FILE",
       help: "32 bytes, base64url, that seal the journal's secrets (mode 0600)",
     },
+    mqtt: {
+      kind: "text",
+      value: "URLS",
+      help: 'where MQTT is, for networks without WebSocket: mqtts://push.example:8883, comma between several; "none" (default for a service on port 443: its ports 8883 and 443)',
+    },
     heartbeat: {
       kind: "number",
       value: "S",
@@ -55,6 +60,7 @@ export const agentCommand: Command = {
     const keyFile = options.text("deviceKeyFile");
     const isQuiet = options.flag("quiet");
     const heartbeatS = options.number("heartbeat");
+    const mqtt = options.text("mqtt");
     const userAgent = await createUserAgent({
       serviceUrl: options.required("service"),
       stateDirectory,
@@ -64,6 +70,7 @@ export const agentCommand: Command = {
       windowS: options.number("window") ?? 0,
       keepConnected: options.flag("keepConnected"),
       watchNetwork: !options.flag("ignoreNetwork"),
+      ...(mqtt === null ? {} : { mqttUrls: mqtt === "none" ? [] : mqtt.split(",").map((url) => url.trim()) }),
       ...(heartbeatS === null ? {} : { heartbeatMs: heartbeatS * 1000 }),
       onReport: (report) => {
         if (!isQuiet) output.log(describeReport(report));

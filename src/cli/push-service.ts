@@ -10,6 +10,7 @@ import {
   loadKeyring,
   MemoryStore,
   openLmdbStore,
+  type PushServiceOptions,
 } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -42,6 +43,20 @@ export const pushServiceCommand: Command = {
     },
     tlsKey: { kind: "text", value: "FILE", help: "its PEM key (mode 0600)" },
     noTls: { kind: "flag", help: "plain HTTP, for a proxy in front that speaks TLS" },
+    mqttPort: {
+      kind: "number",
+      value: "N",
+      max: 65_535,
+      help: "take devices over MQTT too, on this port (8883 is MQTT's) and on the TLS port by ALPN",
+    },
+    mqttBroker: {
+      kind: "text",
+      value: "URL",
+      help: "take devices over this Mosquitto with the dynamic-security plugin instead, for example mqtts://broker.example:8883",
+    },
+    mqttUser: { kind: "text", value: "NAME", help: "our user there, which may administer the plugin" },
+    mqttPasswordFile: { kind: "text", value: "FILE", help: "its password (mode 0600)" },
+    mqttCa: { kind: "text", value: "FILE", help: "PEM certificates to trust there besides the system's" },
     behindProxy: { kind: "flag", help: "client addresses come from X-Forwarded-For" },
     enrolmentFile: {
       kind: "text",
@@ -60,6 +75,7 @@ export const pushServiceCommand: Command = {
   async run(options, output) {
     const directory = options.text("state") ?? defaultStateDirectory(process.env, "push-service");
     const origin = publicOrigin(options);
+    const mqtt = readMqtt(options);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const isMemory = options.text("store") === "memory";
     const service = createPushService({
@@ -73,12 +89,15 @@ export const pushServiceCommand: Command = {
       enrolmentSecrets: readEnrolment(options),
       log: options.flag("quiet") ? () => {} : (event) => output.log(describeEvent(event)),
       ...origin,
+      ...mqtt,
     });
     await service.listen();
     if (["0.0.0.0", "::"].includes(options.text("host") ?? "") && options.text("origin") === null) {
       output.log("listening on all addresses, but endpoints say localhost: other machines need --origin");
     }
-    if (output.isJson) output.json({ origin: service.origin, port: service.port });
+    const { mqttPort } = service;
+    if (output.isJson)
+      output.json({ origin: service.origin, port: service.port, ...(mqttPort === 0 ? {} : { mqttPort }) });
     else output.line(`push service ready at ${service.origin}`);
     await untilStopped();
     await service.close();
@@ -123,6 +142,23 @@ function readEnrolment(options: Options): string[] {
     .filter((line) => line !== "");
   if (secrets.length === 0) throw new CommandError(EXIT.config, `${path} holds no secret`);
   return secrets;
+}
+
+function readMqtt(options: Options): Pick<PushServiceOptions, "mqtt"> {
+  const port = options.number("mqttPort");
+  const url = options.text("mqttBroker");
+  if (url === null) return port === null ? {} : { mqtt: { port } };
+  if (port !== null) throw new CommandError(EXIT.config, "--mqtt-port and --mqtt-broker exclude each other");
+  if (!URL.canParse(url) || !/^mqtts?:$/.test(new URL(url).protocol))
+    throw new CommandError(EXIT.config, "--mqtt-broker must be like mqtts://broker.example:8883");
+  const caFile = options.text("mqttCa");
+  const broker = {
+    url,
+    username: options.required("mqttUser"),
+    password: readSecretFile(options.required("mqttPasswordFile")).trim(),
+    ca: caFile === null ? null : readCertificates(caFile),
+  };
+  return { mqtt: { broker } };
 }
 
 function publicOrigin(options: Options): { publicOrigin?: string } {

@@ -11,7 +11,7 @@ import type { AgentStatus } from "../agent/status.ts";
 import { GodwitError } from "../errors.ts";
 import { Driver } from "../host/driver.ts";
 import { DEVICE_BINDING_BYTES, keySealer, plainSealer, recoverJournal } from "../journal/index.ts";
-import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN } from "../limits.ts";
+import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, MQTT_URLS_MAX } from "../limits.ts";
 import type { CryptoProvider } from "../webpush/crypto.ts";
 import type { Urgency } from "../wire/dialect.ts";
 import { godwitDialect } from "../wire/godwit.ts";
@@ -41,6 +41,11 @@ export interface UserAgentOptions {
   readonly deviceId?: string;
   /** ms between signs of life on an idle connection. Default: learned from each network. */
   readonly heartbeatMs?: number;
+  /**
+   * Where MQTT is to be had when WebSocket is not, in the order to try them: `mqtts://push.example:8883`. Default for a
+   * service on port 443: its ports 8883 and 443 (ALPN `mqtt`); else none.
+   */
+  readonly mqttUrls?: readonly string[];
   /** Plain http URL that answers 204 unless a captive portal is in between. Default: a dial finds out. */
   readonly portalProbeUrl?: string;
   /** Low-urgency messages may wait at the service this long, s. Default 0. */
@@ -94,7 +99,7 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       );
     const agent = new Agent({
       serviceUrl,
-      mqttUrls: [],
+      mqttUrls: options.mqttUrls?.map(readMqttUrl) ?? defaultMqttUrls(serviceUrl),
       dialect: godwitDialect,
       recovery,
       sealer,
@@ -216,7 +221,8 @@ export class UserAgent {
 }
 
 /** What TypeScript cannot see, and JavaScript would only notice much later. */
-function checkOptions({ stateDirectory, heartbeatMs, portalProbeUrl, ca, journal }: UserAgentOptions): void {
+function checkOptions(options: UserAgentOptions): void {
+  const { stateDirectory, heartbeatMs, portalProbeUrl, ca, journal, mqttUrls } = options;
   const problem =
     journal === undefined && (typeof stateDirectory !== "string" || stateDirectory === "")
       ? "stateDirectory must name a directory"
@@ -226,7 +232,9 @@ function checkOptions({ stateDirectory, heartbeatMs, portalProbeUrl, ca, journal
           ? "portalProbeUrl must be a plain http URL"
           : ca && !ca.includes("-----BEGIN CERTIFICATE-----")
             ? "ca must hold PEM certificates"
-            : null;
+            : (mqttUrls?.length ?? 0) > MQTT_URLS_MAX
+              ? `mqttUrls must be at most ${MQTT_URLS_MAX}`
+              : null;
   if (problem !== null) throw new GodwitError("ERR_CONFIG", problem);
 }
 
@@ -245,6 +253,23 @@ function readServiceUrl(serviceUrl: string): string {
     throw new GodwitError("ERR_CONFIG", "serviceUrl must have no path, query or user");
   }
   return url.origin;
+}
+
+/** The port that is MQTT's, then the one that is open everywhere. */
+function defaultMqttUrls(serviceUrl: string): string[] {
+  const { protocol, hostname, port } = new URL(serviceUrl);
+  return protocol === "https:" && port === "" ? [8883, 443].map((n) => `mqtts://${hostname}:${n}`) : [];
+}
+
+function readMqttUrl(mqttUrl: string): string {
+  const url = URL.canParse(mqttUrl) ? new URL(mqttUrl) : null;
+  if (url === null || (url.protocol !== "mqtts:" && url.protocol !== "mqtt:") || url.hostname === "")
+    throw new GodwitError("ERR_CONFIG", "an MQTT URL is like mqtts://push.example:8883");
+  if (url.protocol === "mqtt:" && !isLoopback(url.hostname))
+    throw new GodwitError("ERR_CONFIG", "mqtt is for loopback only: use an mqtts URL");
+  if (!["", "/"].includes(url.pathname) || url.search !== "" || url.hash !== "" || url.username !== "")
+    throw new GodwitError("ERR_CONFIG", "an MQTT URL has no path, query or user");
+  return `${url.protocol}//${url.hostname}:${url.port || (url.protocol === "mqtts:" ? 8883 : 1883)}`;
 }
 
 function isLoopback(hostname: string): boolean {

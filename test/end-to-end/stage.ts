@@ -246,6 +246,7 @@ export interface AgentOptions {
   /** 32 bytes as hex. */
   readonly deviceKey?: string;
   readonly windowS?: number;
+  readonly mqttUrls?: readonly string[];
   readonly permission?: "granted" | "denied";
   /** What Math.random gives there; default 0.1, so that reconnecting takes no long. */
   readonly random?: number;
