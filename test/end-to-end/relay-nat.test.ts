@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Goal: behind a NAT that forgets idle flows the agent learns after what time, at no cost to the main link where that is more
-// than it supposes, and of at most two links where it is less; messages arrive over a link that was idle to its limit.
+// Goal: behind a NAT that forgets idle flows the agent learns after what time: at no cost to the main link where that is more
+// than it supposes, at that of two links where it is less; links not worth holding are made anew every so often. Messages
+// arrive once, also over a link that was idle to its limit.
 // Method: service, relay and agent as processes and sockets, the NAT in the relay; idle time is skipped, not waited for.
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { HEARTBEAT_VISIT_MS, WAKE_UPS_PER_HOUR_MAX } from "../../src/limits.ts";
 import { Relayed } from "./relayed.ts";
 import { Stage } from "./stage.ts";
 
@@ -75,5 +77,23 @@ describe.each(["silence", "reset"] as const)("a NAT that answers with %s", (answ
     expect(scene.texts).toEqual(scene.posted);
     expect(relay.forgotten("main")).toHaveLength(lost);
     expect(relay.mains).toHaveLength(lost + 1);
+  });
+
+  test("after 100 s: the link is made anew every so often, and messages wait no longer than that", async () => {
+    const scene = await Relayed.start(stage, { nat: { answer, timeoutMs: 100_000 } });
+    const { relay } = scene;
+    await scene.passUntil("it is known not to be worth holding", HOUR_MS, async () => {
+      return !(await scene.status()).network.isHeld;
+    });
+    const dials = relay.mains.length;
+    await scene.pass(HOUR_MS);
+    expect(relay.mains.length - dials).toBeGreaterThan(HOUR_MS / HEARTBEAT_VISIT_MS - 3);
+    expect(relay.mains.length - dials).toBeLessThanOrEqual(WAKE_UPS_PER_HOUR_MAX);
+    for (const text of ["one", "two", "three"]) {
+      await scene.idle();
+      await scene.post(text);
+      await scene.passUntil("it arrives", HEARTBEAT_VISIT_MS, () => scene.texts.includes(text));
+    }
+    expect(scene.texts).toEqual(scene.posted);
   });
 });

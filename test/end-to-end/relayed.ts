@@ -73,13 +73,14 @@ export class Relayed {
   async settle(): Promise<void> {
     for (;;) {
       // With the answer, whatever the agent has sent before is in the relay's sockets, to be read in the next turns.
-      const { link } = await this.status();
-      const states = this.agent.reports("state").length;
+      await this.status();
+      const states = this.agent.reports("state");
+      const link = String(states.at(-1)?.state);
       for (let turn = 0; turn < 3; turn++) await new Promise((next) => setImmediate(next));
       const isResting = RESTING.includes(link) || (CONNECTING.includes(link) && this.relay.isLastMainDeaf);
       if (isResting && !this.relay.isBusy) return;
       const changes = [this.relay.moved()];
-      if (!isResting) changes.push(this.#changed(states));
+      if (!isResting) changes.push(this.#changed(states.length));
       await Promise.race(changes);
     }
   }
