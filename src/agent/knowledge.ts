@@ -36,10 +36,13 @@ export class Knowledge {
 
   /** The interval to begin with: unproven, so it is halved once it failed. */
   get startMs(): number {
-    const hiMs = this.record.hiMs ?? Number.POSITIVE_INFINITY;
+    const { loMs, hiMs, losses } = this.record;
+    // What is in doubt was more than it seemed, and what survived since says little at first.
+    const isDoubted = this.provenSinceMs !== null;
     // After a loss nothing unproven is tried twice.
-    if (this.record.hiMs === null && this.record.losses > 0 && this.provenMs > 0) return 0;
-    return HEARTBEAT_START_MS.find((ms) => ms < hiMs * START_SHARE) ?? Math.floor(hiMs / 2);
+    if (!isDoubted && hiMs === null && losses > 0 && loMs > 0) return 0;
+    const limitMs = isDoubted ? loMs : (hiMs ?? Number.POSITIVE_INFINITY);
+    return HEARTBEAT_START_MS.find((ms) => ms < limitMs * START_SHARE) ?? Math.floor(limitMs / 2);
   }
 
   /** True when the next step is up: no failure is known above what is proven, or what was proven is to be proved again. */

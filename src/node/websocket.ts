@@ -52,6 +52,10 @@ export class WebSocketLinks {
       socket.terminate();
       this.#options.dispatch({ type: "linkClosed", linkId, cause, httpStatus, retryAfterS });
     };
+    // Once upgraded, `ws` keeps an error of the connection to itself and tells of a reset as of any other end.
+    socket.on("upgrade", (response) =>
+      response.socket.on("error", (error: NodeJS.ErrnoException) => closed(causeOf(error))),
+    );
     socket.on("open", () => this.#options.dispatch({ type: "linkOpened", linkId }));
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (!this.#sockets.has(linkId)) return;

@@ -10,20 +10,26 @@ import { CANARIES_PER_DEVICE_MAX, CANARY_LIFETIME_MS, CANARY_PINGS_BURST_MAX } f
 import { RateLimit } from "./rate-limit.ts";
 
 export class Canaries {
+  /** Those of each device, the longest silent first. */
   readonly #links = new Map<string, Set<WebSocket>>();
 
-  hasRoom(uaid: Uint8Array): boolean {
-    return (this.#links.get(hexEncode(uaid))?.size ?? 0) < CANARIES_PER_DEVICE_MAX;
-  }
-
-  /** Keeps `webSocket` until either side closes it, it sends a message, or its lifetime ends. */
+  /**
+   * Keeps `webSocket` until either side closes it, it sends a message, or its lifetime ends. One too many takes the place
+   * of the longest silent: most likely a network has forgotten that one, and no close of the device's ever came through.
+   */
   add(uaid: Uint8Array, webSocket: WebSocket): void {
     const name = hexEncode(uaid);
     const links = this.#links.get(name) ?? new Set<WebSocket>();
+    const [longestSilent] = links;
+    if (links.size >= CANARIES_PER_DEVICE_MAX && longestSilent !== undefined) {
+      links.delete(longestSilent);
+      longestSilent.terminate();
+    }
     this.#links.set(name, links.add(webSocket));
     const lifetime = setTimeout(() => webSocket.close(1000, "lifetime"), CANARY_LIFETIME_MS);
     const pings = new RateLimit({ burstMax: CANARY_PINGS_BURST_MAX, perMinute: 60, namesMax: 1 });
     webSocket.on("ping", () => {
+      if (links.delete(webSocket)) links.add(webSocket);
       if (pings.take("", performance.now()) > 0) webSocket.terminate();
     });
     webSocket.on("message", () => webSocket.close(1008, "canary"));

@@ -112,7 +112,6 @@ export class DeviceWebSockets {
   async #openCanary(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { enrolment, canaries } = this.#options;
     const { uaid } = await enrolment.authenticate(parseBearer(request.headers));
-    if (!canaries.hasRoom(uaid)) throw new HttpError("canariesFull");
     this.#requireRoom();
     if (socket.destroyed) return;
     canaries.add(uaid, this.#accept(request, socket, head));

@@ -39,6 +39,8 @@ const requests = {
     (await userAgent.app(owner).pushManager.getSubscription(waToken ?? null))?.unsubscribe() ?? false,
   status: () => userAgent.status(),
   close: () => userAgent.close(),
+  // Of what was preloaded, if anything.
+  ...globalThis.moreRequests,
 };
 
 process.on("message", async ({ id, type, ...members }) => {
