@@ -6,7 +6,15 @@ import { describe, expect, test } from "vitest";
 import { Knowledge } from "../../src/agent/knowledge.ts";
 
 function knowing(loMs: number, hiMs: number | null): Knowledge {
-  const learned = { loMs, hiMs, isHiSure: true, confidence: 9, losses: 0, confirmedEpochMs: 0 };
+  const learned = {
+    loMs,
+    hiMs,
+    isHiSure: true,
+    confidence: 9,
+    losses: 0,
+    confirmedEpochMs: 0,
+    transport: "",
+  };
   return new Knowledge({ type: "network", label: "wifi", ...learned });
 }
 

@@ -44,6 +44,7 @@ test.each([
       subprotocol: "test",
       bearer: "token",
       headers: {},
+      mqtt: null,
     });
   });
   expect(events).toEqual([
