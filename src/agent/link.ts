@@ -290,6 +290,8 @@ export class Link {
   #checkHeartbeat(now: Instant): void {
     const { heartbeat, meter, budget, transports, dialer } = this.#options;
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
+    // One that was never answered; the host has given it up too.
+    if (this.#isSpareTrial && now.monotonicMs >= this.#spareTimeoutAtMs) this.#dropSpare();
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
       this.#ping();

@@ -9,7 +9,7 @@ import webPush from "web-push";
 import type { AgentStatus } from "../../src/agent/status.ts";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { type Nat, Relay } from "./relay.ts";
-import type { AgentProcess, Stage } from "./stage.ts";
+import type { AgentProcess, Program, Stage } from "./stage.ts";
 
 export const NEWS = "https://news.example";
 const SKIPPABLE_TIME = fileURLToPath(new URL("children/skippable-time.mjs", import.meta.url));
@@ -23,33 +23,45 @@ export interface RelayedOptions {
   readonly nat?: Nat;
   /** What Math.random gives the agent. */
   readonly random?: number;
+  /** Further arguments of the push service. */
+  readonly serviceArgs?: readonly string[];
+  /** Where MQTT is, given the port of the embedded broker (0 without one). */
+  readonly mqttUrl?: (mqttPort: number) => string;
 }
 
 export class Relayed {
   readonly relay: Relay;
   readonly agent: AgentProcess;
+  /** The push service; assign the new one when it was started again. */
+  service: Program;
   readonly posted: string[] = [];
+  #again: () => Promise<Program> = () => Promise.reject(new Error("not started"));
   readonly #keys: webPush.VapidKeys;
   readonly #subscription: PushSubscriptionJSON;
 
   private constructor(
     relay: Relay,
     agent: AgentProcess,
+    service: Program,
     keys: webPush.VapidKeys,
     subscription: PushSubscriptionJSON,
   ) {
     this.relay = relay;
     this.agent = agent;
+    this.service = service;
     this.#keys = keys;
     this.#subscription = subscription;
   }
 
   /** Starts everything, and an app that subscribes. */
   static async start(stage: Stage, options: RelayedOptions = {}): Promise<Relayed> {
-    const command = ["push-service", "--json", "--no-tls", "--port", "0", "--state", stage.newDirectory()];
+    const { serviceArgs = [], mqttUrl } = options;
+    const state = stage.newDirectory();
+    const command = ["push-service", "--json", "--no-tls", "--port", "0", "--state", state, ...serviceArgs];
     const service = stage.godwit(command);
     const ready = await service.stdout.until("the push service is ready", (lines) => lines[0] ?? null);
-    const relay = new Relay(JSON.parse(ready).port);
+    const { port, mqttPort = 0 } = JSON.parse(ready) as { port: number; mqttPort?: number };
+    const relay = new Relay(port);
     relay.nat = options.nat ?? null;
     await relay.listen();
     stage.defer(() => relay.close());
@@ -58,11 +70,28 @@ export class Relayed {
       stateDirectory: stage.newDirectory(),
       owners: [NEWS],
       ...(options.random === undefined ? {} : { random: options.random }),
+      ...(mqttUrl === undefined ? {} : { mqttUrls: [mqttUrl(mqttPort)] }),
       environment: { NODE_OPTIONS: `--import ${SKIPPABLE_TIME}` },
     });
     const keys = webPush.generateVAPIDKeys();
     const subscription = await agent.subscribe(NEWS, { applicationServerKey: keys.publicKey });
-    return new Relayed(relay, agent, keys, subscription);
+    const relayed = new Relayed(relay, agent, service, keys, subscription);
+    const ports = new Map([
+      ["--port", port],
+      ["--mqtt-port", mqttPort],
+    ]);
+    relayed.#again = async () => {
+      const again = stage.godwit(command.map((word, i) => String(ports.get(command[i - 1] ?? "") ?? word)));
+      await again.stdout.until("the push service is ready", (lines) => lines[0] ?? null);
+      return again;
+    };
+    return relayed;
+  }
+
+  /** Kills the push service and starts it again, on the same port and state. */
+  async restartService(): Promise<void> {
+    await this.service.end("SIGKILL");
+    this.service = await this.#again();
   }
 
   async status(): Promise<AgentStatus> {

@@ -2,7 +2,7 @@
 // Goal: the same at a real Mosquitto, whose dynamic-security plugin the service tells of its devices. Method: see
 // mqtt-suite.ts; each test has a broker of its own on a free port. Besides: the broker dies, the service is new.
 
-import { describe } from "vitest";
+import { describe, test } from "vitest";
 import { isMosquittoInstalled, Mosquitto } from "./mosquitto.ts";
 import { mqttSuite } from "./mqtt-suite.ts";
 
@@ -17,5 +17,7 @@ if (isMosquittoInstalled) {
     stop: () => mosquitto.stop(),
   });
 } else {
-  describe.skip("MQTT, Mosquitto: not installed (apt-get install mosquitto)", () => {});
+  describe.skip("MQTT, Mosquitto: not installed (apt-get install mosquitto)", () => {
+    test("all of it", () => {});
+  });
 }

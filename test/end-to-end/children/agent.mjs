@@ -16,6 +16,7 @@ const userAgent = await createUserAgent({
   permission: () => options.permission ?? "granted",
   deviceKey: options.deviceKey === undefined ? null : Buffer.from(options.deviceKey, "hex"),
   windowS: options.windowS ?? 0,
+  ...(options.mqttUrls === undefined ? {} : { mqttUrls: options.mqttUrls }),
   onReport: (report) => write({ event: "report", ...report }),
   display: {
     show: ({ owner, notification }) => write({ event: "shown", owner, title: notification.title }),
