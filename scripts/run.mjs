@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installSystemPackages } from "./system.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
@@ -22,6 +23,7 @@ switch (job) {
     node(["dist/cli.js", "demo", ...args]);
     break;
   case "test":
+    installSystemPackages();
     build();
     node(["scripts/test.mjs", ...args]);
     break;

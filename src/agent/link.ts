@@ -206,7 +206,9 @@ export class Link {
   handleBye(retryAfterS: number, now: Instant): void {
     this.#byeRetryAfterS = Math.min(retryAfterS, RETRY_AFTER_S_MAX);
     // Behind a broker the service has no connection of ours that it could close.
-    if (this.#isMqtt && isConnected(this.#state)) this.#closeAndLose("closed", now);
+    if (!this.#isMqtt || !isConnected(this.#state)) return;
+    if (this.#spareId !== 0) this.#replace("closed", now);
+    else this.#closeAndLose("closed", now);
   }
 
   handleClosed(
