@@ -88,8 +88,8 @@ export const PONG_EXTRA_MS = 1_300;
 export const HEARTBEAT_START_MS: readonly number[] = [240_000, 136_000];
 /** A network that needs pings more often than this is not held: it would cost more wake-ups than an hour has. */
 export const HEARTBEAT_HELD_MS_MIN = 132_000;
-/** There the link is proved or made anew this often instead. */
-export const HEARTBEAT_VISIT_MS = 144_000;
+/** There the link is proved or made anew this often instead: about as often as the budget allows. */
+export const HEARTBEAT_VISIT_MS = 124_000;
 /** A ping goes this much before the longest idleness that was seen, or is supposed, to survive. */
 export const HEARTBEAT_GUARD_MS = 2_000;
 /** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */
@@ -109,6 +109,10 @@ export const GROWTH_LOSSES_MAX = 2;
 export const FRESHNESS_MS = { urgent: 540_000, normal: 1_740_000, relaxed: 3_480_000 } as const;
 /** Wake-ups of our own making (pings, dials, probes) in any hour. */
 export const WAKE_UPS_PER_HOUR_MAX = 30;
+/** With fewer of them left than this they are handed out one at a time. */
+export const WAKE_UPS_UNSPACED_LEFT_MIN = 10;
+/** Learning leaves this many: one for a link that has to be made anew, one for a ping that is not answered. */
+export const WAKE_UPS_SPARE_MIN = 2;
 /** Behind a captive portal: probes at first this far apart, then every minute, from 8 min on twice as far each time. */
 export const PORTAL_PROBE_MS_MIN = 20_000;
 export const PORTAL_PROBE_MS = 60_000;

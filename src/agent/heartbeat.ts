@@ -78,7 +78,6 @@ export class Heartbeat {
   #ping: Ping | null = null;
   #rttMs = 0;
   #dialedMs = 0;
-  #paidTrialMs = Number.NEGATIVE_INFINITY;
   /** How late the host's alarms come. */
   #lateMs = 0;
 
@@ -218,7 +217,6 @@ export class Heartbeat {
     const lateMs = Math.max(0, monotonicMs - latestMs - 1_000);
     this.#lateMs = Math.max(lateMs, this.#lateMs * (1 - RTT_WEIGHT));
     this.#known.countPing();
-    if (due.windowMs === 0 && monotonicMs < trafficMs + this.intervalMs) this.#paidTrialMs = monotonicMs;
     this.#ping = { sentMs: monotonicMs, idleMs: monotonicMs - trafficMs, isDoubted: false };
     // The ping counts as traffic on its way out; what it proves is known with the pong.
     this.#trafficMs = monotonicMs;
@@ -235,7 +233,8 @@ export class Heartbeat {
       return { atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.#verdictMs : 0), windowMs: 0 };
     }
     const due = this.#due(trafficMs);
-    return { atMs: Math.max(due.atMs, this.#options.budget.freeAtMs), windowMs: due.windowMs };
+    const atMs = Math.max(due.atMs, this.#options.budget.freeAtMs);
+    return { atMs, windowMs: Math.max(0, due.atMs + due.windowMs - atMs) };
   }
 
   /**
@@ -248,7 +247,11 @@ export class Heartbeat {
     const ping = this.#ping;
     if (ping !== null && ping.idleMs > 0 && this.isHeld) {
       if (cause === "reset" && !ping.isDoubted) this.#failed(ping.idleMs);
-      else if (cause === "reset") this.#unansweredMs = { idleMs: ping.idleMs, sinceMs: ping.sentMs };
+      else if (cause === "reset") {
+        // The next link cannot be there before the budget allows it.
+        const sinceMs = Math.max(ping.sentMs, this.#options.budget.freeAtMs);
+        this.#unansweredMs = { idleMs: ping.idleMs, sinceMs };
+      }
     }
     this.#canaries.dropAll();
     this.#trafficMs = this.#ping = null;
@@ -322,7 +325,8 @@ export class Heartbeat {
   #due(trafficMs: number): Alarm {
     const intervalMs = this.intervalMs;
     const latestMs = trafficMs + intervalMs;
-    const ages = this.#ages();
+    // While one is on trial no other is tried.
+    const ages = this.#canaries.onTrial === undefined ? this.#ages() : null;
     let atMs = Number.POSITIVE_INFINITY;
     if (ages !== null) {
       const [fromMs, bestMs, toMs] = ages;
@@ -331,19 +335,23 @@ export class Heartbeat {
         if (bornMs + toMs <= trafficMs || bornMs + fromMs > latestMs) continue;
         const trialMs = bornMs + toMs >= latestMs ? latestMs : Math.max(bornMs + bestMs, trafficMs + 1);
         const isFree = trialMs === latestMs;
-        if (isFree || (this.#mayTry(trialMs) && this.#known.isAffordable((latestMs - trialMs) / intervalMs)))
-          atMs = Math.min(atMs, trialMs);
+        if (isFree || this.#mayPay(trialMs, latestMs)) atMs = Math.min(atMs, trialMs);
       }
     }
     if (atMs <= latestMs) return { atMs, windowMs: 0 };
-    const windowMs = Math.floor(intervalMs * EARLY_SHARE);
+    // Not so early that the budget would run out for it.
+    const spareMs = intervalMs - HOUR_MS / WAKE_UPS_PER_HOUR_MAX;
+    const windowMs = Math.max(0, Math.floor(Math.min(intervalMs * EARLY_SHARE, spareMs)));
     return { atMs: latestMs - windowMs, windowMs };
   }
 
-  /** Trials that cost a ping leave the budget enough for those that keep the link. */
-  #mayTry(atMs: number): boolean {
-    const sparePerHour = WAKE_UPS_PER_HOUR_MAX - 1 - HOUR_MS / this.intervalMs;
-    return this.#known.isGrowing || (sparePerHour > 0 && atMs >= this.#paidTrialMs + HOUR_MS / sparePerHour);
+  /** A trial that costs a ping has to be worth it, and to leave the budget those that keep the link. */
+  #mayPay(trialMs: number, latestMs: number): boolean {
+    const { intervalMs } = this;
+    return (
+      this.#known.isAffordable((latestMs - trialMs) / intervalMs) &&
+      this.#options.budget.canSpare(trialMs, intervalMs)
+    );
   }
 
   // --- steps -----------------------------------------------------------------------------------------------------------
