@@ -90,6 +90,8 @@ export const HEARTBEAT_START_MS: readonly number[] = [240_000, 136_000];
 export const HEARTBEAT_HELD_MS_MIN = 132_000;
 /** There the link is proved or made anew this often instead: about as often as the budget allows. */
 export const HEARTBEAT_VISIT_MS = 124_000;
+/** Alarms later than this say nothing of how alarms come on this device: it was off. */
+export const ALARM_LATE_MS_MAX = 1_200_000;
 /** A ping goes this much before the longest idleness that was seen, or is supposed, to survive. */
 export const HEARTBEAT_GUARD_MS = 2_000;
 /** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */

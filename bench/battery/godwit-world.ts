@@ -15,15 +15,19 @@ import { encrypt } from "../../src/webpush/encrypt.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 import { EnergyMeter, RADIOS, WIRE_BYTES } from "./model.ts";
 import type { GodwitResult } from "./result.ts";
-import type { PushMessage, Restart, Scenario, Stretch } from "./scenario.ts";
+import { PLAIN_STRETCH, type PushMessage, type Restart, type Scenario, type Stretch } from "./scenario.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { SimulatedService } from "./simulated-service.ts";
-import { Timeline } from "./timeline.ts";
+import { NetworkTally, WakeTally } from "./tally.ts";
+import { alarmS, Timeline } from "./timeline.ts";
 
 /** From the network's change to the system's word about it. */
 const NETWORK_EVENT_S = 0.2;
 /** TCP sends again what was lost after these times from the first. */
 const RETRANSMISSIONS_S = [1, 3, 7, 15, 31, 63];
+const DIAL_PACKET_BYTES = 60;
+/** So often for the first packet of a connection, which the agent gives up after 20 s. */
+const DIAL_RETRANSMISSIONS = 4;
 /** Before the scenario the device gets its token and subscribes, on a network of its own. */
 const SETUP_S = 600;
 /** Alarms come this much late, so that rounding never makes one early. */
@@ -68,7 +72,9 @@ export class GodwitWorld {
   readonly #flows = new Map<number, Flow>();
   readonly #delivered = new Map<number, number>();
   readonly #natLosses: Record<string, { idleTimeoutS: number; count: number }> = {};
-  readonly #clientWakesS: number[] = [];
+  readonly #clientWakes = new WakeTally();
+  readonly #probes = new WakeTally();
+  readonly #networks = new NetworkTally();
   #body: Uint8Array | null = null;
   #stretch: Stretch | null = null;
   /** The network the system spoke of last, and whether it is still there as far as the system knows. */
@@ -77,6 +83,10 @@ export class GodwitWorld {
   #hasHeardOfGap = false;
   #segment: Uint8Array = new Uint8Array(0);
   #cancelAlarm: () => void = () => {};
+  /** The agent asked not to be suspended before. */
+  #awakeUntilS = Number.NEGATIVE_INFINITY;
+  #unreachableUntilS = Number.NEGATIVE_INFINITY;
+  #journalWrites = 0;
   #isMeasured = false;
   #isUpgrading = false;
   #bytes = 0;
@@ -127,6 +137,7 @@ export class GodwitWorld {
     this.#beginMeasure();
     if (measureFromS > 0) this.#time.at(measureFromS, () => this.#beginMeasure());
     this.#time.runUntil(durationS);
+    this.#leave();
     const hours = (durationS - measureFromS) / 3600;
     let lost = 0;
     let late60 = 0;
@@ -145,7 +156,10 @@ export class GodwitWorld {
       lost,
       late60,
       natLosses: this.#natLosses,
-      clientWakesHourMax: busiestHour(this.#clientWakesS),
+      networks: this.#networks.shares,
+      journalWrites: this.#journalWrites,
+      clientWakesHourMax: this.#clientWakes.most(3600),
+      probes12hMax: this.#probes.most(12 * 3600),
       wakesWithoutNetwork: this.#wakesWithoutNetwork,
       learnedAfterS: this.#learnedAfterS,
     };
@@ -163,8 +177,9 @@ export class GodwitWorld {
   }
 
   #setUp(): void {
-    const nothing = { idleTimeoutS: 1e9, resets: false, portalUntilS: null, isSilent: false } as const;
-    this.#stretch = { fromS: -SETUP_S, toS: 0, radio: "ethernet", network: "set-up", ...nothing };
+    const fromS = -SETUP_S;
+    const [radio, network] = ["ethernet", "set-up"] as const;
+    this.#stretch = { ...PLAIN_STRETCH, fromS, toS: 0, radio, network, idleTimeoutS: 1e9 };
     this.#dispatch({ type: "start" });
     this.#dispatch({ type: "networkChanged", network: networkOf(this.#stretch) });
     this.#dispatch({ type: "appAttached", owner: OWNER, handlesPush: true });
@@ -186,12 +201,19 @@ export class GodwitWorld {
   #beginMeasure(): void {
     this.#meter.reset();
     this.#isMeasured = true;
-    this.#bytes = this.#pings = this.#connects = this.#deafS = 0;
+    this.#bytes = this.#pings = this.#connects = this.#deafS = this.#journalWrites = 0;
+    this.#networks.reset();
     if (this.#nowS === 0) this.#hasSession = false;
+  }
+
+  #leave(): void {
+    const { isHeld } = this.#agent.status(this.#instant()).network;
+    this.#networks.leave(this.#stretch?.network ?? null, this.#meter.joules, this.#deafS, isHeld);
   }
 
   #enter(stretch: Stretch): void {
     const before = this.#stretch;
+    this.#leave();
     this.#stretch = stretch;
     if (stretch.isSilent) return;
     const isSame = before?.radio !== null || before.isSilent ? this.#lastNetwork === stretch.network : false;
@@ -206,12 +228,13 @@ export class GodwitWorld {
   }
 
   #restart({ mode, downS }: Restart): void {
+    if (mode === "unreachable") this.#unreachableUntilS = this.#nowS + downS;
     this.#service.stop(this.#nowS + downS, mode === "close" ? (linkId) => this.#isReachable(linkId) : null);
     for (const flow of this.#flows.values()) {
       if (mode === "close" && flow.isCanary && flow.isOpen && this.#isReachable(flow.linkId)) {
         this.#closed(flow.linkId, "closed");
       } else if (flow.servedBy === "service") {
-        flow.servedBy = mode === "silent" ? "nobody" : "reset";
+        flow.servedBy = mode === "close" || mode === "crash" ? "reset" : "nobody";
         flow.lostSinceS = this.#nowS;
       }
     }
@@ -265,6 +288,7 @@ export class GodwitWorld {
     this.#touch(durationS);
     const stretch = this.#stretch;
     if (stretch === null || stretch.radio === null || flow.network !== stretch.network) return false;
+    if (stretch.isUplinkDead) return false;
     const isForgotten = this.#nowS >= flow.expiresS;
     if (isForgotten ? stretch.resets : flow.servedBy === "reset") {
       this.#time.at(this.#nowS + this.#rttS(), () => this.#closed(flow.linkId, "reset", isForgotten));
@@ -354,13 +378,15 @@ export class GodwitWorld {
 
   #instant() {
     const monotonicMs = (this.#nowS + SETUP_S + 1) * 1000;
-    return { monotonicMs, epochMs: 1_700_000_000_000 + monotonicMs, epochTrusted: true };
+    let epochMs = 1_700_000_000_000 + monotonicMs;
+    for (const { atS, byS } of this.#scenario.clockJumps) if (this.#nowS >= atS) epochMs += byS * 1000;
+    return { monotonicMs, epochMs, epochTrusted: true };
   }
 
   /** Pings, dials and probes at one time are one wake-up. */
   #countClientWake(): void {
-    const lastS = this.#clientWakesS.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (this.#nowS > lastS + 1) this.#clientWakesS.push(this.#nowS);
+    this.#clientWakes.count(this.#nowS);
+    if (this.#isBehindPortal) this.#probes.count(this.#nowS);
   }
 
   /** The agent wants the radio. It is not on the air where there is no network it knows to be gone. */
@@ -387,6 +413,16 @@ export class GodwitWorld {
     if (stretch === null || stretch.radio === null) {
       this.#touch(0);
       this.#time.at(this.#nowS + 20, () => this.#closed(linkId, "unreachable"));
+      return;
+    }
+    if (stretch.isUplinkDead || this.#nowS < this.#unreachableUntilS) {
+      // Nothing answers; the agent gives up.
+      for (const afterS of [0, ...RETRANSMISSIONS_S.slice(0, DIAL_RETRANSMISSIONS)])
+        this.#time.at(this.#nowS + afterS, () => {
+          if (this.#flows.get(linkId) !== flow) return;
+          this.#bytes += DIAL_PACKET_BYTES;
+          this.#touch(0);
+        });
       return;
     }
     if (this.#isBehindPortal || !this.#service.isUp) {
@@ -451,7 +487,7 @@ export class GodwitWorld {
     this.#service.linkClosed(linkId);
   }
 
-  #answer({ requestId, url }: EffectOf<"httpRequest">): void {
+  #answer({ requestId, url, timeoutMs }: EffectOf<"httpRequest">): void {
     this.#wantRadio();
     const isProbe = url === PORTAL_PROBE_URL;
     const rttS = this.#rttS();
@@ -459,8 +495,9 @@ export class GodwitWorld {
     this.#bytes += isProbe ? WIRE_BYTES.probe : WIRE_BYTES.connect;
     this.#touch(3 * rttS);
     const body = isProbe ? null : JSON.stringify({ uaToken: "token", uaid: "07".repeat(16) });
-    const status = isProbe ? (this.#isBehindPortal ? 302 : 204) : 200;
-    this.#time.at(this.#nowS + 3 * rttS, () =>
+    const isLost = this.#stretch?.isUplinkDead === true;
+    const status = isLost ? 0 : isProbe ? (this.#isBehindPortal ? 302 : 204) : 200;
+    this.#time.at(this.#nowS + (isLost ? timeoutMs / 1000 : 3 * rttS), () =>
       this.#dispatch({ type: "httpResponse", requestId, status, cause: null, retryAfterS: null, body }),
     );
   }
@@ -482,7 +519,10 @@ export class GodwitWorld {
     if (alarm === null) return;
     // At the end of the window, as the Node host does.
     const atS = (alarm.atMs + alarm.windowMs) / 1000 - SETUP_S - 1 + CLOCK_STEP_S;
-    this.#cancelAlarm = this.#time.at(atS, () => this.#dispatch({ type: "alarm" }));
+    const floorS = atS <= this.#awakeUntilS ? 0 : (this.#stretch?.alarmFloorS ?? 0);
+    this.#cancelAlarm = this.#time.at(alarmS(atS, this.#nowS, floorS), () =>
+      this.#dispatch({ type: "alarm" }),
+    );
   }
 
   #host(fill: (target: Uint8Array) => void): Host {
@@ -494,12 +534,16 @@ export class GodwitWorld {
       ping: ({ linkId }) => this.#ping(linkId),
       closeLink: ({ linkId }) => this.#close(linkId),
       setAlarm: (effect) => this.#setAlarm(effect),
-      stayAwake: ignore,
+      stayAwake: ({ untilMs }) => {
+        this.#awakeUntilS = Math.max(this.#awakeUntilS, untilMs / 1000 - SETUP_S - 1 + 2 * CLOCK_STEP_S);
+      },
       append: ({ appendId, bytes }) => {
+        this.#journalWrites++;
         this.#segment = concatBytes(this.#segment, bytes);
         this.#driver.dispatch({ type: "journalAppended", appendId });
       },
       checkpoint: ({ appendId, bytes }) => {
+        this.#journalWrites++;
         this.#segment = bytes;
         this.#driver.dispatch({ type: "journalAppended", appendId });
       },
@@ -525,14 +569,4 @@ function networkOf({ radio, network }: Stretch): Network | null {
   if (radio === null) return null;
   const kind = radio === "wifi" ? "wifi" : radio === "ethernet" ? "ethernet" : "cellular";
   return { label: network ?? "", kind, metered: kind === "cellular" };
-}
-
-function busiestHour(timesS: readonly number[]): number {
-  let most = 0;
-  let first = 0;
-  timesS.forEach((atS, i) => {
-    while ((timesS[first] ?? 0) <= atS - 3600) first++;
-    most = Math.max(most, i - first + 1);
-  });
-  return most;
 }

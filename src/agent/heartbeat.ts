@@ -6,6 +6,7 @@
  */
 
 import {
+  ALARM_LATE_MS_MAX,
   CANARIES_MAX,
   FRESHNESS_MS,
   GROWTH_LOSSES_MAX,
@@ -47,6 +48,9 @@ const BLIND_GROWTH_FACTOR = 1.5;
 const BLIND_BRACKET_FACTOR = 1.25;
 /** What a trial in a narrow bracket costs, in pings. */
 const HATCH_COST = 0.9;
+/** An alarm this late is on time, and after so many of these in a row half of the lateness is forgotten. */
+const ALARM_ON_TIME_MS = 1_000;
+const ALARMS_ON_TIME = 3;
 /** Weight of a new round trip in the smoothed one. */
 const RTT_WEIGHT = 0.125;
 
@@ -78,8 +82,11 @@ export class Heartbeat {
   #ping: Ping | null = null;
   #rttMs = 0;
   #dialedMs = 0;
-  /** How late the host's alarms come. */
+  /** The latest time the host was asked to wake us at for a ping. */
+  #askedMs = Number.POSITIVE_INFINITY;
+  /** How late the host's alarms may come: twice the worst seen, for a device whose alarms wait for the next of its ticks. */
   #lateMs = 0;
+  #alarmsOnTime = 0;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -211,11 +218,11 @@ export class Heartbeat {
       return "doubt";
     }
     const due = this.#due(trafficMs);
-    const { budget } = this.#options;
-    const latestMs = Math.max(due.atMs + due.windowMs, budget.freeAtMs);
+    const { budget, emit } = this.#options;
     if (monotonicMs < due.atMs || !budget.take(monotonicMs)) return "fine";
-    const lateMs = Math.max(0, monotonicMs - latestMs - 1_000);
-    this.#lateMs = Math.max(lateMs, this.#lateMs * (1 - RTT_WEIGHT));
+    this.#countLateness(monotonicMs - this.#askedMs);
+    // A device that slept on would hear of a missing answer at its next alarm only.
+    emit({ type: "stayAwake", untilMs: monotonicMs + this.#verdictMs });
     this.#known.countPing();
     this.#ping = { sentMs: monotonicMs, idleMs: monotonicMs - trafficMs, isDoubted: false };
     // The ping counts as traffic on its way out; what it proves is known with the pong.
@@ -234,7 +241,8 @@ export class Heartbeat {
     }
     const due = this.#due(trafficMs);
     const atMs = Math.max(due.atMs, this.#options.budget.freeAtMs);
-    return { atMs, windowMs: Math.max(0, due.atMs + due.windowMs - atMs) };
+    this.#askedMs = Math.max(due.atMs + due.windowMs, atMs);
+    return { atMs, windowMs: this.#askedMs - atMs };
   }
 
   /**
@@ -292,6 +300,19 @@ export class Heartbeat {
 
   get #verdictMs(): number {
     return Math.max(PONG_TIMEOUT_MS_MIN, 4 * this.#rttMs + PONG_EXTRA_MS);
+  }
+
+  /** @param lateMs negative when something else woke us */
+  #countLateness(lateMs: number): void {
+    // Longer than that the device was off, which no earlier alarm would have changed.
+    if (lateMs > ALARM_LATE_MS_MAX) return;
+    if (lateMs > ALARM_ON_TIME_MS) {
+      this.#lateMs = Math.max(this.#lateMs, 2 * lateMs);
+      this.#alarmsOnTime = 0;
+    } else if (lateMs >= 0 && ++this.#alarmsOnTime >= ALARMS_ON_TIME) {
+      this.#lateMs /= 2;
+      this.#alarmsOnTime = 0;
+    }
   }
 
   #doubtAtMs(ping: Ping): number {
