@@ -5,7 +5,7 @@
  */
 
 import type { NetworkRecord } from "../journal/index.ts";
-import { BRACKET_MS_MIN, HEARTBEAT_START_MS } from "../limits.ts";
+import { BRACKET_MS_MIN, GROWTH_LOSSES_MAX, HEARTBEAT_START_MS } from "../limits.ts";
 
 const CONFIDENCE_MAX = 255;
 /** Share of the shortest idleness known to fail that a first interval keeps clear of. */
@@ -14,6 +14,8 @@ const START_SHARE = 0.9;
 const GROWTH_FACTOR_MIN = 1.25;
 /** A bracket wider than this share of what is proven is narrowed at the price of a ping; a narrower one when it pays. */
 const BRACKET_SHARE = 0.15;
+/** After so many pings without news a canary tries more than what fails. It costs the bytes of five. */
+const PINGS_BEFORE_HOPE = 24;
 /** Trials stay this share of the bracket away from its ends. */
 const BRACKET_EDGE_SHARE = 0.25;
 
@@ -24,6 +26,8 @@ export class Knowledge {
   provenSinceMs: number | null = null;
   /** Pings a narrower bracket would have spared so far: what a trial may cost. */
   #credit = 0;
+  /** Since a canary was last older than what fails. */
+  #pings = 0;
 
   constructor(record: NetworkRecord) {
     this.record = record;
@@ -65,6 +69,8 @@ export class Knowledge {
     }
     // A loss of the main link may have had other causes: is it really the limit?
     if (!isHiSure) return [hiMs, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    if (this.#isHopeful(targetMs))
+      return [hiMs * GROWTH_FACTOR_MIN, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
     const widthMs = hiMs - provenMs;
     if (widthMs <= BRACKET_MS_MIN) return null;
     const edgeMs = widthMs * BRACKET_EDGE_SHARE;
@@ -72,9 +78,24 @@ export class Knowledge {
     return [Math.min(provenMs + edgeMs, toMs), Math.min(provenMs + widthMs / 2, toMs), toMs];
   }
 
+  /**
+   * A network may change its mind for the better too: now and then, and for nothing, a canary grows older than the shortest
+   * idleness known to fail. Not where links were lost to a network that keeps changing its mind.
+   */
+  #isHopeful(targetMs: number): boolean {
+    const { hiMs, losses } = this.record;
+    return (
+      this.#pings >= PINGS_BEFORE_HOPE &&
+      losses < GROWTH_LOSSES_MAX &&
+      hiMs !== null &&
+      hiMs * GROWTH_FACTOR_MIN < targetMs
+    );
+  }
+
   /** A ping was sent at the interval known: a narrower bracket might have spared a share of it. */
   countPing(): void {
     const { hiMs } = this.record;
+    this.#pings++;
     const { provenMs } = this;
     if (hiMs !== null && provenMs > 0) this.#credit += (hiMs - provenMs) / (4 * provenMs);
   }
@@ -83,7 +104,8 @@ export class Knowledge {
   isAffordable(cost: number): boolean {
     const { hiMs, isHiSure } = this.record;
     const isWide = (hiMs ?? Number.POSITIVE_INFINITY) > this.provenMs * (1 + BRACKET_SHARE);
-    return this.isGrowing || !isHiSure || isWide || this.#credit >= cost;
+    const isHopeful = this.#pings >= PINGS_BEFORE_HOPE;
+    return this.isGrowing || !isHiSure || isWide || isHopeful || this.#credit >= cost;
   }
 
   /** An idle link was still there after `idleMs`. True when that is news. */
@@ -103,8 +125,10 @@ export class Knowledge {
 
   /** A canary did not survive `idleMs`, and the main link was well. */
   canaryFailed(idleMs: number): void {
-    const { hiMs } = this.record;
+    const { hiMs, isHiSure } = this.record;
     if (idleMs <= this.provenMs) return;
+    this.#pings = 0;
+    if (isHiSure && hiMs !== null && idleMs > hiMs && this.provenSinceMs === null) return;
     const loMs = this.provenMs;
     this.provenSinceMs = null;
     this.#change({ loMs, hiMs: Math.min(hiMs ?? idleMs, idleMs), isHiSure: true });
@@ -138,6 +162,6 @@ export class Knowledge {
 
   #change(members: Partial<NetworkRecord>): void {
     this.record = { ...this.record, confidence: 0, ...members };
-    this.#credit = 0;
+    this.#credit = this.#pings = 0;
   }
 }
