@@ -15,7 +15,14 @@ import { encrypt } from "../../src/webpush/encrypt.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 import { EnergyMeter, RADIOS, WIRE_BYTES } from "./model.ts";
 import type { GodwitResult } from "./result.ts";
-import { PLAIN_STRETCH, type PushMessage, type Restart, type Scenario, type Stretch } from "./scenario.ts";
+import {
+  clockErrorS,
+  PLAIN_STRETCH,
+  type PushMessage,
+  type Restart,
+  type Scenario,
+  type Stretch,
+} from "./scenario.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { SimulatedService } from "./simulated-service.ts";
 import { NetworkTally, WakeTally } from "./tally.ts";
@@ -87,6 +94,7 @@ export class GodwitWorld {
   #awakeUntilS = Number.NEGATIVE_INFINITY;
   #unreachableUntilS = Number.NEGATIVE_INFINITY;
   #journalWrites = 0;
+  #setUpJournalWrites = 0;
   #isMeasured = false;
   #isUpgrading = false;
   #bytes = 0;
@@ -158,6 +166,7 @@ export class GodwitWorld {
       natLosses: this.#natLosses,
       networks: this.#networks.shares,
       journalWrites: this.#journalWrites,
+      setUpJournalWrites: this.#setUpJournalWrites,
       clientWakesHourMax: this.#clientWakes.most(3600),
       probes12hMax: this.#probes.most(12 * 3600),
       wakesWithoutNetwork: this.#wakesWithoutNetwork,
@@ -201,7 +210,9 @@ export class GodwitWorld {
   #beginMeasure(): void {
     this.#meter.reset();
     this.#isMeasured = true;
-    this.#bytes = this.#pings = this.#connects = this.#deafS = this.#journalWrites = 0;
+    this.#bytes = this.#pings = this.#connects = this.#deafS = 0;
+    if (this.#nowS === 0) this.#setUpJournalWrites = this.#journalWrites;
+    this.#journalWrites = 0;
     this.#networks.reset();
     if (this.#nowS === 0) this.#hasSession = false;
   }
@@ -378,8 +389,7 @@ export class GodwitWorld {
 
   #instant() {
     const monotonicMs = (this.#nowS + SETUP_S + 1) * 1000;
-    let epochMs = 1_700_000_000_000 + monotonicMs;
-    for (const { atS, byS } of this.#scenario.clockJumps) if (this.#nowS >= atS) epochMs += byS * 1000;
+    const epochMs = 1_700_000_000_000 + monotonicMs + clockErrorS(this.#scenario, this.#nowS) * 1000;
     return { monotonicMs, epochMs, epochTrusted: true };
   }
 

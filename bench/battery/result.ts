@@ -35,8 +35,9 @@ export interface GodwitResult extends RunResult {
   readonly probes12hMax: number;
   /** Radio wake-ups while there was no network. */
   readonly wakesWithoutNetwork: number;
-  /** Appends and checkpoints after set-up. */
+  /** Appends and checkpoints after set-up, and during it. */
   readonly journalWrites: number;
+  readonly setUpJournalWrites: number;
   /** Seconds from the start until the first network was known, or null. */
   readonly learnedAfterS: number | null;
 }

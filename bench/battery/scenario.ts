@@ -78,6 +78,11 @@ export function graceful(scenario: Scenario): Scenario {
   return { ...scenario, restarts };
 }
 
+/** How far the device's wall clock is off then, s. */
+export function clockErrorS({ clockJumps }: Scenario, atS: number): number {
+  return clockJumps.reduce((sum, jump) => (atS >= jump.atS ? sum + jump.byS : sum), 0);
+}
+
 /**
  * A scenario from the JSON form of SPEC.md.
  *
