@@ -325,7 +325,9 @@ export class Heartbeat {
     const { startMs, provenMs } = this.#known;
     const learnedMs = Math.max(startMs, provenMs, this.#blindMs()) - HEARTBEAT_GUARD_MS;
     const intervalMs = Math.min(fixedMs ?? learnedMs, fixedMs ?? this.#freshnessMs, this.#idleLimitMs);
-    return Math.max(HEARTBEAT_MS_MIN, intervalMs - Math.min(this.#lateMs, intervalMs / 2));
+    // Late alarms alone do not make a network one that cannot be held.
+    const leastMs = Math.max(HEARTBEAT_MS_MIN, Math.min(intervalMs, HEARTBEAT_HELD_MS_MIN));
+    return Math.max(leastMs, intervalMs - Math.min(this.#lateMs, intervalMs / 2));
   }
 
   /** Growth without canaries: the main link itself tries, and may be lost {@link GROWTH_LOSSES_MAX} times. */

@@ -175,6 +175,26 @@ describe("learning with canaries", () => {
     },
   );
 
+  test.each([1, 5, 9, 15])(
+    "a device whose alarms come every %d min learns its second network too",
+    (floorMin) => {
+      const floorMs = floorMin * MIN;
+      const world = new HeartbeatWorld({ natMs: HOUR });
+      // The worst it can be, which is what stays in memory.
+      world.lateMs = () => floorMs - 1000;
+      world.pass(12 * HOUR);
+      world.lateMs = (dueMs) => Math.ceil(dueMs / floorMs) * floorMs - dueMs;
+      world.heartbeat.handleClosed(null);
+      world.heartbeat.handleNetwork("another");
+      world.connect();
+      const before = world.pings.length;
+      world.pass(12 * HOUR);
+      expect(world.heartbeat.isHeld).toBe(true);
+      expect(world.losses).toEqual([]);
+      expect(world.pings.length - before).toBeLessThanOrEqual(60);
+    },
+  );
+
   test("a device that was switched off for a day forgets nothing of how its alarms come", () => {
     const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
     world.pass(2 * HOUR);
