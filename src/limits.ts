@@ -107,6 +107,9 @@ export const NETWORK_LABEL_CHARS_MAX = 128;
 export const NETWORK_KNOWLEDGE_MS_MAX = 30 * 24 * 3600 * 1000;
 /** Main links lost while growing the interval without canaries, per network. */
 export const GROWTH_LOSSES_MAX = 2;
+/** With so many main links lost to a network, where they are held or visited, it is seldom tried whether it changed. */
+export const HELD_LOSSES_MAX = 2;
+export const VISITED_LOSSES_MAX = 4;
 /** Longest the device may take a dead link for a live one: by the most urgent live subscription. */
 export const FRESHNESS_MS = { urgent: 540_000, normal: 1_740_000, relaxed: 3_480_000 } as const;
 /** Wake-ups of our own making (pings, dials, probes) in any hour. */

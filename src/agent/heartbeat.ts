@@ -17,6 +17,7 @@ import {
   IDLE_MARGIN_MS,
   PONG_EXTRA_MS,
   PONG_TIMEOUT_MS_MIN,
+  VISITED_LOSSES_MAX,
   WAKE_UPS_PER_HOUR_MAX,
 } from "../limits.ts";
 import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
@@ -340,8 +341,11 @@ export class Heartbeat {
   }
 
   #ages(): readonly [number, number, number] | null {
-    if (this.#canaryRequest === null || !this.isHeld) return null;
-    return this.#known.ages(this.#safeMs(), this.#targetMs);
+    if (this.#canaryRequest === null) return null;
+    if (this.isHeld) return this.#known.ages(this.#safeMs(), this.#targetMs);
+    // A link that lives from visit to visit may well live longer.
+    if (this.#known.provenMs < HEARTBEAT_VISIT_MS) return null;
+    return this.#known.hopefulAges(this.#targetMs, VISITED_LOSSES_MAX);
   }
 
   /** When to ping next: as late as is safe, or earlier where a canary then has an age worth more than the ping costs. */

@@ -5,7 +5,7 @@
  */
 
 import type { NetworkRecord } from "../journal/index.ts";
-import { BRACKET_MS_MIN, GROWTH_LOSSES_MAX, HEARTBEAT_START_MS } from "../limits.ts";
+import { BRACKET_MS_MIN, HEARTBEAT_START_MS, HELD_LOSSES_MAX } from "../limits.ts";
 
 const CONFIDENCE_MAX = 255;
 /** Share of the shortest idleness known to fail that a first interval keeps clear of. */
@@ -16,6 +16,8 @@ const GROWTH_FACTOR_MIN = 1.25;
 const BRACKET_SHARE = 0.15;
 /** After so many pings without news a canary tries more than what fails. It costs the bytes of five. */
 const PINGS_BEFORE_HOPE = 24;
+/** The same where too many links were lost: two weeks of a ping every 240 s. */
+const PINGS_BEFORE_LAST_HOPE = 5_000;
 /** Trials stay this share of the bracket away from its ends. */
 const BRACKET_EDGE_SHARE = 0.25;
 
@@ -69,8 +71,8 @@ export class Knowledge {
     }
     // A loss of the main link may have had other causes: is it really the limit?
     if (!isHiSure) return [hiMs, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-    if (this.#isHopeful(targetMs))
-      return [hiMs * GROWTH_FACTOR_MIN, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const hopeful = this.hopefulAges(targetMs, HELD_LOSSES_MAX);
+    if (hopeful !== null) return hopeful;
     const widthMs = hiMs - provenMs;
     if (widthMs <= BRACKET_MS_MIN) return null;
     const edgeMs = widthMs * BRACKET_EDGE_SHARE;
@@ -79,17 +81,16 @@ export class Knowledge {
   }
 
   /**
-   * A network may change its mind for the better too: now and then, and for nothing, a canary grows older than the shortest
-   * idleness known to fail. Not where links were lost to a network that keeps changing its mind.
+   * A network may change its mind for the better, or was misjudged: now and then, and for nothing, a canary grows older than
+   * the shortest idleness known to fail. Ages as above, or null when it is not the time. Where `lossesMax` links were lost
+   * that is seldom: a network that keeps changing its mind costs another each time.
    */
-  #isHopeful(targetMs: number): boolean {
+  hopefulAges(targetMs: number, lossesMax: number): readonly [number, number, number] | null {
     const { hiMs, losses } = this.record;
-    return (
-      this.#pings >= PINGS_BEFORE_HOPE &&
-      losses < GROWTH_LOSSES_MAX &&
-      hiMs !== null &&
-      hiMs * GROWTH_FACTOR_MIN < targetMs
-    );
+    const fromMs = (hiMs ?? this.provenMs) * GROWTH_FACTOR_MIN;
+    const pings = losses < lossesMax ? PINGS_BEFORE_HOPE : PINGS_BEFORE_LAST_HOPE;
+    if (this.#pings < pings || fromMs >= targetMs) return null;
+    return [fromMs, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   }
 
   /** A ping was sent at the interval known: a narrower bracket might have spared a share of it. */

@@ -121,6 +121,53 @@ describe("learning with canaries", () => {
     expect(world.losses).toEqual([]);
   });
 
+  test("a network that could only be visited is held once it changed for the better", () => {
+    const world = new HeartbeatWorld({ natMs: 100_000 });
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.isHeld).toBe(false);
+    world.natMs = HOUR;
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toHaveLength(2);
+  });
+
+  test("a link that lives from visit to visit and no longer costs a canary now and then", () => {
+    const world = new HeartbeatWorld({ natMs: 128_000 });
+    world.pass(24 * HOUR);
+    expect(world.heartbeat.isHeld).toBe(false);
+    expect(world.losses).toHaveLength(2);
+    expect(world.canariesOpened).toBeLessThanOrEqual(70);
+    expect(world.pingsInAnHourMax).toBeLessThanOrEqual(WAKE_UPS_PER_HOUR_MAX);
+  });
+
+  test("one that was misjudged twice is found out by canaries at once", () => {
+    const world = new HeartbeatWorld({ natMs: HOUR });
+    for (let i = 0; i < 2; i++) {
+      const alarm = world.heartbeat.nextDeadline();
+      expect(world.heartbeat.check((alarm?.atMs ?? 0) + (alarm?.windowMs ?? 0))).toBe("ping");
+      world.heartbeat.handleClosed("reset");
+      world.connect();
+    }
+    expect(world.heartbeat.intervalMs).toBeLessThan(240_000);
+    world.pass(3 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toEqual([]);
+  });
+
+  test("where two links were lost it takes long, but not for ever", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.pass(HOUR);
+    world.natMs = 200_000;
+    world.pass(12 * HOUR);
+    expect(world.losses).toHaveLength(2);
+    world.natMs = HOUR;
+    world.pass(3 * 24 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeLessThan(200_000);
+    world.pass(14 * 24 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toHaveLength(2);
+  });
+
   test("a network that changes its mind all the time is not hoped for: two links lost, whatever it does", () => {
     const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
     for (let day = 0; day < 7; day++) {
