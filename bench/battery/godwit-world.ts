@@ -129,7 +129,7 @@ export class GodwitWorld {
       lost,
       late60,
       natLosses: network.natLosses,
-      networks: this.#networks.shares,
+      networks: this.#networks.shares(hours),
       journalWrites: this.#journalWrites,
       setUpJournalWrites: this.#setUpJournalWrites,
       clientWakesHourMax: network.clientWakes.most(3600),

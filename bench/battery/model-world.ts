@@ -74,7 +74,7 @@ export class ModelWorld {
       deafMinDay: this.#deafS / 60 / (hours / 24),
       lost: this.#lost,
       late60: this.#late,
-      networks: this.#networks.shares,
+      networks: this.#networks.shares(hours),
     };
   }
 

@@ -17,10 +17,10 @@ export interface RunResult {
   readonly networks: Readonly<Record<string, NetworkShare>>;
 }
 
-/** What one network had of a run. */
+/** What one network had of a run, per day of the whole run. */
 export interface NetworkShare {
-  readonly joules: number;
-  readonly deafS: number;
+  readonly joulesDay: number;
+  readonly deafMinDay: number;
   /** The device kept a link there, and did not merely look in now and then. */
   readonly isHeld: boolean;
 }

@@ -113,17 +113,14 @@ function extras(results: readonly GodwitResult[]): Partial<BatteryRow> {
 
 /** A network that is only visited costs less than the oracle spends on it: these figures leave it out. */
 function heldOnly(results: readonly GodwitResult[], floor: readonly RunResult[]): Partial<BatteryRow> {
-  const each = results.map(({ networks, deafMinDay }, i) => {
-    const all = Object.entries(networks);
-    const held = all.filter(([, { isHeld }]) => isHeld);
-    const sum = (key: "joules" | "deafS", of: typeof all) =>
-      of.reduce((total, [, share]) => total + share[key], 0);
-    const oracleJ = held.reduce((total, [name]) => total + (floor[i]?.networks[name]?.joules ?? 0), 0);
-    const deafS = sum("deafS", all);
+  const each = results.map(({ networks }, i) => {
+    const held = Object.entries(networks).filter(([, { isHeld }]) => isHeld);
+    const joulesDay = held.reduce((sum, [, share]) => sum + share.joulesDay, 0);
+    const oracleDay = held.reduce((sum, [name]) => sum + (floor[i]?.networks[name]?.joulesDay ?? 0), 0);
     return {
-      share: held.length / all.length,
-      ratio: sum("joules", held) / oracleJ,
-      deafMinDay: deafS === 0 ? 0 : deafMinDay * (sum("deafS", held) / deafS),
+      share: held.length / Object.keys(networks).length,
+      ratio: joulesDay / oracleDay,
+      deafMinDay: held.reduce((sum, [, share]) => sum + share.deafMinDay, 0),
     };
   });
   return {

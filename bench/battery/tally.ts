@@ -5,19 +5,19 @@ import type { NetworkShare } from "./result.ts";
 
 /** What each network had of the energy and of the deafness. */
 export class NetworkTally {
-  readonly #shares: Record<string, NetworkShare> = {};
+  readonly #sums = new Map<string, { joules: number; deafS: number; isHeld: boolean }>();
   #joules = 0;
   #deafS = 0;
 
   /** The device leaves the network; null for none. The sums are those of the run so far. */
   leave(network: string | null, joules: number, deafS: number, isHeld: boolean): void {
     if (network !== null) {
-      const before = this.#shares[network];
-      this.#shares[network] = {
+      const before = this.#sums.get(network);
+      this.#sums.set(network, {
         joules: (before?.joules ?? 0) + joules - this.#joules,
         deafS: (before?.deafS ?? 0) + deafS - this.#deafS,
         isHeld,
-      };
+      });
     }
     this.#joules = joules;
     this.#deafS = deafS;
@@ -26,11 +26,17 @@ export class NetworkTally {
   /** The sums begin anew. */
   reset(): void {
     this.#joules = this.#deafS = 0;
-    for (const name of Object.keys(this.#shares)) delete this.#shares[name];
+    this.#sums.clear();
   }
 
-  get shares(): Readonly<Record<string, NetworkShare>> {
-    return this.#shares;
+  shares(hours: number): Record<string, NetworkShare> {
+    const days = hours / 24;
+    return Object.fromEntries(
+      [...this.#sums].map(([name, { joules, deafS, isHeld }]) => [
+        name,
+        { joulesDay: joules / days, deafMinDay: deafS / 60 / days, isHeld },
+      ]),
+    );
   }
 }
 
