@@ -52,6 +52,8 @@ const HATCH_COST = 0.9;
 /** An alarm this late is on time, and after so many of these in a row half of the lateness is forgotten. */
 const ALARM_ON_TIME_MS = 1_000;
 const ALARMS_ON_TIME = 3;
+/** What happens within this is one wake-up. */
+const SAME_WAKE_UP_MS = 900;
 /** Weight of a new round trip in the smoothed one. */
 const RTT_WEIGHT = 0.125;
 
@@ -317,7 +319,9 @@ export class Heartbeat {
   }
 
   #doubtAtMs(ping: Ping): number {
-    return this.isHeld ? ping.sentMs + this.#verdictMs / 2 : ping.sentMs;
+    if (this.isHeld) return ping.sentMs + this.#verdictMs / 2;
+    // The dial belongs to the ping's wake-up; it waits for an answer only where one has come from visit to visit.
+    return this.#known.provenMs < HEARTBEAT_VISIT_MS ? ping.sentMs : ping.sentMs + SAME_WAKE_UP_MS;
   }
 
   /** Longest the main link may be idle without being risked. */

@@ -292,6 +292,20 @@ describe("verdicts", () => {
     expect(world.canariesOpened).toBe(0);
   });
 
+  test.each([
+    [100_000, 0],
+    [128_000, 900],
+  ])("a visit where links are forgotten after %d ms: another is dialed after %d ms", (natMs, dialMs) => {
+    const world = new HeartbeatWorld({ natMs });
+    world.pass(2 * HOUR);
+    const { heartbeat } = world;
+    expect(heartbeat.isHeld).toBe(false);
+    const atMs = heartbeat.nextDeadline()?.atMs ?? 0;
+    expect(heartbeat.check(atMs)).toBe("ping");
+    if (dialMs > 0) expect(heartbeat.check(atMs + dialMs - 1)).toBe("fine");
+    expect(heartbeat.check(atMs + dialMs)).toBe("doubt");
+  });
+
   test("an unanswered ping: another link is dialed at half of 3 s, the old one given up after 3 s", () => {
     const { heartbeat, nowMs } = new HeartbeatWorld({ natMs: HOUR });
     expect(heartbeat.check(nowMs + 238_000)).toBe("ping");
