@@ -6,7 +6,6 @@
  */
 
 import {
-  ALARM_LATE_MS_MAX,
   CANARIES_MAX,
   FRESHNESS_MS,
   GROWTH_LOSSES_MAX,
@@ -23,6 +22,7 @@ import {
 import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
 import type { AgentEvent, Alarm, Emit, LinkCause } from "./events.ts";
 import type { Knowledge } from "./knowledge.ts";
+import { Lateness } from "./lateness.ts";
 import type { NetworkMemory } from "./network-memory.ts";
 import type { NetworkStatus } from "./status.ts";
 import type { WakeBudget } from "./wake-budget.ts";
@@ -49,9 +49,6 @@ const BLIND_GROWTH_FACTOR = 1.5;
 const BLIND_BRACKET_FACTOR = 1.25;
 /** What a trial in a narrow bracket costs, in pings. */
 const HATCH_COST = 0.9;
-/** An alarm this late is on time, and after so many of these in a row half of the lateness is forgotten. */
-const ALARM_ON_TIME_MS = 1_000;
-const ALARMS_ON_TIME = 3;
 /** What happens within this is one wake-up. */
 const SAME_WAKE_UP_MS = 900;
 /** Weight of a new round trip in the smoothed one. */
@@ -85,11 +82,7 @@ export class Heartbeat {
   #ping: Ping | null = null;
   #rttMs = 0;
   #dialedMs = 0;
-  /** The latest time the host was asked to wake us at for a ping. */
-  #askedMs = Number.POSITIVE_INFINITY;
-  /** How late the host's alarms may come: twice the worst seen, for a device whose alarms wait for the next of its ticks. */
-  #lateMs = 0;
-  #alarmsOnTime = 0;
+  readonly #lateness = new Lateness();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -223,7 +216,7 @@ export class Heartbeat {
     const due = this.#due(trafficMs);
     const { budget, emit } = this.#options;
     if (monotonicMs < due.atMs || !budget.take(monotonicMs)) return "fine";
-    this.#countLateness(monotonicMs - this.#askedMs);
+    this.#lateness.handleWoken(monotonicMs);
     // A device that slept on would hear of a missing answer at its next alarm only.
     emit({ type: "stayAwake", untilMs: monotonicMs + this.#verdictMs });
     this.#known.countPing();
@@ -244,8 +237,9 @@ export class Heartbeat {
     }
     const due = this.#due(trafficMs);
     const atMs = Math.max(due.atMs, this.#options.budget.freeAtMs);
-    this.#askedMs = Math.max(due.atMs + due.windowMs, atMs);
-    return { atMs, windowMs: this.#askedMs - atMs };
+    const latestMs = Math.max(due.atMs + due.windowMs, atMs);
+    this.#lateness.handleAsked(latestMs);
+    return { atMs, windowMs: latestMs - atMs };
   }
 
   /**
@@ -305,19 +299,6 @@ export class Heartbeat {
     return Math.max(PONG_TIMEOUT_MS_MIN, 4 * this.#rttMs + PONG_EXTRA_MS);
   }
 
-  /** @param lateMs negative when something else woke us */
-  #countLateness(lateMs: number): void {
-    // Longer than that the device was off, which no earlier alarm would have changed.
-    if (lateMs > ALARM_LATE_MS_MAX) return;
-    if (lateMs > ALARM_ON_TIME_MS) {
-      this.#lateMs = Math.max(this.#lateMs, 2 * lateMs);
-      this.#alarmsOnTime = 0;
-    } else if (lateMs >= 0 && ++this.#alarmsOnTime >= ALARMS_ON_TIME) {
-      this.#lateMs /= 2;
-      this.#alarmsOnTime = 0;
-    }
-  }
-
   #doubtAtMs(ping: Ping): number {
     if (this.isHeld) return ping.sentMs + this.#verdictMs / 2;
     // The dial belongs to the ping's wake-up; it waits for an answer only where one has come from visit to visit.
@@ -332,7 +313,7 @@ export class Heartbeat {
     const intervalMs = Math.min(fixedMs ?? learnedMs, fixedMs ?? this.#freshnessMs, this.#idleLimitMs);
     // Late alarms alone do not make a network one that cannot be held.
     const leastMs = Math.max(HEARTBEAT_MS_MIN, Math.min(intervalMs, HEARTBEAT_HELD_MS_MIN));
-    return Math.max(leastMs, intervalMs - Math.min(this.#lateMs, intervalMs / 2));
+    return Math.max(leastMs, intervalMs - Math.min(this.#lateness.expectedMs, intervalMs / 2));
   }
 
   /** Growth without canaries: the main link itself tries, and may be lost {@link GROWTH_LOSSES_MAX} times. */
