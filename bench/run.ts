@@ -4,12 +4,12 @@
  * on stderr; exit code 1 when `--check` finds a broken budget, 2 on wrong usage.
  */
 import { parseArgs } from "node:util";
-import { runHerd } from "./battery/herd.ts";
 import {
   type BatteryBudget,
   batteryTable,
   brokenBatteryBudgets,
-  HERD,
+  herdLine,
+  herdRow,
   runBattery,
   writePlots,
 } from "./battery.ts";
@@ -79,9 +79,8 @@ function battery({ scenario, seeds, graceful, json, check }: BatteryValues): str
     const own = Object.entries(limits).filter(([name]) => name.startsWith(`${scenario}/`));
     return brokenBatteryBudgets(rows, Object.fromEntries(own)).map((sentence) => `battery ${sentence}`);
   }
-  const { devices, downS, spreadS } = HERD;
-  const herd = { suite: "battery", scenario: "herd", ...HERD, ...runHerd(devices, downS, spreadS, 1) };
-  process.stdout.write(`${json ? JSON.stringify(herd) : `herd: ${JSON.stringify(herd)}`}\n`);
+  const herd = herdRow();
+  process.stdout.write(`${json ? JSON.stringify(herd) : herdLine(herd)}\n`);
   return brokenBatteryBudgets(rows, limits).map((sentence) => `battery ${sentence}`);
 }
 

@@ -88,8 +88,10 @@ export const PONG_EXTRA_MS = 1_300;
 export const HEARTBEAT_START_MS: readonly number[] = [240_000, 136_000];
 /** A network that needs pings more often than this is not held: it would cost more wake-ups than an hour has. */
 export const HEARTBEAT_HELD_MS_MIN = 132_000;
-/** There the link is proved or made anew this often instead. */
-export const HEARTBEAT_VISIT_MS = 144_000;
+/** There the link is proved or made anew this often instead: about as often as the budget allows. */
+export const HEARTBEAT_VISIT_MS = 124_000;
+/** Alarms later than this say nothing of how alarms come on this device: it was off. */
+export const ALARM_LATE_MS_MAX = 1_200_000;
 /** A ping goes this much before the longest idleness that was seen, or is supposed, to survive. */
 export const HEARTBEAT_GUARD_MS = 2_000;
 /** Kept clear of the service's idle limit: two lost segments' worth of retransmission. */
@@ -105,10 +107,17 @@ export const NETWORK_LABEL_CHARS_MAX = 128;
 export const NETWORK_KNOWLEDGE_MS_MAX = 30 * 24 * 3600 * 1000;
 /** Main links lost while growing the interval without canaries, per network. */
 export const GROWTH_LOSSES_MAX = 2;
+/** With so many main links lost to a network, where they are held or visited, it is seldom tried whether it changed. */
+export const HELD_LOSSES_MAX = 2;
+export const VISITED_LOSSES_MAX = 4;
 /** Longest the device may take a dead link for a live one: by the most urgent live subscription. */
 export const FRESHNESS_MS = { urgent: 540_000, normal: 1_740_000, relaxed: 3_480_000 } as const;
 /** Wake-ups of our own making (pings, dials, probes) in any hour. */
 export const WAKE_UPS_PER_HOUR_MAX = 30;
+/** With fewer of them left than this they are handed out one at a time. */
+export const WAKE_UPS_UNSPACED_LEFT_MIN = 10;
+/** Learning leaves this many: one for a link that has to be made anew, one for a ping that is not answered. */
+export const WAKE_UPS_SPARE_MIN = 2;
 /** Behind a captive portal: probes at first this far apart, then every minute, from 8 min on twice as far each time. */
 export const PORTAL_PROBE_MS_MIN = 20_000;
 export const PORTAL_PROBE_MS = 60_000;
@@ -127,6 +136,8 @@ export const MQTT_PACKET_BYTES_MAX = 16_384 + 256;
 export const MQTT_CLOSE_MS = 2_000;
 /** What goes over the link within this of anything else found the radio on; longer than this few radios stay on. */
 export const RADIO_TAIL_MS = 10_000;
+/** A dial that nobody answers sends its first packet again until so long after the first time (RFC 6298 §5.5, from 1 s). */
+export const DIAL_REPEATS_MS = 15_000;
 /** An event within this of another found the processor awake. */
 export const PROCESSOR_AWAKE_MS = 1_000;
 /** Hours of which the wake-ups are kept, the present one included. */

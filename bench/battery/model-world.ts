@@ -5,11 +5,15 @@ import { RADIOS, WIRE_BYTES } from "../../src/energy.ts";
 import type { Policy } from "./algorithm.ts";
 import { EnergyMeter } from "./model.ts";
 import type { RunResult } from "./result.ts";
-import type { PushMessage, Scenario, Stretch } from "./scenario.ts";
-import { Timeline } from "./timeline.ts";
+import type { PushMessage, Restart, Scenario, Stretch } from "./scenario.ts";
+import { NetworkTally } from "./tally.ts";
+import { alarmS, Timeline } from "./timeline.ts";
 
 /** From the network's return to the system's word about it. */
 const NETWORK_EVENT_S = 0.2;
+
+/** So long a dial keeps the radio up that nobody answers. */
+const UNANSWERED_DIAL_S = 15;
 
 interface Connection {
   readonly network: string | null;
@@ -33,6 +37,7 @@ export class ModelWorld {
   readonly #policy: Policy;
   readonly #meter = new EnergyMeter(false);
   readonly #time: Timeline;
+  readonly #networks = new NetworkTally();
   #stretch: Stretch | null = null;
   #connection: Connection | null = null;
   #attempt = 0;
@@ -59,6 +64,7 @@ export class ModelWorld {
     const { durationS } = this.#scenario;
     this.#time.runUntil(durationS);
     for (const { atS, ttlS } of this.#queue) if (durationS - atS > ttlS) this.#lost++;
+    this.#leave();
     const hours = durationS / 3600;
     return {
       wakeH: this.#meter.radioWakes / hours,
@@ -69,7 +75,12 @@ export class ModelWorld {
       deafMinDay: this.#deafS / 60 / (hours / 24),
       lost: this.#lost,
       late60: this.#late,
+      networks: this.#networks.shares(hours),
     };
+  }
+
+  #leave(): void {
+    this.#networks.leave(this.#stretch?.network ?? null, this.#meter.joules, this.#deafS, true);
   }
 
   get #nowS(): number {
@@ -85,11 +96,23 @@ export class ModelWorld {
   }
 
   get #isServerUp(): boolean {
+    return this.#outage === undefined;
+  }
+
+  get #isUnreachable(): boolean {
+    return this.#outage?.mode === "unreachable";
+  }
+
+  get #outage(): Restart | undefined {
     const nowS = this.#nowS;
-    return !this.#scenario.restarts.some(({ atS, downS }) => nowS >= atS && nowS < atS + downS);
+    return this.#scenario.restarts.find(({ atS, downS }) => nowS >= atS && nowS < atS + downS);
   }
 
   get #isPathGood(): boolean {
+    return this.#isDownlinkGood && this.#stretch?.isUplinkDead === false;
+  }
+
+  get #isDownlinkGood(): boolean {
     const connection = this.#connection;
     return (
       connection !== null &&
@@ -136,7 +159,8 @@ export class ModelWorld {
 
   #after(delayS: number, run: () => void): void {
     this.#cancelTimer();
-    this.#cancelTimer = this.#time.at(this.#nowS + Math.max(0.01, delayS), run);
+    const atS = this.#nowS + Math.max(0.01, delayS);
+    this.#cancelTimer = this.#time.at(alarmS(atS, this.#nowS, this.#stretch?.alarmFloorS ?? 0), run);
   }
 
   #planPing(): void {
@@ -169,7 +193,8 @@ export class ModelWorld {
       return;
     }
     const isReset =
-      (stretch.resets && this.#nowS >= connection.expiresS) || (!connection.isServed && connection.isReset);
+      !stretch.isUplinkDead &&
+      ((stretch.resets && this.#nowS >= connection.expiresS) || (!connection.isServed && connection.isReset));
     this.#cancelTimer();
     this.#time.at(this.#nowS + (isReset ? rttS : this.#policy.verdictS), () => {
       if (connection !== this.#connection) return;
@@ -198,9 +223,10 @@ export class ModelWorld {
     this.#meter.wakeCpu(this.#nowS);
     const { portalS, resumes, roundTrips = 5 } = this.#policy;
     const isBehindPortal = this.#isBehindPortal;
-    if (isBehindPortal || !this.#isServerUp) {
+    if (isBehindPortal || !this.#isServerUp || stretch.isUplinkDead) {
       this.#bytes += isBehindPortal && portalS !== undefined ? WIRE_BYTES.probe : WIRE_BYTES.refused;
-      this.#touch(isBehindPortal ? 3 * this.#rttS() : 1);
+      const isUnanswered = stretch.isUplinkDead || this.#isUnreachable;
+      this.#touch(isBehindPortal ? 3 * this.#rttS() : isUnanswered ? UNANSWERED_DIAL_S : 1);
       if (isBehindPortal && portalS !== undefined)
         this.#after(portalS(this.#attempt++), () => this.#connect());
       else this.#retry(false);
@@ -262,7 +288,7 @@ export class ModelWorld {
 
   #receive(message: PushMessage): void {
     const radio = this.#stretch?.radio;
-    if (radio && this.#isPathGood && this.#isServerUp) {
+    if (radio && this.#isDownlinkGood && this.#isServerUp) {
       const pageS = this.#meter.isOn(radio, this.#nowS) ? 0 : RADIOS[radio].pageS;
       this.#meter.wakeCpu(this.#nowS);
       this.#exchange(this.#rttS());
@@ -275,6 +301,7 @@ export class ModelWorld {
   #enter(stretch: Stretch): void {
     const before = this.#stretch;
     const connection = this.#connection;
+    this.#leave();
     this.#stretch = stretch;
     if (stretch.radio === null) {
       if (!stretch.isSilent && connection !== null)
@@ -300,7 +327,7 @@ export class ModelWorld {
     }
   }
 
-  #restart(mode: "close" | "crash" | "silent"): void {
+  #restart(mode: Restart["mode"]): void {
     const connection = this.#connection;
     if (connection === null) return;
     const isNoticed =
@@ -317,7 +344,7 @@ export class ModelWorld {
     } else {
       connection.isServed = false;
       connection.deadSinceS = Math.min(connection.deadSinceS, this.#nowS);
-      connection.isReset = mode !== "silent";
+      connection.isReset = mode === "close" || mode === "crash";
     }
   }
 }

@@ -14,6 +14,15 @@ export interface RunResult {
   readonly lost: number;
   /** Messages later than a minute. */
   readonly late60: number;
+  readonly networks: Readonly<Record<string, NetworkShare>>;
+}
+
+/** What one network had of a run, per day of the whole run. */
+export interface NetworkShare {
+  readonly joulesDay: number;
+  readonly deafMinDay: number;
+  /** The device kept a link there, and did not merely look in now and then. */
+  readonly isHeld: boolean;
 }
 
 /** Only Godwit's runs know these. */
@@ -22,8 +31,13 @@ export interface GodwitResult extends RunResult {
   readonly natLosses: Readonly<Record<string, { readonly idleTimeoutS: number; readonly count: number }>>;
   /** The most wake-ups of its own making in any hour. */
   readonly clientWakesHourMax: number;
+  /** The most looks at a captive portal, dials and probes, in any 12 hours. */
+  readonly probes12hMax: number;
   /** Radio wake-ups while there was no network. */
   readonly wakesWithoutNetwork: number;
+  /** Appends and checkpoints after set-up, and during it. */
+  readonly journalWrites: number;
+  readonly setUpJournalWrites: number;
   /** Seconds from the start until the first network was known, or null. */
   readonly learnedAfterS: number | null;
 }

@@ -19,13 +19,36 @@ export interface Stretch {
   readonly portalUntilS: number | null;
   /** A gap the system does not notice. */
   readonly isSilent: boolean;
+  /** What the device sends is lost; what is sent to it arrives. */
+  readonly isUplinkDead: boolean;
+  /** The device is suspended and its alarms come at multiples of this only, s; 0: when they are due. */
+  readonly alarmFloorS: number;
 }
+
+/** A stretch without anything unusual. */
+export const PLAIN_STRETCH = {
+  resets: false,
+  portalUntilS: null,
+  isSilent: false,
+  isUplinkDead: false,
+  alarmFloorS: 0,
+} as const;
 
 export interface Restart {
   readonly atS: number;
-  /** "close": connections are closed in order; "crash": they are reset when used; "silent": they are forgotten. */
-  readonly mode: "close" | "crash" | "silent";
+  /**
+   * "close": connections are closed in order; "crash": they are reset when used; "silent": they are forgotten;
+   * "unreachable": no restart, but for so long nothing reaches the service, dials neither, and connections do not survive it.
+   */
+  readonly mode: "close" | "crash" | "silent" | "unreachable";
   readonly downS: number;
+}
+
+/** The device's wall clock jumps; the monotonic one does not. */
+export interface ClockJump {
+  readonly atS: number;
+  /** Negative: backwards. */
+  readonly byS: number;
 }
 
 export interface PushMessage {
@@ -40,15 +63,24 @@ export interface Scenario {
   readonly stretches: readonly Stretch[];
   readonly restarts: readonly Restart[];
   readonly messages: readonly PushMessage[];
+  readonly clockJumps: readonly ClockJump[];
   /** What the service tells as reconnect spread. */
   readonly spreadS: number;
   /** Counting begins here. */
   readonly measureFromS: number;
 }
 
-/** Every restart a clean close. */
+/** Every restart a clean close; a service that cannot be reached stays so. */
 export function graceful(scenario: Scenario): Scenario {
-  return { ...scenario, restarts: scenario.restarts.map((restart) => ({ ...restart, mode: "close" })) };
+  const restarts = scenario.restarts.map(
+    (restart): Restart => (restart.mode === "unreachable" ? restart : { ...restart, mode: "close" }),
+  );
+  return { ...scenario, restarts };
+}
+
+/** How far the device's wall clock is off then, s. */
+export function clockErrorS({ clockJumps }: Scenario, atS: number): number {
+  return clockJumps.reduce((sum, jump) => (atS >= jump.atS ? sum + jump.byS : sum), 0);
 }
 
 /**
@@ -65,28 +97,11 @@ export function parseScenario(text: string): Scenario {
     name: typeof raw.name === "string" ? raw.name : "file",
     durationS: last.toS,
     stretches,
-    restarts: list(raw.restarts ?? [], "restarts").map((item, i) => {
-      const restart = object(item, `restarts[${i}]`);
-      const mode = restart.mode ?? "close";
-      if (mode !== "close" && mode !== "crash" && mode !== "silent")
-        throw new Error(`restarts[${i}].mode: close, crash or silent`);
-      return {
-        atS: number(restart.atS, `restarts[${i}].atS`),
-        mode,
-        downS: number(restart.downS ?? 0, `restarts[${i}].downS`),
-      };
-    }),
-    messages: list(raw.messages ?? [], "messages").map((item, i) => {
-      const message = object(item, `messages[${i}]`);
-      const urgency = message.urgency ?? "normal";
-      if (urgency !== "low" && urgency !== "normal" && urgency !== "high")
-        throw new Error(`messages[${i}].urgency: low, normal or high`);
-      return {
-        atS: number(message.atS, `messages[${i}].atS`),
-        ttlS: number(message.ttlS ?? 3600, `messages[${i}].ttlS`),
-        urgency,
-      };
-    }),
+    restarts: list(raw.restarts ?? [], "restarts").map((item, i) => parseRestart(item, `restarts[${i}]`)),
+    messages: list(raw.messages ?? [], "messages").map((item, i) => parseMessage(item, `messages[${i}]`)),
+    clockJumps: list(raw.clockJumps ?? [], "clockJumps").map((item, i) =>
+      parseClockJump(item, `clockJumps[${i}]`),
+    ),
     spreadS: number(raw.spreadS ?? 0, "spreadS"),
     measureFromS: number(raw.measureFromS ?? 0, "measureFromS"),
   };
@@ -106,7 +121,32 @@ function parseStretch(item: unknown, name: string): Stretch {
     resets: raw.resets === true,
     portalUntilS: raw.portalUntilS === undefined ? null : number(raw.portalUntilS, `${name}.portalUntilS`),
     isSilent: raw.isSilent === true,
+    isUplinkDead: raw.isUplinkDead === true,
+    alarmFloorS: number(raw.alarmFloorS ?? 0, `${name}.alarmFloorS`),
   };
+}
+
+function parseRestart(item: unknown, name: string): Restart {
+  const raw = object(item, name);
+  const mode = raw.mode ?? "close";
+  if (mode !== "close" && mode !== "crash" && mode !== "silent" && mode !== "unreachable")
+    throw new Error(`${name}.mode: close, crash, silent or unreachable`);
+  return { atS: number(raw.atS, `${name}.atS`), mode, downS: number(raw.downS ?? 0, `${name}.downS`) };
+}
+
+function parseMessage(item: unknown, name: string): PushMessage {
+  const raw = object(item, name);
+  const urgency = raw.urgency ?? "normal";
+  if (urgency !== "low" && urgency !== "normal" && urgency !== "high")
+    throw new Error(`${name}.urgency: low, normal or high`);
+  return { atS: number(raw.atS, `${name}.atS`), ttlS: number(raw.ttlS ?? 3600, `${name}.ttlS`), urgency };
+}
+
+function parseClockJump(item: unknown, name: string): ClockJump {
+  const raw = object(item, name);
+  if (typeof raw.byS !== "number" || !Number.isFinite(raw.byS))
+    throw new Error(`${name}.byS: must be a number`);
+  return { atS: number(raw.atS, `${name}.atS`), byS: raw.byS };
 }
 
 function object(value: unknown, name: string): Record<string, unknown> {

@@ -2,12 +2,13 @@
 /** The scenarios with a name. Each is made from a seed; the same seed makes the same scenario. */
 
 import type { RadioName } from "../../src/energy.ts";
-import type { PushMessage, Restart, Scenario, Stretch } from "./scenario.ts";
+import { PLAIN_STRETCH, type PushMessage, type Restart, type Scenario, type Stretch } from "./scenario.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 const MIN = 60;
 const HOUR = 3600;
 const DAY = 24 * HOUR;
+const PLAIN = { clockJumps: [], spreadS: 0, measureFromS: 0 } as const;
 
 export const SCENARIOS: Readonly<Record<string, (seed: number) => Scenario>> = {
   "commuter-1d": (seed) => commuter("commuter-1d", 1, seed),
@@ -27,25 +28,34 @@ export const SCENARIOS: Readonly<Record<string, (seed: number) => Scenario>> = {
     measureFromS: 30 * MIN,
   }),
   "nat-changes": natChanges,
-  "portal-forever": (seed) => ({
-    ...steady("portal-forever", "wifi", HOUR, seed, { portalUntilS: 12 * HOUR, durationS: 12 * HOUR }),
+  "captive-forever": (seed) => ({
+    ...steady("captive-forever", "wifi", HOUR, seed, { portalUntilS: DAY }),
     restarts: [],
   }),
-  "service-down-12h": (seed) => ({
-    ...steady("service-down-12h", "lte", 29.5 * MIN, seed),
-    restarts: [{ atS: 6 * HOUR, mode: "close", downS: 12 * HOUR }],
+  "no-service-12h": (seed) => ({
+    ...steady("no-service-12h", "lte", 29.5 * MIN, seed),
+    restarts: [{ atS: 6 * HOUR, mode: "unreachable", downS: 12 * HOUR }],
   }),
   "no-network-12h": (seed) => {
-    const base = steady("no-network-12h", "lte", 29.5 * MIN, seed);
-    const [on] = base.stretches;
-    if (on === undefined) throw new Error("a steady scenario has one stretch");
+    const on = (fromS: number, toS: number) => stretch(fromS, toS, "lte", "no-network-12h", 29.5 * MIN);
     return {
-      ...base,
-      stretches: [{ ...on, toS: HOUR }, gap(HOUR, DAY, false)],
+      ...steady("no-network-12h", "lte", 29.5 * MIN, seed),
+      stretches: [on(0, 6 * HOUR), gap(6 * HOUR, 18 * HOUR, false), on(18 * HOUR, DAY)],
       restarts: [],
-      measureFromS: 2 * HOUR,
     };
   },
+  "one-way-loss": oneWayLoss,
+  "clock-jump": (seed) => ({
+    ...steady("clock-jump", "lte", 29.5 * MIN, seed),
+    restarts: [],
+    clockJumps: [
+      { atS: 2 * HOUR, byS: DAY },
+      { atS: 5.3 * HOUR, byS: -DAY },
+      { atS: 11.7 * HOUR, byS: -DAY },
+      { atS: 18 * HOUR, byS: DAY },
+    ],
+  }),
+  suspend,
 };
 
 function stretch(
@@ -56,22 +66,11 @@ function stretch(
   idleTimeoutS: number,
   more: Partial<Stretch> = {},
 ): Stretch {
-  return {
-    fromS,
-    toS,
-    radio,
-    network,
-    idleTimeoutS,
-    resets: false,
-    portalUntilS: null,
-    isSilent: false,
-    ...more,
-  };
+  return { ...PLAIN_STRETCH, fromS, toS, radio, network, idleTimeoutS, ...more };
 }
 
 function gap(fromS: number, toS: number, isSilent: boolean): Stretch {
-  const nothing = { radio: null, network: null, idleTimeoutS: 0, resets: false, portalUntilS: null };
-  return { fromS, toS, ...nothing, isSilent };
+  return { ...PLAIN_STRETCH, fromS, toS, radio: null, network: null, idleTimeoutS: 0, isSilent };
 }
 
 /** Poisson, `day` an hour from 7 to 23 and `night` else; TTL 0, 1 min, 1 h or 4 weeks. */
@@ -143,7 +142,7 @@ function commuter(name: string, days: number, seed: number): Scenario {
   }
   const durationS = days * DAY;
   const messages = messagesOf(durationS, seededRandom(seed + 1));
-  return { name, durationS, stretches, restarts, messages, spreadS: 0, measureFromS: 0 };
+  return { name, durationS, stretches, restarts, messages, ...PLAIN };
 }
 
 interface SteadyOptions extends Partial<Stretch> {
@@ -162,7 +161,7 @@ function steady(
   const messages = messagesOf(durationS, seededRandom(10 + seed), perHour);
   const restarts: Restart[] = [{ atS: 3 * HOUR, mode: "close", downS: 20 }];
   const stretches = [stretch(0, durationS, radio, name, idleTimeoutS, more)];
-  return { name, durationS, stretches, restarts, messages, spreadS: 0, measureFromS: 0 };
+  return { name, durationS, stretches, restarts, messages, ...PLAIN };
 }
 
 /** A carrier that changes its mind every 10 to 90 minutes, with gaps in between. */
@@ -190,7 +189,7 @@ function flappy(seed: number): Scenario {
     { atS: 20 * HOUR, mode: "close", downS: 60 },
   ];
   const messages = messagesOf(DAY, seededRandom(9 + seed));
-  return { name: "flappy", durationS: DAY, stretches, restarts, messages, spreadS: 0, measureFromS: 0 };
+  return { name: "flappy", durationS: DAY, stretches, restarts, messages, ...PLAIN };
 }
 
 /** 200 networks nobody has seen before, 6 h on each: nothing can be fitted to them. */
@@ -203,7 +202,7 @@ function randomNats(seed: number): Scenario {
   });
   const durationS = 200 * 6 * HOUR;
   const messages = messagesOf(durationS, seededRandom(1000 + seed));
-  return { name: "random-nats", durationS, stretches, restarts: [], messages, spreadS: 0, measureFromS: 0 };
+  return { name: "random-nats", durationS, stretches, restarts: [], messages, ...PLAIN };
 }
 
 /** One label whose timeout is 29.5 min by night and 4 min by day. */
@@ -213,4 +212,26 @@ function natChanges(seed: number): Scenario {
     stretch(fromH * HOUR, toH * HOUR, "lte", "nat-changes", 29.5 * MIN);
   const day = stretch(7 * HOUR, 20 * HOUR, "lte", "nat-changes", 4 * MIN);
   return { ...base, stretches: [night(0, 7), day, night(20, 24)], restarts: [] };
+}
+
+/** Four times a day, for ten minutes to three hours, nothing the device sends arrives. */
+function oneWayLoss(seed: number): Scenario {
+  const base = steady("one-way-loss", "lte", 29.5 * MIN, seed);
+  const part = (fromH: number, toH: number, isUplinkDead: boolean) =>
+    stretch(fromH * HOUR, toH * HOUR, "lte", "one-way-loss", 29.5 * MIN, { isUplinkDead });
+  const lossesH = [2, 2.5, 9, 11, 14, 14 + 1 / 6, 18, 21];
+  const edgesH = [0, ...lossesH, 24];
+  const stretches = edgesH.slice(1).map((toH, i) => part(edgesH[i] ?? 0, toH, i % 2 === 1));
+  return { ...base, stretches, restarts: [] };
+}
+
+/** Alarms of a suspended device come every 1, 5, 9 and 15 minutes only, six hours each. */
+function suspend(seed: number): Scenario {
+  const base = steady("suspend", "lte", 29.5 * MIN, seed);
+  const stretches = [1, 5, 9, 15].map((floorMin, i) =>
+    stretch(i * 6 * HOUR, (i + 1) * 6 * HOUR, "lte", `floor-${floorMin}min`, 29.5 * MIN, {
+      alarmFloorS: floorMin * MIN,
+    }),
+  );
+  return { ...base, stretches, restarts: [] };
 }

@@ -10,7 +10,7 @@ import type { GodwitResult, RunResult } from "./result.ts";
 import { graceful, type Scenario } from "./scenario.ts";
 
 /** One printed line: medians over seeds, except `lost` and `late60`, which are sums. */
-export interface BatteryRow extends RunResult {
+export interface BatteryRow extends Omit<RunResult, "networks"> {
   readonly suite: "battery";
   readonly scenario: string;
   readonly algorithm: string;
@@ -21,8 +21,16 @@ export interface BatteryRow extends RunResult {
   readonly natLossesPerNetworkMax?: number;
   readonly natLossesOver245s?: number;
   readonly clientWakesHourMax?: number;
+  readonly probes12hMax?: number;
   readonly wakesWithoutNetwork?: number;
+  readonly journalWrites?: number;
   readonly learnedAfterS?: number | null;
+  /** Share of the networks on which the device kept a link, of all there were. */
+  readonly networksHeldShare?: number;
+  /** Like `ratioOracle`, over those networks only. */
+  readonly ratioOracleHeld?: number;
+  /** Like `deafMinDay`, over those networks only: minutes a day of the whole run. */
+  readonly deafMinDayHeld?: number;
 }
 
 export interface BatteryOptions {
@@ -61,13 +69,15 @@ export function runScenario(options: BatteryOptions): BatteryRow[] {
     seeds: `${fromSeed}-${toSeed}`,
     ...medians(results),
     ratioOracle: median(results.map(({ joulesDay }, i) => joulesDay / (floor[i]?.joulesDay ?? Number.NaN))),
-    ...(isGodwit(results) ? extras(results) : {}),
+    ...(isGodwit(results) ? { ...extras(results), ...heldOnly(results, floor) } : {}),
   }));
 }
 
-function medians(results: readonly RunResult[]): RunResult {
-  const of = (key: keyof RunResult) => median(results.map((result) => result[key]));
-  const sum = (key: keyof RunResult) => results.reduce((total, result) => total + result[key], 0);
+type Figure = Exclude<keyof RunResult, "networks">;
+
+function medians(results: readonly RunResult[]): Pick<RunResult, Figure> {
+  const of = (key: Figure) => median(results.map((result) => result[key]));
+  const sum = (key: Figure) => results.reduce((total, result) => total + result[key], 0);
   return {
     wakeH: of("wakeH"),
     pingH: of("pingH"),
@@ -94,7 +104,28 @@ function extras(results: readonly GodwitResult[]): Partial<BatteryRow> {
       0,
     ),
     clientWakesHourMax: Math.max(...results.map(({ clientWakesHourMax }) => clientWakesHourMax)),
+    probes12hMax: Math.max(...results.map(({ probes12hMax }) => probes12hMax)),
+    journalWrites: Math.max(...results.map(({ journalWrites }) => journalWrites)),
     wakesWithoutNetwork: Math.max(...results.map(({ wakesWithoutNetwork }) => wakesWithoutNetwork)),
     learnedAfterS: learned.some((s) => s === null) ? null : median(learned.map((s) => s ?? 0)),
+  };
+}
+
+/** A network that is only visited costs less than the oracle spends on it: these figures leave it out. */
+function heldOnly(results: readonly GodwitResult[], floor: readonly RunResult[]): Partial<BatteryRow> {
+  const each = results.map(({ networks }, i) => {
+    const held = Object.entries(networks).filter(([, { isHeld }]) => isHeld);
+    const joulesDay = held.reduce((sum, [, share]) => sum + share.joulesDay, 0);
+    const oracleDay = held.reduce((sum, [name]) => sum + (floor[i]?.networks[name]?.joulesDay ?? 0), 0);
+    return {
+      share: held.length / Object.keys(networks).length,
+      ratio: joulesDay / oracleDay,
+      deafMinDay: held.reduce((sum, [, share]) => sum + share.deafMinDay, 0),
+    };
+  });
+  return {
+    networksHeldShare: median(each.map(({ share }) => share)),
+    ratioOracleHeld: median(each.map(({ ratio }) => ratio)),
+    deafMinDayHeld: median(each.map(({ deafMinDay }) => deafMinDay)),
   };
 }

@@ -77,6 +77,14 @@ export class Timeline {
   }
 }
 
+/** Linux does not suspend for an alarm that is due within this. */
+const SUSPEND_AHEAD_S_MIN = 2;
+
+/** When an alarm comes that is set now: a suspended device has them at multiples of `floorS` only. */
+export function alarmS(atS: number, nowS: number, floorS: number): number {
+  return floorS === 0 || atS <= nowS + SUSPEND_AHEAD_S_MIN ? atS : Math.ceil(atS / floorS) * floorS;
+}
+
 function isBefore(a: Entry, b: Entry): boolean {
   return a.atS < b.atS || (a.atS === b.atS && a.order < b.order);
 }

@@ -16,11 +16,13 @@ import {
   IDLE_MARGIN_MS,
   PONG_EXTRA_MS,
   PONG_TIMEOUT_MS_MIN,
+  VISITED_LOSSES_MAX,
   WAKE_UPS_PER_HOUR_MAX,
 } from "../limits.ts";
 import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
 import type { AgentEvent, Alarm, Emit, LinkCause } from "./events.ts";
 import type { Knowledge } from "./knowledge.ts";
+import { Lateness } from "./lateness.ts";
 import type { NetworkMemory } from "./network-memory.ts";
 import type { NetworkStatus } from "./status.ts";
 import type { WakeBudget } from "./wake-budget.ts";
@@ -47,6 +49,8 @@ const BLIND_GROWTH_FACTOR = 1.5;
 const BLIND_BRACKET_FACTOR = 1.25;
 /** What a trial in a narrow bracket costs, in pings. */
 const HATCH_COST = 0.9;
+/** What happens within this is one wake-up. */
+const SAME_WAKE_UP_MS = 900;
 /** Weight of a new round trip in the smoothed one. */
 const RTT_WEIGHT = 0.125;
 
@@ -78,9 +82,7 @@ export class Heartbeat {
   #ping: Ping | null = null;
   #rttMs = 0;
   #dialedMs = 0;
-  #paidTrialMs = Number.NEGATIVE_INFINITY;
-  /** How late the host's alarms come. */
-  #lateMs = 0;
+  readonly #lateness = new Lateness();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -214,13 +216,12 @@ export class Heartbeat {
       return "doubt";
     }
     const due = this.#due(trafficMs);
-    const { budget } = this.#options;
-    const latestMs = Math.max(due.atMs + due.windowMs, budget.freeAtMs);
+    const { budget, emit } = this.#options;
     if (monotonicMs < due.atMs || !budget.take(monotonicMs)) return "fine";
-    const lateMs = Math.max(0, monotonicMs - latestMs - 1_000);
-    this.#lateMs = Math.max(lateMs, this.#lateMs * (1 - RTT_WEIGHT));
+    this.#lateness.handleWoken(monotonicMs);
+    // A device that slept on would hear of a missing answer at its next alarm only.
+    emit({ type: "stayAwake", untilMs: monotonicMs + this.#verdictMs });
     this.#known.countPing();
-    if (due.windowMs === 0 && monotonicMs < trafficMs + this.intervalMs) this.#paidTrialMs = monotonicMs;
     this.#ping = { sentMs: monotonicMs, idleMs: monotonicMs - trafficMs, isDoubted: false };
     // The ping counts as traffic on its way out; what it proves is known with the pong.
     this.#trafficMs = monotonicMs;
@@ -237,7 +238,10 @@ export class Heartbeat {
       return { atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.#verdictMs : 0), windowMs: 0 };
     }
     const due = this.#due(trafficMs);
-    return { atMs: Math.max(due.atMs, this.#options.budget.freeAtMs), windowMs: due.windowMs };
+    const atMs = Math.max(due.atMs, this.#options.budget.freeAtMs);
+    const latestMs = Math.max(due.atMs + due.windowMs, atMs);
+    this.#lateness.handleAsked(latestMs);
+    return { atMs, windowMs: latestMs - atMs };
   }
 
   /**
@@ -250,7 +254,11 @@ export class Heartbeat {
     const ping = this.#ping;
     if (ping !== null && ping.idleMs > 0 && this.isHeld) {
       if (cause === "reset" && !ping.isDoubted) this.#failed(ping.idleMs);
-      else if (cause === "reset") this.#unansweredMs = { idleMs: ping.idleMs, sinceMs: ping.sentMs };
+      else if (cause === "reset") {
+        // The next link cannot be there before the budget allows it.
+        const sinceMs = Math.max(ping.sentMs, this.#options.budget.freeAtMs);
+        this.#unansweredMs = { idleMs: ping.idleMs, sinceMs };
+      }
     }
     this.#canaries.dropAll();
     this.#trafficMs = this.#ping = null;
@@ -294,7 +302,9 @@ export class Heartbeat {
   }
 
   #doubtAtMs(ping: Ping): number {
-    return this.isHeld ? ping.sentMs + this.#verdictMs / 2 : ping.sentMs;
+    if (this.isHeld) return ping.sentMs + this.#verdictMs / 2;
+    // The dial belongs to the ping's wake-up; it waits for an answer only where one has come from visit to visit.
+    return this.#known.provenMs < HEARTBEAT_VISIT_MS ? ping.sentMs : ping.sentMs + SAME_WAKE_UP_MS;
   }
 
   /** Longest the main link may be idle without being risked. */
@@ -303,7 +313,9 @@ export class Heartbeat {
     const { startMs, provenMs } = this.#known;
     const learnedMs = Math.max(startMs, provenMs, this.#blindMs()) - HEARTBEAT_GUARD_MS;
     const intervalMs = Math.min(fixedMs ?? learnedMs, fixedMs ?? this.#freshnessMs, this.#idleLimitMs);
-    return Math.max(HEARTBEAT_MS_MIN, intervalMs - Math.min(this.#lateMs, intervalMs / 2));
+    // Late alarms alone do not make a network one that cannot be held.
+    const leastMs = Math.max(HEARTBEAT_MS_MIN, Math.min(intervalMs, HEARTBEAT_HELD_MS_MIN));
+    return Math.max(leastMs, intervalMs - Math.min(this.#lateness.expectedMs, intervalMs / 2));
   }
 
   /** Growth without canaries: the main link itself tries, and may be lost {@link GROWTH_LOSSES_MAX} times. */
@@ -316,15 +328,19 @@ export class Heartbeat {
   }
 
   #ages(): readonly [number, number, number] | null {
-    if (this.#canaryRequest === null || !this.isHeld) return null;
-    return this.#known.ages(this.#safeMs(), this.#targetMs);
+    if (this.#canaryRequest === null) return null;
+    if (this.isHeld) return this.#known.ages(this.#safeMs(), this.#targetMs);
+    // A link that lives from visit to visit may well live longer.
+    if (this.#known.provenMs < HEARTBEAT_VISIT_MS) return null;
+    return this.#known.hopefulAges(this.#targetMs, VISITED_LOSSES_MAX);
   }
 
   /** When to ping next: as late as is safe, or earlier where a canary then has an age worth more than the ping costs. */
   #due(trafficMs: number): Alarm {
     const intervalMs = this.intervalMs;
     const latestMs = trafficMs + intervalMs;
-    const ages = this.#ages();
+    // While one is on trial no other is tried.
+    const ages = this.#canaries.onTrial === undefined ? this.#ages() : null;
     let atMs = Number.POSITIVE_INFINITY;
     if (ages !== null) {
       const [fromMs, bestMs, toMs] = ages;
@@ -333,19 +349,23 @@ export class Heartbeat {
         if (bornMs + toMs <= trafficMs || bornMs + fromMs > latestMs) continue;
         const trialMs = bornMs + toMs >= latestMs ? latestMs : Math.max(bornMs + bestMs, trafficMs + 1);
         const isFree = trialMs === latestMs;
-        if (isFree || (this.#mayTry(trialMs) && this.#known.isAffordable((latestMs - trialMs) / intervalMs)))
-          atMs = Math.min(atMs, trialMs);
+        if (isFree || this.#mayPay(trialMs, latestMs)) atMs = Math.min(atMs, trialMs);
       }
     }
     if (atMs <= latestMs) return { atMs, windowMs: 0 };
-    const windowMs = Math.floor(intervalMs * EARLY_SHARE);
+    // Not so early that the budget would run out for it.
+    const spareMs = intervalMs - HOUR_MS / WAKE_UPS_PER_HOUR_MAX;
+    const windowMs = Math.max(0, Math.floor(Math.min(intervalMs * EARLY_SHARE, spareMs)));
     return { atMs: latestMs - windowMs, windowMs };
   }
 
-  /** Trials that cost a ping leave the budget enough for those that keep the link. */
-  #mayTry(atMs: number): boolean {
-    const sparePerHour = WAKE_UPS_PER_HOUR_MAX - 1 - HOUR_MS / this.intervalMs;
-    return this.#known.isGrowing || (sparePerHour > 0 && atMs >= this.#paidTrialMs + HOUR_MS / sparePerHour);
+  /** A trial that costs a ping has to be worth it, and to leave the budget those that keep the link. */
+  #mayPay(trialMs: number, latestMs: number): boolean {
+    const { intervalMs } = this;
+    return (
+      this.#known.isAffordable((latestMs - trialMs) / intervalMs) &&
+      this.#options.budget.canSpare(trialMs, intervalMs)
+    );
   }
 
   // --- steps -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
  */
 
 import type { NetworkRecord } from "../journal/index.ts";
-import { BRACKET_MS_MIN, HEARTBEAT_START_MS } from "../limits.ts";
+import { BRACKET_MS_MIN, HEARTBEAT_START_MS, HELD_LOSSES_MAX } from "../limits.ts";
 
 const CONFIDENCE_MAX = 255;
 /** Share of the shortest idleness known to fail that a first interval keeps clear of. */
@@ -14,6 +14,10 @@ const START_SHARE = 0.9;
 const GROWTH_FACTOR_MIN = 1.25;
 /** A bracket wider than this share of what is proven is narrowed at the price of a ping; a narrower one when it pays. */
 const BRACKET_SHARE = 0.15;
+/** After so many pings without news a canary tries more than what fails. It costs the bytes of five. */
+const PINGS_BEFORE_HOPE = 24;
+/** The same where too many links were lost: two weeks of a ping every 240 s. */
+const PINGS_BEFORE_LAST_HOPE = 5_000;
 /** Trials stay this share of the bracket away from its ends. */
 const BRACKET_EDGE_SHARE = 0.25;
 
@@ -24,6 +28,8 @@ export class Knowledge {
   provenSinceMs: number | null = null;
   /** Pings a narrower bracket would have spared so far: what a trial may cost. */
   #credit = 0;
+  /** Since a canary was last older than what fails. */
+  #pings = 0;
 
   constructor(record: NetworkRecord) {
     this.record = record;
@@ -68,6 +74,8 @@ export class Knowledge {
     }
     // A loss of the main link may have had other causes: is it really the limit?
     if (!isHiSure) return [hiMs, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+    const hopeful = this.hopefulAges(targetMs, HELD_LOSSES_MAX);
+    if (hopeful !== null) return hopeful;
     const widthMs = hiMs - provenMs;
     if (widthMs <= BRACKET_MS_MIN) return null;
     const edgeMs = widthMs * BRACKET_EDGE_SHARE;
@@ -75,9 +83,23 @@ export class Knowledge {
     return [Math.min(provenMs + edgeMs, toMs), Math.min(provenMs + widthMs / 2, toMs), toMs];
   }
 
+  /**
+   * A network may change its mind for the better, or was misjudged: now and then, and for nothing, a canary grows older than
+   * the shortest idleness known to fail. Ages as above, or null when it is not the time. Where `lossesMax` links were lost
+   * that is seldom: a network that keeps changing its mind costs another each time.
+   */
+  hopefulAges(targetMs: number, lossesMax: number): readonly [number, number, number] | null {
+    const { hiMs, losses } = this.record;
+    const fromMs = (hiMs ?? this.provenMs) * GROWTH_FACTOR_MIN;
+    const pings = losses < lossesMax ? PINGS_BEFORE_HOPE : PINGS_BEFORE_LAST_HOPE;
+    if (this.#pings < pings || fromMs >= targetMs) return null;
+    return [fromMs, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  }
+
   /** A ping was sent at the interval known: a narrower bracket might have spared a share of it. */
   countPing(): void {
     const { hiMs } = this.record;
+    this.#pings++;
     const { provenMs } = this;
     if (hiMs !== null && provenMs > 0) this.#credit += (hiMs - provenMs) / (4 * provenMs);
   }
@@ -86,7 +108,8 @@ export class Knowledge {
   isAffordable(cost: number): boolean {
     const { hiMs, isHiSure } = this.record;
     const isWide = (hiMs ?? Number.POSITIVE_INFINITY) > this.provenMs * (1 + BRACKET_SHARE);
-    return this.isGrowing || !isHiSure || isWide || this.#credit >= cost;
+    const isHopeful = this.#pings >= PINGS_BEFORE_HOPE;
+    return this.isGrowing || !isHiSure || isWide || isHopeful || this.#credit >= cost;
   }
 
   /** An idle link was still there after `idleMs`. True when that is news. */
@@ -106,8 +129,10 @@ export class Knowledge {
 
   /** A canary did not survive `idleMs`, and the main link was well. */
   canaryFailed(idleMs: number): void {
-    const { hiMs } = this.record;
+    const { hiMs, isHiSure } = this.record;
     if (idleMs <= this.provenMs) return;
+    this.#pings = 0;
+    if (isHiSure && hiMs !== null && idleMs > hiMs && this.provenSinceMs === null) return;
     const loMs = this.provenMs;
     this.provenSinceMs = null;
     this.#change({ loMs, hiMs: Math.min(hiMs ?? idleMs, idleMs), isHiSure: true });
@@ -141,6 +166,6 @@ export class Knowledge {
 
   #change(members: Partial<NetworkRecord>): void {
     this.record = { ...this.record, confidence: 0, ...members };
-    this.#credit = 0;
+    this.#credit = this.#pings = 0;
   }
 }

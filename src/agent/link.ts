@@ -4,16 +4,10 @@
  * in link-states.ts. Pure; what travels over the link is the business of the other parts.
  */
 
-import { GodwitError } from "../errors.ts";
-import {
-  ALARM_AHEAD_MS_MAX,
-  HELLO_TIMEOUT_MS,
-  OPEN_TIMEOUT_MS,
-  RETRY_AFTER_S_MAX,
-  TOKEN_TIMEOUT_MS,
-} from "../limits.ts";
+import { ALARM_AHEAD_MS_MAX, HELLO_TIMEOUT_MS, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
 import type { Conditions, Dialect, Downstream, Upstream } from "../wire/dialect.ts";
 import type { Backoff } from "./backoff.ts";
+import { Channel } from "./channel.ts";
 import { earlier } from "./deadlines.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Alarm, Emit, Instant, LinkCause } from "./events.ts";
@@ -22,6 +16,7 @@ import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.
 import type { Meter } from "./meter.ts";
 import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
+import { Spare } from "./spare.ts";
 import type { Transports } from "./transports.ts";
 import type { WakeBudget } from "./wake-budget.ts";
 
@@ -54,19 +49,11 @@ export interface LinkOptions {
 
 export class Link {
   readonly #options: LinkOptions;
-  readonly #portal = new Portal();
+  readonly #portal: Portal;
+  readonly #channel: Channel;
+  readonly #spare: Spare;
   #state: LinkState = "idle";
   #wanted = false;
-  /** Another with each dial, so that late events of an earlier link are recognised. */
-  #linkId = 0;
-  #isMqtt = false;
-  /** Dialed beside the present link; 0 for none. */
-  #spareId = 0;
-  #spareTimeoutAtMs = 0;
-  /** The spare is a WebSocket tried beside MQTT; otherwise it is there because the present link owes an answer. */
-  #isSpareTrial = false;
-  #nonce = 0;
-  #probeId = 0;
   /** The heartbeat the service was told last. */
   #declaredMs = 0;
   /** When the current state gives up: dialing, greeting. */
@@ -82,6 +69,9 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#portal = new Portal({ ...options, probeUrl: options.portalProbeUrl });
+    this.#channel = new Channel(options);
+    this.#spare = new Spare(options.emit);
   }
 
   get state(): LinkState {
@@ -99,7 +89,9 @@ export class Link {
 
   /** What carries the present link, or would carry the next one. */
   get transport(): "websocket" | "mqtt" {
-    return (isConnected(this.#state) ? this.#isMqtt : this.#options.transports.isMqtt) ? "mqtt" : "websocket";
+    return (isConnected(this.#state) ? this.#channel.isMqtt : this.#options.transports.isMqtt)
+      ? "mqtt"
+      : "websocket";
   }
 
   /** Monotonic time of the next try while waiting, else null. */
@@ -128,12 +120,12 @@ export class Link {
 
   handleOpened(linkId: number, now: Instant): void {
     const { heartbeat, dialer } = this.#options;
-    if (linkId === this.#spareId) this.#replace(this.#isSpareTrial ? null : "reset", now);
-    if (linkId !== this.#linkId || this.#state !== "dialing") return;
+    if (this.#spare.is(linkId)) this.#replace(this.#spare.isTrial ? null : "reset", now);
+    if (linkId !== this.#channel.linkId || this.#state !== "dialing") return;
     this.#step("opened", now);
     this.#timeoutAtMs = now.monotonicMs + HELLO_TIMEOUT_MS;
     heartbeat.handleOpened(now.monotonicMs);
-    if (this.#isMqtt) this.#transmit(dialer.registration(this.#conditions));
+    if (this.#channel.isMqtt) this.#channel.send(dialer.registration(this.#conditions));
   }
 
   /**
@@ -141,29 +133,25 @@ export class Link {
    * reported and costs the link only when it happens before Registered.
    */
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
-    if (linkId !== this.#linkId || (this.#state !== "greeting" && this.#state !== "online")) return null;
-    this.#options.meter.countReceived(frame.length);
-    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) this.#ping();
-    try {
-      return this.#options.dialect.parseDownstream(frame);
-    } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
-      this.#options.emit(reported({ type: "fault", code: error.code, text: error.message }));
-      if (this.#state === "greeting") this.#closeAndLose("protocol", now);
+    if (linkId !== this.#channel.linkId || (this.#state !== "greeting" && this.#state !== "online"))
       return null;
-    }
+    this.#options.meter.countReceived(frame.length);
+    if (this.#options.heartbeat.handleReceived(now.monotonicMs)) this.#channel.ping();
+    const message = this.#channel.read(frame);
+    if (message === null && this.#state === "greeting") this.#closeAndLose("protocol", now);
+    return message;
   }
 
   handlePong(linkId: number, now: Instant): void {
-    if (linkId !== this.#linkId) return;
+    if (linkId !== this.#channel.linkId) return;
     this.#options.meter.countPong();
     this.#options.heartbeat.handlePong(now.monotonicMs);
-    if (!this.#isSpareTrial) this.#dropSpare();
+    if (!this.#spare.isTrial) this.#spare.drop();
   }
 
   /** The answer to a Probe, which is the ping of links that have no other. */
   handleProbeReply(nonce: number, now: Instant): void {
-    if (nonce === this.#nonce) this.handlePong(this.#linkId, now);
+    if (this.#channel.isPong(nonce)) this.handlePong(this.#channel.linkId, now);
   }
 
   /**
@@ -206,8 +194,8 @@ export class Link {
   handleBye(retryAfterS: number, now: Instant): void {
     this.#byeRetryAfterS = Math.min(retryAfterS, RETRY_AFTER_S_MAX);
     // Behind a broker the service has no connection of ours that it could close.
-    if (!this.#isMqtt || !isConnected(this.#state)) return;
-    if (this.#spareId !== 0) this.#replace("closed", now);
+    if (!this.#channel.isMqtt || !isConnected(this.#state)) return;
+    if (this.#spare.isThere) this.#replace("closed", now);
     else this.#closeAndLose("closed", now);
   }
 
@@ -218,9 +206,9 @@ export class Link {
     retryAfterS: number | null,
     now: Instant,
   ): void {
-    if (linkId === this.#spareId) this.#spareId = 0;
-    if (linkId !== this.#linkId || !isConnected(this.#state)) return;
-    if (this.#spareId !== 0) this.#replace(cause, now);
+    if (this.#spare.is(linkId)) this.#spare.handleClosed();
+    if (linkId !== this.#channel.linkId || !isConnected(this.#state)) return;
+    if (this.#spare.isThere) this.#replace(cause, now);
     else if (httpStatus === 401) this.handleTokenRefused(now);
     else this.#lose(cause, httpStatus, retryAfterS ?? this.#byeRetryAfterS, now);
   }
@@ -242,8 +230,7 @@ export class Link {
 
   /** The answer to a portal probe; false when it is somebody else's. */
   handleProbed(requestId: number, status: number, now: Instant): boolean {
-    if (requestId !== this.#probeId || this.#probeId === 0) return false;
-    this.#probeId = 0;
+    if (!this.#portal.takeAnswer(requestId)) return false;
     if (this.#state !== "waiting") return true;
     // 204 is what was asked for; silence is no portal's way either.
     if (status === 204 || status === 0) this.#retry(now);
@@ -256,8 +243,7 @@ export class Link {
       this.#closeAndLose("unreachable", now);
     if (this.#retryAtMs !== null && now.monotonicMs >= this.#retryAtMs) {
       this.#retryAtMs = null;
-      if (this.#portal.isMet && this.#options.portalProbeUrl !== null)
-        this.#probe(this.#options.portalProbeUrl, now);
+      if (this.#portal.isProbed) this.#probe(now);
       else this.#retry(now);
     }
     if (this.#state === "online") this.#checkHeartbeat(now);
@@ -278,7 +264,7 @@ export class Link {
     if (this.#state !== "online") return false;
     this.#options.heartbeat.handleSent(now.monotonicMs);
     this.#options.meter.countWakeUp("request");
-    this.#transmit(message);
+    this.#channel.send(message);
     return true;
   }
 
@@ -292,30 +278,26 @@ export class Link {
   #checkHeartbeat(now: Instant): void {
     const { heartbeat, meter, budget, transports, dialer } = this.#options;
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
-    // One that was never answered; the host has given it up too.
-    if (this.#isSpareTrial && now.monotonicMs >= this.#spareTimeoutAtMs) this.#dropSpare();
+    this.#spare.handleTime(now.monotonicMs);
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
-      this.#ping();
+      this.#channel.ping();
       // The radio is on: the moment to see whether WebSocket is to be had again.
-      if (this.#isMqtt && this.#spareId === 0 && transports.startTrial(now.monotonicMs)) {
-        this.#isSpareTrial = true;
+      if (this.#channel.isMqtt && !this.#spare.isThere && transports.startTrial(now.monotonicMs)) {
         meter.countWakeUp("connect");
         heartbeat.handleDialed(now.monotonicMs);
-        this.#spareId = dialer.dialWebSocket(transports.webSocketUrl, this.#conditions);
-        this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
+        const linkId = dialer.dialWebSocket(transports.webSocketUrl, this.#conditions);
+        this.#spare.handleDialed(linkId, true, now.monotonicMs);
       }
       // On a network that cannot be held the answer is doubted at once.
       verdict = heartbeat.check(now.monotonicMs);
     }
     // Where links are not held the dial shares the ping's wake-up, else it may be one of its own.
-    if (verdict === "doubt" && this.#spareId === 0 && (!heartbeat.isHeld || budget.take(now.monotonicMs))) {
-      this.#isSpareTrial = false;
-      this.#spareId = this.#dial(now);
-      this.#spareTimeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
+    if (verdict === "doubt" && !this.#spare.isThere && (!heartbeat.isHeld || budget.take(now.monotonicMs))) {
+      this.#spare.handleDialed(this.#dial(now), false, now.monotonicMs);
     } else if (verdict === "dead") {
-      if (this.#spareId === 0) this.#closeAndLose("reset", now);
-      else this.#replace("reset", now);
+      if (this.#spare.isThere) this.#replace("reset", now);
+      else this.#closeAndLose("reset", now);
     }
   }
 
@@ -348,8 +330,7 @@ export class Link {
     this.#byeRetryAfterS = null;
     this.#timeoutAtMs = now.monotonicMs + OPEN_TIMEOUT_MS;
     this.#options.transports.handleDial(now.monotonicMs);
-    this.#isMqtt = this.#options.transports.isMqtt;
-    this.#linkId = this.#dial(now);
+    this.#channel.use(this.#dial(now), this.#options.transports.isMqtt);
   }
 
   /** Opens a link and returns its id. */
@@ -361,41 +342,19 @@ export class Link {
     return dialer.dial(this.#conditions);
   }
 
-  #ping(): void {
-    this.#options.meter.countWakeUp("ping");
-    if (this.#isMqtt) this.#transmit({ type: "probe", nonce: ++this.#nonce });
-    else this.#options.emit({ type: "ping", linkId: this.#linkId });
-  }
-
-  #transmit(message: Upstream): void {
-    const { dialect, meter, emit } = this.#options;
-    const frame = dialect.encodeUpstream(message);
-    meter.countSent(frame.length);
-    emit({ type: "send", linkId: this.#linkId, frame, qos: message.type === "probe" ? 0 : 1 });
-  }
-
   #retry(now: Instant): void {
     this.#step("retry", now);
     this.#proceed(now);
   }
 
-  #probe(url: string, now: Instant): void {
-    const { budget, meter, emit, nextLinkId } = this.#options;
-    if (!budget.take(now.monotonicMs)) {
+  #probe({ monotonicMs }: Instant): void {
+    const { budget, meter } = this.#options;
+    if (!budget.take(monotonicMs)) {
       this.#retryAtMs = budget.freeAtMs;
       return;
     }
     meter.countWakeUp("probe");
-    // Negative: requests of other parts count upwards.
-    this.#probeId = -nextLinkId();
-    emit({
-      type: "httpRequest",
-      requestId: this.#probeId,
-      method: "GET",
-      url,
-      bearer: null,
-      timeoutMs: TOKEN_TIMEOUT_MS,
-    });
+    this.#portal.probe();
   }
 
   /**
@@ -406,28 +365,18 @@ export class Link {
   #replace(cause: LinkCause | null, now: Instant): void {
     const { emit, meter, transports } = this.#options;
     if (!this.#step("replaced", now)) return;
-    emit({ type: "closeLink", linkId: this.#linkId });
-    if (cause !== null) {
-      emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
-    }
+    this.#channel.close();
+    if (cause !== null) emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
     meter.countLost(cause);
-    if (this.#isSpareTrial) transports.handleTrialOpened();
-    this.#isSpareTrial = false;
-    this.#isMqtt = transports.isMqtt;
-    this.#linkId = this.#spareId;
-    this.#spareId = 0;
+    if (this.#spare.isTrial) transports.handleTrialOpened();
+    const { linkId, timeoutAtMs } = this.#spare.take();
+    this.#channel.use(linkId, transports.isMqtt);
     this.#forget(cause, now);
-    this.#timeoutAtMs = this.#spareTimeoutAtMs;
-  }
-
-  #dropSpare(): void {
-    if (this.#spareId !== 0) this.#options.emit({ type: "closeLink", linkId: this.#spareId });
-    this.#spareId = 0;
-    this.#isSpareTrial = false;
+    this.#timeoutAtMs = timeoutAtMs;
   }
 
   #closeAndLose(cause: LinkCause, now: Instant): void {
-    this.#options.emit({ type: "closeLink", linkId: this.#linkId });
+    this.#channel.close();
     this.#lose(cause, null, this.#byeRetryAfterS, now);
   }
 
@@ -465,14 +414,14 @@ export class Link {
     this.#retryAtMs = null;
     if (before === "token") this.#options.listener.abandonToken();
     if (!isConnected(before)) return;
-    this.#options.emit({ type: "closeLink", linkId: this.#linkId });
+    this.#channel.close();
     this.#forget(null, now);
   }
 
   /** @param cause null: on our own wish */
   #forget(cause: LinkCause | null, now: Instant): void {
     this.#timeoutAtMs = null;
-    this.#dropSpare();
+    this.#spare.drop();
     this.#options.heartbeat.handleClosed(cause);
     this.#options.listener.linkLost(now);
   }

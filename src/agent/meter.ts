@@ -4,7 +4,7 @@
  * are made of it in ../stats.ts, outside of the core. Pure.
  */
 
-import { METER_HOURS_MAX, PROCESSOR_AWAKE_MS, RADIO_TAIL_MS } from "../limits.ts";
+import { DIAL_REPEATS_MS, METER_HOURS_MAX, PROCESSOR_AWAKE_MS, RADIO_TAIL_MS } from "../limits.ts";
 import type { Alarm, Emit, LinkCause, Network } from "./events.ts";
 import type { LinkInput, LinkState } from "./link-states.ts";
 
@@ -183,6 +183,10 @@ export class Meter {
     const aliveMs = this.#aliveMs;
     this.#aliveMs = null;
     if (cause === null) return;
+    // Nobody answered: the first packet went again and again, and kept the radio on.
+    const silentMs = this.#nowMs - this.#trafficMs;
+    if (aliveMs === null && cause === "unreachable" && silentMs >= RADIO_TAIL_MS)
+      this.#keepOn().busyMs += Math.min(silentMs, DIAL_REPEATS_MS);
     if (aliveMs === null || cause === "captive") return add(this.#triesFailed, cause);
     add(this.#linksLost, cause);
     // Other causes are told by a peer, or found by us, on a link that works.

@@ -1,28 +1,51 @@
 // SPDX-License-Identifier: MIT
 /**
  * The hard bound on wake-ups of our own making: a bucket of tokens, each of which comes back an hour after it was spent,
- * so that no hour whatever holds more. Pure.
+ * so that no hour whatever holds more. The last of them are handed out one at a time, spread over what is left until the
+ * next comes back, so that a bad ten minutes does not buy fifty of silence. Pure.
  */
 
-import { WAKE_UPS_PER_HOUR_MAX } from "../limits.ts";
+import { WAKE_UPS_PER_HOUR_MAX, WAKE_UPS_SPARE_MIN, WAKE_UPS_UNSPACED_LEFT_MIN } from "../limits.ts";
 
 const HOUR_MS = 3_600_000;
 
 export class WakeBudget {
   /** When the tokens that are out were spent, oldest first. */
-  readonly #spentMs: number[] = [];
+  #spentMs: number[] = [];
+  #freeAtMs = Number.NEGATIVE_INFINITY;
 
-  /** Monotonic ms from which a wake-up may be made; minus infinity when there is a token now. */
+  /** Monotonic ms from which a wake-up may be made; in the past when there is a token now. */
   get freeAtMs(): number {
-    const oldestMs = this.#spentMs[this.#spentMs.length - WAKE_UPS_PER_HOUR_MAX];
-    return oldestMs === undefined ? Number.NEGATIVE_INFINITY : oldestMs + HOUR_MS;
+    return this.#freeAtMs;
   }
 
   /** True, and a token spent, when there is one. */
   take(monotonicMs: number): boolean {
-    if (monotonicMs < this.freeAtMs) return false;
-    this.#spentMs.push(monotonicMs);
-    if (this.#spentMs.length > WAKE_UPS_PER_HOUR_MAX) this.#spentMs.shift();
+    if (monotonicMs < this.#freeAtMs) return false;
+    const spentMs = this.#outAt(monotonicMs);
+    this.#spentMs = spentMs;
+    spentMs.push(monotonicMs);
+    const left = WAKE_UPS_PER_HOUR_MAX - spentMs.length;
+    const backMs = (spentMs[0] ?? monotonicMs) + HOUR_MS;
+    // With none left this is when the oldest comes back.
+    if (left < WAKE_UPS_UNSPACED_LEFT_MIN)
+      this.#freeAtMs = Math.ceil(monotonicMs + (backMs - monotonicMs) / (left + 1));
     return true;
+  }
+
+  /**
+   * True when one spent then, and one every `intervalMs` after it, would leave {@link WAKE_UPS_SPARE_MIN} at any time. None
+   * of the latter would then have to wait.
+   */
+  canSpare(atMs: number, intervalMs: number): boolean {
+    const spentMs = [...this.#outAt(atMs), atMs];
+    return spentMs.every((ms, i) => {
+      const laterUntilItIsBack = Math.floor((ms + HOUR_MS - atMs) / intervalMs);
+      return spentMs.length - i + laterUntilItIsBack <= WAKE_UPS_PER_HOUR_MAX - WAKE_UPS_SPARE_MIN;
+    });
+  }
+
+  #outAt(atMs: number): number[] {
+    return this.#spentMs.filter((ms) => ms + HOUR_MS > atMs);
   }
 }

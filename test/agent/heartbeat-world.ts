@@ -41,10 +41,11 @@ export class HeartbeatWorld {
   visits = 0;
   canariesOpened = 0;
   canaryPings = 0;
-  /** Extra ms by which alarms come late. */
-  lateMs: () => number = () => 0;
+  /** Ms by which an alarm due then comes late. */
+  lateMs: (dueMs: number) => number = () => 0;
   readonly #flows = new Map<number, number>();
   readonly #effects: Effect[] = [];
+  #awakeUntilMs = 0;
   #mainMs = 0;
   #linkId = 0;
 
@@ -92,7 +93,10 @@ export class HeartbeatWorld {
     const coming = messages.map((at) => this.nowMs + at).sort((a, b) => a - b);
     for (;;) {
       const alarm = this.heartbeat.nextDeadline();
-      const dueMs = alarm === null ? Number.POSITIVE_INFINITY : alarm.atMs + alarm.windowMs + this.lateMs();
+      const askedMs = alarm === null ? Number.POSITIVE_INFINITY : alarm.atMs + alarm.windowMs;
+      // A device does not go to sleep for an alarm that is due at once.
+      const isAwake = askedMs <= Math.max(this.nowMs + 2_000, this.#awakeUntilMs);
+      const dueMs = isAwake || alarm === null ? askedMs : askedMs + this.lateMs(askedMs);
       const messageMs = coming[0] ?? Number.POSITIVE_INFINITY;
       if (Math.min(dueMs, messageMs) > endMs) break;
       if (messageMs < dueMs) {
@@ -166,6 +170,8 @@ export class HeartbeatWorld {
         this.#flows.delete(effect.linkId);
       } else if (effect.type === "ping") {
         this.#answerCanary(effect.linkId);
+      } else if (effect.type === "stayAwake") {
+        this.#awakeUntilMs = effect.untilMs;
       }
     }
   }

@@ -97,11 +97,86 @@ describe("learning with canaries", () => {
     }
   });
 
-  test("a network that grew is found out by a canary after its knowledge expired, not by the main link", () => {
-    const world = new HeartbeatWorld({ natMs: 200_000 });
-    world.pass(2 * HOUR);
+  test.each([false, true])("a network that grew is found out by a canary (resets: %s)", (resets) => {
+    const world = new HeartbeatWorld({ natMs: 200_000, resets });
+    world.pass(6 * HOUR);
     expect(world.losses).toHaveLength(1);
     expect(world.known.hiMs).toBeLessThanOrEqual(240_000);
+    world.natMs = HOUR;
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toHaveLength(1);
+  });
+
+  test("hope costs no ping: canaries older than what fails go beside main pings", () => {
+    const world = new HeartbeatWorld({ natMs: 276_000 });
+    world.pass(24 * HOUR);
+    const { pings, canaryPings, canariesOpened } = world;
+    world.pass(24 * HOUR);
+    expect(world.pings.length - pings.length).toBeLessThanOrEqual((24 * HOUR) / 270_000);
+    const tries = world.canaryPings - canaryPings;
+    expect(tries).toBeGreaterThanOrEqual(10);
+    expect(tries).toBeLessThanOrEqual(14);
+    expect(world.canariesOpened - canariesOpened).toBeLessThanOrEqual(2 * tries);
+    expect(world.losses).toEqual([]);
+  });
+
+  test("a network that could only be visited is held once it changed for the better", () => {
+    const world = new HeartbeatWorld({ natMs: 100_000 });
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.isHeld).toBe(false);
+    world.natMs = HOUR;
+    world.pass(6 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toHaveLength(2);
+  });
+
+  test("a link that lives from visit to visit and no longer costs a canary now and then", () => {
+    const world = new HeartbeatWorld({ natMs: 128_000 });
+    world.pass(24 * HOUR);
+    expect(world.heartbeat.isHeld).toBe(false);
+    expect(world.losses).toHaveLength(2);
+    expect(world.canariesOpened).toBeLessThanOrEqual(70);
+    expect(world.pingsInAnHourMax).toBeLessThanOrEqual(WAKE_UPS_PER_HOUR_MAX);
+  });
+
+  test("one that was misjudged twice is found out by canaries at once", () => {
+    const world = new HeartbeatWorld({ natMs: HOUR });
+    for (let i = 0; i < 2; i++) {
+      const alarm = world.heartbeat.nextDeadline();
+      expect(world.heartbeat.check((alarm?.atMs ?? 0) + (alarm?.windowMs ?? 0))).toBe("ping");
+      world.heartbeat.handleClosed("reset");
+      world.connect();
+    }
+    expect(world.heartbeat.intervalMs).toBeLessThan(240_000);
+    world.pass(3 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toEqual([]);
+  });
+
+  test("where two links were lost it takes long, but not for ever", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.pass(HOUR);
+    world.natMs = 200_000;
+    world.pass(12 * HOUR);
+    expect(world.losses).toHaveLength(2);
+    world.natMs = HOUR;
+    world.pass(3 * 24 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeLessThan(200_000);
+    world.pass(14 * 24 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(28 * MIN);
+    expect(world.losses).toHaveLength(2);
+  });
+
+  test("a network that changes its mind all the time is not hoped for: two links lost, whatever it does", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    for (let day = 0; day < 7; day++) {
+      world.natMs = 29.5 * MIN;
+      world.pass(11 * HOUR);
+      world.natMs = 4.6 * MIN;
+      world.pass(13 * HOUR);
+    }
+    expect(world.losses.length).toBeLessThanOrEqual(2);
   });
 
   test("a canary the service refuses, or closes while it waits, teaches nothing", () => {
@@ -128,6 +203,64 @@ describe("learning with canaries", () => {
     expect(world.losses.length).toBeLessThanOrEqual(2);
     const [from, to] = world.pings.slice(-2);
     expect((to ?? 0) - (from ?? 0)).toBeLessThan(29.5 * MIN);
+  });
+
+  test.each([1, 5, 9, 15])(
+    "alarms that wait for the next tick of %d min cost two links at most",
+    (floorMin) => {
+      fc.assert(
+        fc.property(logUniform(2 * floorMin * MIN + 30_000, 2 * HOUR), messages, (natMs, at) => {
+          fc.pre(natMs > 245_000);
+          const world = new HeartbeatWorld({ natMs });
+          const floorMs = floorMin * MIN;
+          world.lateMs = (dueMs) => Math.ceil(dueMs / floorMs) * floorMs - dueMs;
+          world.pass(24 * HOUR, at);
+          expect(world.losses.length).toBeLessThanOrEqual(2);
+        }),
+        { numRuns: numRuns(40) },
+      );
+    },
+  );
+
+  test.each([1, 5, 9, 15])(
+    "a device whose alarms come every %d min learns its second network too",
+    (floorMin) => {
+      const floorMs = floorMin * MIN;
+      const world = new HeartbeatWorld({ natMs: HOUR });
+      // The worst it can be, which is what stays in memory.
+      world.lateMs = () => floorMs - 1000;
+      world.pass(12 * HOUR);
+      world.lateMs = (dueMs) => Math.ceil(dueMs / floorMs) * floorMs - dueMs;
+      world.heartbeat.handleClosed(null);
+      world.heartbeat.handleNetwork("another");
+      world.connect();
+      const before = world.pings.length;
+      world.pass(12 * HOUR);
+      expect(world.heartbeat.isHeld).toBe(true);
+      expect(world.losses).toEqual([]);
+      expect(world.pings.length - before).toBeLessThanOrEqual(60);
+    },
+  );
+
+  test("a device that was switched off for a day forgets nothing of how its alarms come", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.pass(2 * HOUR);
+    const { intervalMs } = world.heartbeat;
+    const alarm = world.heartbeat.nextDeadline();
+    world.heartbeat.check((alarm?.atMs ?? 0) + 24 * HOUR);
+    expect(world.heartbeat.intervalMs).toBe(intervalMs);
+  });
+
+  test("when alarms are punctual again the lateness is forgotten", () => {
+    const world = new HeartbeatWorld({ natMs: 29.5 * MIN });
+    world.pass(2 * HOUR);
+    const { intervalMs } = world.heartbeat;
+    world.lateMs = () => 60_000;
+    world.pass(2 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeLessThan(intervalMs - 60_000);
+    world.lateMs = () => 0;
+    world.pass(24 * HOUR);
+    expect(world.heartbeat.intervalMs).toBeGreaterThan(intervalMs - 5_000);
   });
 });
 
@@ -157,6 +290,20 @@ describe("verdicts", () => {
     world.pass(3 * HOUR);
     expect(world.heartbeat.intervalMs).toBe(300_000);
     expect(world.canariesOpened).toBe(0);
+  });
+
+  test.each([
+    [100_000, 0],
+    [128_000, 900],
+  ])("a visit where links are forgotten after %d ms: another is dialed after %d ms", (natMs, dialMs) => {
+    const world = new HeartbeatWorld({ natMs });
+    world.pass(2 * HOUR);
+    const { heartbeat } = world;
+    expect(heartbeat.isHeld).toBe(false);
+    const atMs = heartbeat.nextDeadline()?.atMs ?? 0;
+    expect(heartbeat.check(atMs)).toBe("ping");
+    if (dialMs > 0) expect(heartbeat.check(atMs + dialMs - 1)).toBe("fine");
+    expect(heartbeat.check(atMs + dialMs)).toBe("doubt");
   });
 
   test("an unanswered ping: another link is dialed at half of 3 s, the old one given up after 3 s", () => {

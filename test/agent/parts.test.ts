@@ -10,7 +10,13 @@ import { Clock } from "../../src/agent/clock.ts";
 import { foldDeadlines } from "../../src/agent/deadlines.ts";
 import { LINK_TRANSITIONS, type LinkState } from "../../src/agent/link-states.ts";
 import { baseUrlOf, isOwner } from "../../src/agent/owner.ts";
-import { BACKOFF_CAP_MS, LINK_STABLE_MS } from "../../src/limits.ts";
+import { WakeBudget } from "../../src/agent/wake-budget.ts";
+import {
+  BACKOFF_CAP_MS,
+  HEARTBEAT_HELD_MS_MIN,
+  HEARTBEAT_VISIT_MS,
+  LINK_STABLE_MS,
+} from "../../src/limits.ts";
 import { numRuns } from "../property-runs.ts";
 
 describe("link states", () => {
@@ -85,6 +91,82 @@ describe("back-off", () => {
       ),
       { numRuns: numRuns(200) },
     );
+  });
+});
+
+describe("wake budget", () => {
+  const HOUR = 3_600_000;
+
+  test("no hour holds more than 30, whenever they are asked for", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 400_000 }), { maxLength: 300 }), (waits) => {
+        const budget = new WakeBudget();
+        const taken: number[] = [];
+        let nowMs = 0;
+        for (const waitMs of waits) {
+          nowMs += waitMs;
+          if (budget.take(nowMs)) taken.push(nowMs);
+        }
+        taken.forEach((fromMs, i) => {
+          const end = taken.findIndex((ms) => ms >= fromMs + HOUR);
+          expect((end < 0 ? taken.length : end) - i).toBeLessThanOrEqual(30);
+        });
+      }),
+      { numRuns: numRuns(300) },
+    );
+  });
+
+  test("twenty at once, then one at a time until the first comes back: never silent for more than a tenth", () => {
+    const budget = new WakeBudget();
+    const taken: number[] = [];
+    for (let nowMs = 0; nowMs < HOUR; nowMs += 1000) if (budget.take(nowMs)) taken.push(nowMs);
+    expect(taken).toHaveLength(30);
+    expect(taken[20]).toBe(20_000);
+    const gaps = taken.slice(20).map((ms, i) => (taken[21 + i] ?? HOUR) - ms);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(HOUR / 9);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(HOUR / 12);
+  });
+
+  test("a taker that is always told when the next is free gets it then", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 200_000 }), { maxLength: 100 }), (waits) => {
+        const budget = new WakeBudget();
+        let nowMs = 0;
+        for (const waitMs of waits) {
+          nowMs = Math.max(nowMs + waitMs, budget.freeAtMs);
+          expect(budget.take(nowMs)).toBe(true);
+          expect(budget.freeAtMs).toBeLessThanOrEqual(nowMs + HOUR);
+        }
+      }),
+      { numRuns: numRuns(300) },
+    );
+  });
+
+  test("what it says it can spare makes no later ping wait", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 400_000 }), { maxLength: 60 }),
+        fc.integer({ min: HEARTBEAT_HELD_MS_MIN, max: 1_740_000 }),
+        (waits, intervalMs) => {
+          const budget = new WakeBudget();
+          let nowMs = 0;
+          for (const waitMs of waits) {
+            nowMs += waitMs;
+            budget.take(nowMs);
+          }
+          nowMs = Math.max(nowMs, budget.freeAtMs);
+          fc.pre(budget.canSpare(nowMs, intervalMs));
+          for (const endMs = nowMs + 3 * HOUR; nowMs < endMs; nowMs += intervalMs)
+            expect(budget.take(nowMs)).toBe(true);
+        },
+      ),
+      { numRuns: numRuns(300) },
+    );
+  });
+
+  test.each([134_000, HEARTBEAT_VISIT_MS])("a ping every %d ms is never slowed", (intervalMs) => {
+    const budget = new WakeBudget();
+    for (let nowMs = 0; nowMs < 12 * HOUR; nowMs += intervalMs) expect(budget.take(nowMs)).toBe(true);
   });
 });
 
