@@ -116,6 +116,8 @@ export const FRESHNESS_MS = { urgent: 540_000, normal: 1_740_000, relaxed: 3_480
 export const WAKE_UPS_PER_HOUR_MAX = 30;
 /** With fewer of them left than this they are handed out one at a time. */
 export const WAKE_UPS_UNSPACED_LEFT_MIN = 10;
+/** Unless they come back this soon. */
+export const WAKE_UPS_SPACING_MS_MIN = 60_000;
 /** Learning leaves this many: one for a link that has to be made anew, one for a ping that is not answered. */
 export const WAKE_UPS_SPARE_MIN = 2;
 /** Behind a captive portal: probes at first this far apart, then every minute, from 8 min on twice as far each time. */

@@ -167,7 +167,8 @@ export class Heartbeat {
     this.#canaryRequest = this.#options.fixedMs === null ? canaryRequest : null;
     this.#isBlind = this.#options.fixedMs === null && canaryRequest === null;
     // While growing, main pings double in distance: so many ages are to be tried.
-    this.#hatch(this.#known.isGrowing ? Math.ceil(Math.log2(this.#targetMs / this.intervalMs)) : 1);
+    const steps = this.#known.isGrowing ? Math.ceil(Math.log2(this.#targetMs / this.intervalMs)) : 1;
+    this.#hatch(steps, this.#provedMs);
   }
 
   /** A frame came in. True when a ping should go along: nothing has proved our own way out for long. */
@@ -371,9 +372,13 @@ export class Heartbeat {
   // --- steps -----------------------------------------------------------------------------------------------------------
 
   /** Opens canaries until there are `count`, when there is something to learn. The radio is on. */
-  #hatch(count: number): void {
-    if (this.#canaryRequest === null || this.#ages() === null || !this.#known.isAffordable(HATCH_COST))
-      return;
+  #hatch(count: number, monotonicMs: number): void {
+    const ages = this.#ages();
+    if (this.#canaryRequest === null || ages === null || !this.#known.isAffordable(HATCH_COST)) return;
+    const [, bestMs, toMs] = ages;
+    // Where a trial costs a ping that the budget does not have, it would only grow too old.
+    const isPaid = !this.#known.isGrowing && Number.isFinite(toMs);
+    if (isPaid && !this.#options.budget.canSpare(monotonicMs + bestMs, this.intervalMs, monotonicMs)) return;
     const missing = Math.min(count, CANARIES_MAX) - this.#canaries.size;
     for (let i = 0; i < missing; i++) this.#canaries.open(this.#options.nextLinkId(), this.#canaryRequest);
   }
@@ -397,10 +402,10 @@ export class Heartbeat {
       chosen = canary;
       chosenMs = ageMs;
     }
-    if (chosen === null) return this.#hatch(1);
+    if (chosen === null) return this.#hatch(1, monotonicMs);
     this.#canaries.try(chosen, monotonicMs);
     // The successor is as old as the next ping needs it.
-    if (!this.#known.isGrowing) this.#hatch(this.#canaries.size + 1);
+    if (!this.#known.isGrowing) this.#hatch(this.#canaries.size + 1, monotonicMs);
   }
 
   /** The main link is well: a canary that has not answered by now will not. */
@@ -423,7 +428,7 @@ export class Heartbeat {
         if (monotonicMs - (canary.idleSinceMs ?? 0) >= idleMs) this.#canaries.drop(canary, true);
     }
     this.#retire();
-    this.#hatch(1);
+    this.#hatch(1, monotonicMs);
   }
 
   #failed(idleMs: number): void {

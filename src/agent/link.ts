@@ -195,7 +195,8 @@ export class Link {
     this.#byeRetryAfterS = Math.min(retryAfterS, RETRY_AFTER_S_MAX);
     // Behind a broker the service has no connection of ours that it could close.
     if (!this.#channel.isMqtt || !isConnected(this.#state)) return;
-    if (this.#spare.isThere) this.#replace("closed", now);
+    // While WebSocket is tried, Bye says that this is open, or about to be.
+    if (this.#spare.isThere) this.#replace(this.#spare.isTrial ? null : "closed", now);
     else this.#closeAndLose("closed", now);
   }
 

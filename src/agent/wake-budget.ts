@@ -5,7 +5,12 @@
  * next comes back, so that a bad ten minutes does not buy fifty of silence. Pure.
  */
 
-import { WAKE_UPS_PER_HOUR_MAX, WAKE_UPS_SPARE_MIN, WAKE_UPS_UNSPACED_LEFT_MIN } from "../limits.ts";
+import {
+  WAKE_UPS_PER_HOUR_MAX,
+  WAKE_UPS_SPACING_MS_MIN,
+  WAKE_UPS_SPARE_MIN,
+  WAKE_UPS_UNSPACED_LEFT_MIN,
+} from "../limits.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -26,19 +31,24 @@ export class WakeBudget {
     this.#spentMs = spentMs;
     spentMs.push(monotonicMs);
     const left = WAKE_UPS_PER_HOUR_MAX - spentMs.length;
-    const backMs = (spentMs[0] ?? monotonicMs) + HOUR_MS;
-    // With none left this is when the oldest comes back.
-    if (left < WAKE_UPS_UNSPACED_LEFT_MIN)
-      this.#freeAtMs = Math.ceil(monotonicMs + (backMs - monotonicMs) / (left + 1));
+    // With none left this is until the oldest comes back.
+    const spacingMs = Math.ceil(((spentMs[0] ?? monotonicMs) + HOUR_MS - monotonicMs) / (left + 1));
+    // A link held by regular pings has few left too, and one back soon.
+    if (left === 0 || (left < WAKE_UPS_UNSPACED_LEFT_MIN && spacingMs > WAKE_UPS_SPACING_MS_MIN))
+      this.#freeAtMs = monotonicMs + spacingMs;
     return true;
   }
 
   /**
    * True when one spent then, and one every `intervalMs` after it, would leave {@link WAKE_UPS_SPARE_MIN} at any time. None
    * of the latter would then have to wait.
+   *
+   * @param lastMs the last of those before it
    */
-  canSpare(atMs: number, intervalMs: number): boolean {
-    const spentMs = [...this.#outAt(atMs), atMs];
+  canSpare(atMs: number, intervalMs: number, lastMs = atMs): boolean {
+    const spentMs = this.#outAt(atMs);
+    for (let ms = lastMs + intervalMs; ms < atMs; ms += intervalMs) spentMs.push(ms);
+    spentMs.push(atMs);
     return spentMs.every((ms, i) => {
       const laterUntilItIsBack = Math.floor((ms + HOUR_MS - atMs) / intervalMs);
       return spentMs.length - i + laterUntilItIsBack <= WAKE_UPS_PER_HOUR_MAX - WAKE_UPS_SPARE_MIN;
