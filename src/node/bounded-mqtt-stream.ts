@@ -32,12 +32,10 @@ export class BoundedMqttStream extends Duplex {
     });
     socket.on("end", () => this.push(null));
     socket.on("error", (error) => this.destroy(error));
-    socket.on("close", () => this.destroy());
-  }
-
-  /** Bytes accepted and not yet handed to the system. */
-  get queuedBytes(): number {
-    return this.writableLength + this.#socket.writableLength;
+    // After an end what was received is still to be read.
+    socket.on("close", () => {
+      if (!socket.readableEnded) this.destroy();
+    });
   }
 
   override _read(): void {
