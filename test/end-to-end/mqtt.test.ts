@@ -6,6 +6,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { AgentStatus } from "../../src/agent/status.ts";
 import { isMosquittoInstalled, Mosquitto } from "../push-service/mosquitto.ts";
+import type { Relay } from "./relay.ts";
 import { Relayed, type RelayedOptions } from "./relayed.ts";
 import { Stage } from "./stage.ts";
 
@@ -47,11 +48,32 @@ async function passOverMqtt(world: Relayed, msMax: number, isIt: () => boolean):
   }
 }
 
-/** Blocked, over MQTT, and back. Returns the ids of what was delivered. */
-async function thereAndBack(world: Relayed, block: () => void, unblock: () => void): Promise<void> {
+const BLOCKS: readonly (readonly [string, (relay: Relay) => void])[] = [
+  [
+    "refused with 403",
+    (relay) => {
+      relay.refusal = FORBIDDEN;
+    },
+  ],
+  [
+    "intercepted and answered with a page",
+    (relay) => {
+      relay.refusal = PAGE;
+    },
+  ],
+  [
+    "never answered",
+    (relay) => {
+      relay.newFlowsDeaf = ["up", "down"];
+    },
+  ],
+];
+
+/** Blocked, over MQTT, and back. */
+async function thereAndBack(world: Relayed, block: (relay: Relay) => void): Promise<void> {
   await world.post("over WebSocket");
   await world.agent.pushed("over WebSocket");
-  block();
+  block(world.relay);
   const [main] = world.relay.mains;
   if (main === undefined) throw new Error("no link");
   world.relay.reset(main);
@@ -62,17 +84,15 @@ async function thereAndBack(world: Relayed, block: () => void, unblock: () => vo
       60_000,
       () => world.relay.mains.length > 1 && world.agent.reports("linkClosed").length > 1,
     );
-
   await online(world, "mqtt");
-
   await world.post("over MQTT");
   await world.agent.pushed("over MQTT");
   const tried = world.relay.refusedAtMs.length + world.relay.mains.length;
   // While it is blocked, WebSocket is tried beside Probes and the MQTT link stays.
   await passOverMqtt(world, HOUR_MS, () => world.relay.refusedAtMs.length + world.relay.mains.length > tried);
   expect((await world.status()).transport).toBe("mqtt");
-
-  unblock();
+  world.relay.refusal = null;
+  world.relay.newFlowsDeaf = [];
   const mains = world.relay.mains.length;
   await passOverMqtt(world, 2 * HOUR_MS, () => world.relay.mains.length > mains);
   await online(world, "websocket");
@@ -86,43 +106,8 @@ async function thereAndBack(world: Relayed, block: () => void, unblock: () => vo
 
 function suite(name: string, optionsOf: () => Promise<RelayedOptions>): void {
   describe(name, () => {
-    test("upgrades are refused with 403", async () => {
-      const world = await Relayed.start(stage, await optionsOf());
-      await thereAndBack(
-        world,
-        () => {
-          world.relay.refusal = FORBIDDEN;
-        },
-        () => {
-          world.relay.refusal = null;
-        },
-      );
-    });
-
-    test("upgrades are intercepted and answered with a page", async () => {
-      const world = await Relayed.start(stage, await optionsOf());
-      await thereAndBack(
-        world,
-        () => {
-          world.relay.refusal = PAGE;
-        },
-        () => {
-          world.relay.refusal = null;
-        },
-      );
-    });
-
-    test("upgrades are never answered", async () => {
-      const world = await Relayed.start(stage, await optionsOf());
-      await thereAndBack(
-        world,
-        () => {
-          world.relay.newFlowsDeaf = ["up", "down"];
-        },
-        () => {
-          world.relay.newFlowsDeaf = [];
-        },
-      );
+    test.each(BLOCKS)("upgrades are %s", async (_what, block) => {
+      await thereAndBack(await Relayed.start(stage, await optionsOf()), block);
     });
 
     test("the push service is killed and comes back while its device is on MQTT", async () => {
