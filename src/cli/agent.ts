@@ -4,6 +4,7 @@
 import { AdminSocket } from "../node/admin-socket.ts";
 import { createUserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
+import { URGENCIES, type Urgency } from "../wire/dialect.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { defaultStateDirectory, readCertificates, readSecretFile } from "./options.ts";
@@ -44,6 +45,17 @@ export const agentCommand: Command = {
       max: 86_400,
       help: "seconds low-urgency messages may wait for others",
     },
+    leastUrgency: {
+      kind: "text",
+      value: "WORD",
+      oneOf: URGENCIES,
+      help: "messages below this stay at the service (default very-low: all come)",
+    },
+    portalProbe: {
+      kind: "text",
+      value: "URL",
+      help: "plain http URL that answers 204 unless a captive portal is in between (default: a dial finds out)",
+    },
     permission: {
       kind: "text",
       value: "WORD",
@@ -61,6 +73,7 @@ export const agentCommand: Command = {
     const isQuiet = options.flag("quiet");
     const heartbeatS = options.number("heartbeat");
     const mqtt = options.text("mqtt");
+    const portalProbeUrl = options.text("portalProbe");
     const userAgent = await createUserAgent({
       serviceUrl: options.required("service"),
       stateDirectory,
@@ -68,6 +81,8 @@ export const agentCommand: Command = {
       deviceKey: keyFile === null ? null : readDeviceKey(keyFile),
       permission: () => (options.text("permission") === "granted" ? "granted" : "denied"),
       windowS: options.number("window") ?? 0,
+      leastUrgency: (options.text("leastUrgency") ?? "very-low") as Urgency,
+      ...(portalProbeUrl === null ? {} : { portalProbeUrl }),
       keepConnected: options.flag("keepConnected"),
       watchNetwork: !options.flag("ignoreNetwork"),
       ...(mqtt === null ? {} : { mqttUrls: mqtt === "none" ? [] : mqtt.split(",").map((url) => url.trim()) }),

@@ -2,6 +2,7 @@
 /** `godwit subscriptions`, `subscribe` and `unsubscribe`, at a running agent. */
 
 import type { SubscriptionStatus } from "../agent/status.ts";
+import { FRESHNESS_MS } from "../limits.ts";
 import { askAgent } from "./admin-client.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -34,15 +35,20 @@ export const subscribeCommand: Command = {
       value: "KEY",
       help: "P-256 public key that may publish, base64url",
     },
+    freshness: {
+      kind: "text",
+      value: "WORD",
+      oneOf: Object.keys(FRESHNESS_MS),
+      help: "how long a dead connection may go unnoticed: urgent 9 min, normal 29 (default), relaxed 58",
+    },
     vapidKeys: { kind: "text", value: "FILE", help: "take that key from this key pair, made when missing" },
   },
   async run(options, output) {
     const keysFile = options.text("vapidKeys");
     const applicationServerKey =
       options.text("applicationServerKey") ?? (keysFile === null ? null : readVapidKeys(keysFile).publicKey);
-    output.json(
-      await askAgent(stateOf(options), "subscribe", { owner: ownerOf(options), applicationServerKey }),
-    );
+    const members = { owner: ownerOf(options), applicationServerKey, freshness: options.text("freshness") };
+    output.json(await askAgent(stateOf(options), "subscribe", members));
   },
 };
 

@@ -9,7 +9,8 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
 import { GodwitError } from "../errors.ts";
-import { ADMIN_REQUEST_BYTES_MAX } from "../limits.ts";
+import type { Freshness } from "../journal/index.ts";
+import { ADMIN_REQUEST_BYTES_MAX, FRESHNESS_MS } from "../limits.ts";
 import { parseStatsOptions, statsOf } from "../stats.ts";
 import { TIMER_MS_MAX } from "./alarm.ts";
 import type { UserAgent } from "./user-agent.ts";
@@ -83,12 +84,14 @@ function verbsOf(userAgent: UserAgent): Readonly<Record<string, Verb>> {
     status: () => userAgent.status(),
     stats: (members) => statsOf(userAgent.status(), parseStatsOptions(members)),
     subscriptions: () => userAgent.status().subscriptions,
-    subscribe: async ({ owner, applicationServerKey }) => {
-      const key = typeof applicationServerKey === "string" ? applicationServerKey : null;
-      const app = userAgent.app(String(owner));
-      return (
-        await app.pushManager.subscribe({ applicationServerKey: key, userVisibleOnly: false })
-      ).toJSON();
+    subscribe: async ({ owner, applicationServerKey: key, freshness }) => {
+      const { pushManager } = userAgent.app(String(owner));
+      const subscription = await pushManager.subscribe({
+        applicationServerKey: typeof key === "string" ? key : null,
+        userVisibleOnly: false,
+        ...(freshness == null ? {} : { freshness: readFreshness(freshness) }),
+      });
+      return subscription.toJSON();
     },
     unsubscribe: async ({ owner }) => {
       const subscription = await userAgent.app(String(owner)).pushManager.getSubscription();
@@ -99,6 +102,12 @@ function verbsOf(userAgent: UserAgent): Readonly<Record<string, Verb>> {
       return {};
     },
   };
+}
+
+function readFreshness(value: unknown): Freshness {
+  const known = Object.keys(FRESHNESS_MS);
+  if (typeof value === "string" && known.includes(value)) return value as Freshness;
+  throw new GodwitError("ERR_OPTION", `freshness must be one of ${known.join(", ")}`);
 }
 
 async function answer(socket: WebSocket, verbs: Readonly<Record<string, Verb>>, text: string): Promise<void> {

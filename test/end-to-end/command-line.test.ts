@@ -342,6 +342,19 @@ describe("a running agent", () => {
     expect(JSON.parse(again.stdout)).toEqual(subscription);
   });
 
+  test("subscribe --freshness urgent: a dead connection may go unnoticed for 9 min, until it is unsubscribed", async () => {
+    const freshnessMs = async (): Promise<number> => {
+      const { stdout } = await stage.run(["stats", "--json", "--state", state]);
+      return JSON.parse(stdout).network.freshnessMs;
+    };
+    expect(await freshnessMs()).toBe(1_740_000);
+    const alarm = ["alarm.example", "--state", state];
+    expect((await stage.run(["subscribe", ...alarm, "--freshness", "urgent"])).code).toBe(0);
+    expect(await freshnessMs()).toBe(540_000);
+    await stage.run(["unsubscribe", ...alarm]);
+    expect(await freshnessMs()).toBe(1_740_000);
+  });
+
   test("subscribe with another key is refused", async () => {
     await expectRefusal(["subscribe", NEWS, "--state", state], 1, /subscribed already with other options$/);
   });
