@@ -100,6 +100,8 @@ export const IDLE_MARGIN_MS = 5_000;
 export const BRACKET_MS_MIN = 4_000;
 /** Canaries of one link at a time; a service takes at least as many ({@link CANARIES_PER_DEVICE_MAX}). */
 export const CANARIES_MAX = 5;
+/** Canaries in a row that cannot be opened, and no more are on this link; one that is refused is enough. */
+export const CANARIES_FAILED_MAX = 3;
 /** Networks remembered; the one longest not used goes first. */
 export const NETWORKS_MAX = 32;
 export const NETWORK_LABEL_CHARS_MAX = 128;
@@ -128,6 +130,8 @@ export const PORTAL_PROBE_MS_MAX = 3_600_000;
 /** Where MQTT stands in for WebSocket, that is tried again after this long, then twice as long each time, up to the second. */
 export const TRANSPORT_TRIAL_MS = 600_000;
 export const TRANSPORT_TRIAL_MS_MAX = 24 * 3600 * 1000;
+/** Where WebSocket worked, a closed port counts as an outage of the service for this long before MQTT is tried. */
+export const TRANSPORT_PATIENCE_MS = 300_000;
 /** WebSockets in a row that died before they were stable ({@link LINK_STABLE_MS}), and MQTT is taken. */
 export const SHORT_LINKS_MAX = 3;
 /** MQTT addresses of one push service. */

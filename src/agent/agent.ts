@@ -240,7 +240,7 @@ export class Agent {
         return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
         this.#meter.handleNetwork(event.network);
-        return this.#link.handleNetwork(event.network?.label ?? null, now);
+        return this.#link.handleNetwork(event.network?.label ?? null, event.hasNewAddress === true, now);
       case "journalAppended":
         return this.#persistence.handleAppended(event.appendId);
       case "journalFailed":
@@ -403,7 +403,9 @@ export class Agent {
     if (outcome === null) return;
     if (outcome.type === "failed") {
       this.#emit(reported(tokenFault(response)));
-      return this.#link.handleTokenFailed(outcome.retryAfterS, now);
+      const { cause, status } = response;
+      const httpStatus = status === 0 ? null : status;
+      return this.#link.handleTokenFailed(cause ?? "refused", httpStatus, outcome.retryAfterS, now);
     }
     const before = this.#options.recovery.state.userAgent;
     const { uaToken, uaid } = outcome.identity;
@@ -414,7 +416,7 @@ export class Agent {
       [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
       (failure) => {
         this.#isStoringToken = false;
-        if (failure !== null) return this.#link.handleTokenFailed(null, now);
+        if (failure !== null) return this.#link.handleTokenFailed("local", null, null, now);
         this.#emit(reported({ type: "token", renewed: before !== null }));
         if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
         this.#link.handleTokenReady(now);

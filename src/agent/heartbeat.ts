@@ -6,6 +6,7 @@
  */
 
 import {
+  CANARIES_FAILED_MAX,
   CANARIES_MAX,
   FRESHNESS_MS,
   GROWTH_LOSSES_MAX,
@@ -14,16 +15,15 @@ import {
   HEARTBEAT_MS_MIN,
   HEARTBEAT_VISIT_MS,
   IDLE_MARGIN_MS,
-  PONG_EXTRA_MS,
-  PONG_TIMEOUT_MS_MIN,
   VISITED_LOSSES_MAX,
   WAKE_UPS_PER_HOUR_MAX,
 } from "../limits.ts";
 import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
 import type { AgentEvent, Alarm, Emit, LinkCause } from "./events.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { Lateness } from "./lateness.ts";
+import { Lateness, ON_TIME_MS } from "./lateness.ts";
 import type { NetworkMemory } from "./network-memory.ts";
+import { RoundTrip } from "./round-trip.ts";
 import type { NetworkStatus } from "./status.ts";
 import type { WakeBudget } from "./wake-budget.ts";
 
@@ -51,8 +51,6 @@ const BLIND_BRACKET_FACTOR = 1.25;
 const HATCH_COST = 0.9;
 /** What happens within this is one wake-up. */
 const SAME_WAKE_UP_MS = 900;
-/** Weight of a new round trip in the smoothed one. */
-const RTT_WEIGHT = 0.125;
 
 interface Ping {
   readonly sentMs: number;
@@ -80,8 +78,9 @@ export class Heartbeat {
   /** Both ways of the link worked. */
   #provedMs = 0;
   #ping: Ping | null = null;
-  #rttMs = 0;
-  #dialedMs = 0;
+  /** Canaries in a row that could not be opened. */
+  #canariesFailed = 0;
+  readonly #roundTrip = new RoundTrip();
   readonly #lateness = new Lateness();
 
   constructor(options: HeartbeatOptions) {
@@ -114,7 +113,7 @@ export class Heartbeat {
 
   /** Smoothed round trip on the last link, ms; 0 before the first. */
   get rttMs(): number {
-    return this.#rttMs;
+    return this.#roundTrip.smoothedMs;
   }
 
   get status(): NetworkStatus {
@@ -127,7 +126,7 @@ export class Heartbeat {
       hiMs,
       confidence,
       isHeld,
-      isLearned: this.#ages() === null,
+      isLearned: this.#isLearned,
       rttMs,
       freshnessMs: this.#freshnessMs,
       idleLimitMs: Number.isFinite(this.#idleLimitMs) ? this.#idleLimitMs : null,
@@ -139,20 +138,22 @@ export class Heartbeat {
     this.#freshnessMs = freshnessMs;
   }
 
-  handleNetwork(label: string): void {
-    this.#known = this.#options.memory.recall(label);
+  /** @param label null: no network */
+  handleNetwork(label: string | null): void {
+    // What was lost on the way out of one network says nothing about the next one, nor about the same one later.
+    this.#unansweredMs = null;
+    if (label !== null) this.#known = this.#options.memory.recall(label);
   }
 
   handleDialed(monotonicMs: number): void {
-    this.#dialedMs = monotonicMs;
+    this.#roundTrip.handleDialed(monotonicMs);
   }
 
   handleOpened(monotonicMs: number): void {
-    // A handshake is several round trips: an upper bound until a ping tells better.
-    this.#rttMs = monotonicMs - this.#dialedMs;
+    this.#roundTrip.handleOpened(monotonicMs);
     // A link at once: the network was well, it had forgotten the old one.
     const unanswered = this.#unansweredMs;
-    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * this.#verdictMs)
+    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * this.#roundTrip.verdictMs)
       this.#failed(unanswered.idleMs);
     this.#unansweredMs = null;
     this.#trafficMs = this.#receivedMs = this.#provedMs = monotonicMs;
@@ -166,6 +167,7 @@ export class Heartbeat {
     );
     this.#canaryRequest = this.#options.fixedMs === null ? canaryRequest : null;
     this.#isBlind = this.#options.fixedMs === null && canaryRequest === null;
+    this.#canariesFailed = 0;
     // While growing, main pings double in distance: so many ages are to be tried.
     const steps = this.#known.isGrowing ? Math.ceil(Math.log2(this.#targetMs / this.intervalMs)) : 1;
     this.#hatch(steps, this.#provedMs);
@@ -175,7 +177,8 @@ export class Heartbeat {
   handleReceived(monotonicMs: number): boolean {
     if (this.#trafficMs === null) return false;
     const idleMs = monotonicMs - this.#trafficMs;
-    if (idleMs > this.#known.provenMs) this.#survived(idleMs);
+    // One that comes when a ping was overdue was perhaps sent long ago, and held up by a device that slept.
+    if (idleMs > this.#known.provenMs && idleMs <= this.intervalMs + ON_TIME_MS) this.#survived(idleMs);
     this.#trafficMs = this.#receivedMs = monotonicMs;
     this.#settle(monotonicMs);
     const isStale =
@@ -190,11 +193,17 @@ export class Heartbeat {
     this.#provedMs = this.#trafficMs = this.#receivedMs = monotonicMs;
     this.#ping = null;
     if (ping === null) return;
-    const rttMs = monotonicMs - ping.sentMs;
-    this.#rttMs = this.#rttMs === 0 ? rttMs : this.#rttMs + (rttMs - this.#rttMs) * RTT_WEIGHT;
+    this.#roundTrip.handlePong(monotonicMs - ping.sentMs);
     this.#known.confirm();
     if (ping.idleMs > 0) this.#survived(ping.idleMs);
     this.#settle(monotonicMs);
+  }
+
+  /** Something happened that may have killed the link without a word. True when a ping is to be sent. */
+  handleDoubted(monotonicMs: number): boolean {
+    if (this.#trafficMs === null || this.#ping !== null) return false;
+    this.#ping = { sentMs: monotonicMs, idleMs: 0, isDoubted: false };
+    return true;
   }
 
   /** A frame went out: middleboxes saw traffic, though nothing is proved. */
@@ -210,8 +219,11 @@ export class Heartbeat {
     const ping = this.#ping;
     if (ping !== null) {
       // Frames on their way in may hold up the pong, but not for ever.
-      const sinceMs = Math.min(Math.max(ping.sentMs, this.#receivedMs), ping.sentMs + 3 * this.#verdictMs);
-      if (monotonicMs >= sinceMs + this.#verdictMs) return "dead";
+      const sinceMs = Math.min(
+        Math.max(ping.sentMs, this.#receivedMs),
+        ping.sentMs + 3 * this.#roundTrip.verdictMs,
+      );
+      if (monotonicMs >= sinceMs + this.#roundTrip.verdictMs) return "dead";
       if (ping.isDoubted || monotonicMs < this.#doubtAtMs(ping)) return "fine";
       ping.isDoubted = true;
       return "doubt";
@@ -219,11 +231,13 @@ export class Heartbeat {
     const due = this.#due(trafficMs);
     const { budget, emit } = this.#options;
     if (monotonicMs < due.atMs || !budget.take(monotonicMs)) return "fine";
-    this.#lateness.handleWoken(monotonicMs);
+    const isUnexpected = this.#lateness.handleWoken(monotonicMs);
     // A device that slept on would hear of a missing answer at its next alarm only.
-    emit({ type: "stayAwake", untilMs: monotonicMs + this.#verdictMs });
+    emit({ type: "stayAwake", untilMs: monotonicMs + this.#roundTrip.verdictMs });
     this.#known.countPing();
-    this.#ping = { sentMs: monotonicMs, idleMs: monotonicMs - trafficMs, isDoubted: false };
+    // A device that was off was idle for longer than anybody meant to try.
+    const idleMs = isUnexpected ? 0 : monotonicMs - trafficMs;
+    this.#ping = { sentMs: monotonicMs, idleMs, isDoubted: false };
     // The ping counts as traffic on its way out; what it proves is known with the pong.
     this.#trafficMs = monotonicMs;
     this.#tryCanaries(monotonicMs);
@@ -235,8 +249,11 @@ export class Heartbeat {
     if (trafficMs === null) return null;
     const ping = this.#ping;
     if (ping !== null) {
-      const atMs = ping.isDoubted ? ping.sentMs + this.#verdictMs : this.#doubtAtMs(ping);
-      return { atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.#verdictMs : 0), windowMs: 0 };
+      const atMs = ping.isDoubted ? ping.sentMs + this.#roundTrip.verdictMs : this.#doubtAtMs(ping);
+      return {
+        atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.#roundTrip.verdictMs : 0),
+        windowMs: 0,
+      };
     }
     const due = this.#due(trafficMs);
     const atMs = Math.max(due.atMs, this.#options.budget.freeAtMs);
@@ -251,8 +268,12 @@ export class Heartbeat {
    *
    * @param cause null: on our own wish, which teaches nothing
    */
-  handleClosed(cause: LinkCause | null): void {
+  handleClosed(cause: LinkCause | null, monotonicMs: number): void {
     const ping = this.#ping;
+    const idleMs = monotonicMs - (this.#trafficMs ?? monotonicMs);
+    // Some tell when they forget a flow, though nobody used it. Within what is proven it was somebody else.
+    if (ping === null && cause === "reset" && this.isHeld && idleMs > this.#known.provenMs)
+      this.#failed(idleMs);
     if (ping !== null && ping.idleMs > 0 && this.isHeld) {
       if (cause === "reset" && !ping.isDoubted) this.#failed(ping.idleMs);
       else if (cause === "reset") {
@@ -273,17 +294,28 @@ export class Heartbeat {
     if (canary === undefined) return false;
     const { trial, idleSinceMs } = canary;
     if (event.type === "linkClosed") {
-      if (idleSinceMs === null) this.#canaryRequest = null;
-      if (trial !== null && event.cause === "reset") {
-        // A lesson only if the main link is well, which is known with its pong.
-        trial.isReset = true;
-        if (this.#ping === null) this.#settle(monotonicMs);
-      } else {
-        // Closed without a ping of ours: a service that drains, which teaches nothing.
-        this.#canaries.drop(canary, false);
+      if (event.cause === "reset" && idleSinceMs !== null) {
+        // A lesson only if the main link is well, which is known with its pong. A middlebox may also tell at once that it
+        // has forgotten a flow, though nobody used it.
+        canary.trial ??= { sentMs: monotonicMs, idleMs: monotonicMs - idleSinceMs, isReset: true };
+        canary.trial.isReset = true;
+        if (trial !== null && this.#ping === null) this.#settle(monotonicMs);
+        return true;
+      }
+      // Closed without a ping of ours: a service that drains, which teaches nothing.
+      this.#canaries.drop(canary, false);
+      if (
+        idleSinceMs === null &&
+        (event.httpStatus !== null || ++this.#canariesFailed >= CANARIES_FAILED_MAX)
+      ) {
+        // They are not to be had: the main link itself has to try.
+        this.#canaryRequest = null;
+        this.#isBlind = true;
+        this.#canaries.dropAll();
       }
       return true;
     }
+    this.#canariesFailed = 0;
     canary.idleSinceMs = monotonicMs;
     canary.trial = null;
     if (trial !== null) this.#survived(trial.idleMs);
@@ -298,12 +330,15 @@ export class Heartbeat {
     return Math.min(this.#freshnessMs, this.#idleLimitMs) - HEARTBEAT_GUARD_MS;
   }
 
-  get #verdictMs(): number {
-    return Math.max(PONG_TIMEOUT_MS_MIN, 4 * this.#rttMs + PONG_EXTRA_MS);
+  /** Nothing more will be tried. */
+  get #isLearned(): boolean {
+    const isAtTarget = this.#safeMs() >= this.#targetMs;
+    if (this.#isBlind) return isAtTarget || (this.#known.record.hiMs !== null && this.#blindMs() === 0);
+    return this.#options.fixedMs !== null || this.#worthwhileAges() === null;
   }
 
   #doubtAtMs(ping: Ping): number {
-    if (this.isHeld) return ping.sentMs + this.#verdictMs / 2;
+    if (this.isHeld) return ping.sentMs + this.#roundTrip.verdictMs / 2;
     // The dial belongs to the ping's wake-up; it waits for an answer only where one has come from visit to visit.
     return this.#known.provenMs < HEARTBEAT_VISIT_MS ? ping.sentMs : ping.sentMs + SAME_WAKE_UP_MS;
   }
@@ -329,7 +364,10 @@ export class Heartbeat {
   }
 
   #ages(): readonly [number, number, number] | null {
-    if (this.#canaryRequest === null) return null;
+    return this.#canaryRequest === null ? null : this.#worthwhileAges();
+  }
+
+  #worthwhileAges(): readonly [number, number, number] | null {
     if (this.isHeld) return this.#known.ages(this.#safeMs(), this.#targetMs);
     // A link that lives from visit to visit may well live longer.
     if (this.#known.provenMs < HEARTBEAT_VISIT_MS) return null;
@@ -413,7 +451,7 @@ export class Heartbeat {
     const canary = this.#canaries.onTrial;
     const trial = canary?.trial;
     if (canary === undefined || !trial) return;
-    if (!trial.isReset && monotonicMs < trial.sentMs + this.#verdictMs) return;
+    if (!trial.isReset && monotonicMs < trial.sentMs + this.#roundTrip.verdictMs) return;
     this.#canaries.drop(canary, !trial.isReset);
     this.#canaryFailed(trial.idleMs, monotonicMs);
   }

@@ -4,7 +4,7 @@
 import { ALARM_LATE_MS_MAX } from "../limits.ts";
 
 /** An alarm this late is on time, and after so many of these in a row half of the lateness is forgotten. */
-const ON_TIME_MS = 1_000;
+export const ON_TIME_MS = 1_000;
 const ON_TIME = 3;
 
 export class Lateness {
@@ -18,11 +18,15 @@ export class Lateness {
     this.#askedMs = latestMs;
   }
 
-  /** What the alarm was for is being done: late, on time, or early because something else woke us, which says nothing. */
-  handleWoken(monotonicMs: number): void {
+  /**
+   * What the alarm was for is being done: late, on time, or early because something else woke us, which says nothing. True
+   * when it is later than could be expected.
+   */
+  handleWoken(monotonicMs: number): boolean {
     const lateMs = monotonicMs - this.#askedMs;
+    const isUnexpected = lateMs > Math.max(this.expectedMs, ON_TIME_MS);
     // Longer than that the device was off, which no earlier alarm would have changed.
-    if (lateMs > ALARM_LATE_MS_MAX) return;
+    if (lateMs > ALARM_LATE_MS_MAX) return isUnexpected;
     if (lateMs > ON_TIME_MS) {
       this.expectedMs = Math.max(this.expectedMs, 2 * lateMs);
       this.#onTime = 0;
@@ -30,5 +34,6 @@ export class Lateness {
       this.expectedMs /= 2;
       this.#onTime = 0;
     }
+    return isUnexpected;
   }
 }

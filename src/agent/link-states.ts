@@ -35,7 +35,7 @@ const CONNECTED: Row = { ...TRYING, networkUp: "idle" };
 export const LINK_TRANSITIONS: Readonly<Record<LinkState, Row>> = {
   idle: { ...ANY, fetchToken: "token", dial: "dialing", postponed: "waiting" },
   offline: { networkUp: "idle", shutdown: "stopped" },
-  token: { ...TRYING, tokenReady: "idle" },
+  token: { ...CONNECTED, tokenReady: "idle" },
   dialing: { ...CONNECTED, opened: "greeting", tokenRefused: "token" },
   greeting: { ...CONNECTED, registered: "online", tokenRefused: "token" },
   online: { ...CONNECTED, replaced: "dialing" },

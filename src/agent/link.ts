@@ -114,14 +114,26 @@ export class Link {
     this.#proceed(now);
   }
 
-  handleTokenFailed(retryAfterS: number | null, now: Instant): void {
-    if (this.#state === "token") this.#lose("unreachable", null, retryAfterS, now);
+  /** @param httpStatus null when there was no answer */
+  handleTokenFailed(
+    cause: LinkCause,
+    httpStatus: number | null,
+    retryAfterS: number | null,
+    now: Instant,
+  ): void {
+    if (this.#state === "token") this.#lose(cause, httpStatus, retryAfterS, now);
   }
 
   handleOpened(linkId: number, now: Instant): void {
+    if (this.#spare.is(linkId)) {
+      this.#spare.handleOpened();
+      // A trial has to carry something before it takes the place of a link that works.
+      if (!this.#spare.isTrial) this.#replace("reset", now);
+    } else if (linkId === this.#channel.linkId && this.#state === "dialing") this.#greet(now);
+  }
+
+  #greet(now: Instant): void {
     const { heartbeat, dialer } = this.#options;
-    if (this.#spare.is(linkId)) this.#replace(this.#spare.isTrial ? null : "reset", now);
-    if (linkId !== this.#channel.linkId || this.#state !== "dialing") return;
     this.#step("opened", now);
     this.#timeoutAtMs = now.monotonicMs + HELLO_TIMEOUT_MS;
     heartbeat.handleOpened(now.monotonicMs);
@@ -133,6 +145,7 @@ export class Link {
    * reported and costs the link only when it happens before Registered.
    */
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
+    if (this.#spare.is(linkId) && this.#spare.isTrial) this.#replace(null, now);
     if (linkId !== this.#channel.linkId || (this.#state !== "greeting" && this.#state !== "online"))
       return null;
     this.#options.meter.countReceived(frame.length);
@@ -175,6 +188,7 @@ export class Link {
     transports.handleOnline(now.monotonicMs);
     heartbeat.handleRegistered(idleLimitS === null ? null : idleLimitS * 1000, dialer.canaryRequest(canary));
     backoff.handleOpened(now.monotonicMs, reconnectSpreadS * 1000);
+    this.#tryWebSocket(now);
   }
 
   /** The service does not take the token: at the upgrade, or in Registered. */
@@ -214,18 +228,24 @@ export class Link {
     else this.#lose(cause, httpStatus, retryAfterS ?? this.#byeRetryAfterS, now);
   }
 
-  /** @param label of the network, null for none; the one we are on already is no news */
-  handleNetwork(label: string | null, now: Instant): void {
-    if (label !== null && label === this.#networkLabel) return;
+  /**
+   * @param label of the network, null for none; the one we are on already is no news
+   * @param hasNewAddress unless the device's address on it is another
+   */
+  handleNetwork(label: string | null, hasNewAddress: boolean, now: Instant): void {
+    const { heartbeat, backoff, transports, budget } = this.#options;
+    if (label !== null && label === this.#networkLabel) {
+      const isDoubted = hasNewAddress && this.#state === "online" && budget.take(now.monotonicMs);
+      if (isDoubted && heartbeat.handleDoubted(now.monotonicMs)) this.#channel.ping();
+      return;
+    }
     this.#networkLabel = label;
     const before = this.#state;
-    if (label !== null) this.#options.backoff.handleNetworkChanged();
+    if (label !== null) backoff.handleNetworkChanged();
     this.#portal.handleGone();
     if (this.#step(label === null ? "networkDown" : "networkUp", now)) this.#abandon(before, now);
-    if (label !== null) {
-      this.#options.heartbeat.handleNetwork(label);
-      this.#options.transports.handleNetwork(label);
-    }
+    heartbeat.handleNetwork(label);
+    if (label !== null) transports.handleNetwork(label);
     this.#proceed(now);
   }
 
@@ -234,7 +254,7 @@ export class Link {
     if (!this.#portal.takeAnswer(requestId)) return false;
     if (this.#state !== "waiting") return true;
     // 204 is what was asked for; silence is no portal's way either.
-    if (status === 204 || status === 0) this.#retry(now);
+    if (status === 204 || status === 0 || this.#portal.isOutOfPatience(now.monotonicMs)) this.#retry(now);
     else this.#retryAtMs = now.monotonicMs + this.#portal.handleMet(now.monotonicMs);
     return true;
   }
@@ -277,19 +297,14 @@ export class Link {
   }
 
   #checkHeartbeat(now: Instant): void {
-    const { heartbeat, meter, budget, transports, dialer } = this.#options;
+    const { heartbeat, budget } = this.#options;
     if (heartbeat.declaredMs !== this.#declaredMs) this.#sendConditions(now);
     this.#spare.handleTime(now.monotonicMs);
     let verdict = heartbeat.check(now.monotonicMs);
     if (verdict === "ping") {
       this.#channel.ping();
       // The radio is on: the moment to see whether WebSocket is to be had again.
-      if (this.#channel.isMqtt && !this.#spare.isThere && transports.startTrial(now.monotonicMs)) {
-        meter.countWakeUp("connect");
-        heartbeat.handleDialed(now.monotonicMs);
-        const linkId = dialer.dialWebSocket(transports.webSocketUrl, this.#conditions);
-        this.#spare.handleDialed(linkId, true, now.monotonicMs);
-      }
+      this.#tryWebSocket(now);
       // On a network that cannot be held the answer is doubted at once.
       verdict = heartbeat.check(now.monotonicMs);
     }
@@ -300,6 +315,16 @@ export class Link {
       if (this.#spare.isThere) this.#replace("reset", now);
       else this.#closeAndLose("reset", now);
     }
+  }
+
+  /** Beside an MQTT link, when it is time. */
+  #tryWebSocket({ monotonicMs }: Instant): void {
+    const { heartbeat, meter, transports, dialer } = this.#options;
+    if (!this.#channel.isMqtt || this.#spare.isThere || !transports.startTrial(monotonicMs)) return;
+    meter.countWakeUp("connect");
+    heartbeat.handleDialed(monotonicMs);
+    const linkId = dialer.dialWebSocket(transports.webSocketUrl, this.#conditions);
+    this.#spare.handleDialed(linkId, true, monotonicMs);
   }
 
   /** The promise to the service changed while the link is open. */
@@ -370,10 +395,12 @@ export class Link {
     if (cause !== null) emit(reported({ type: "linkClosed", cause, httpStatus: null, retryInMs: 0 }));
     meter.countLost(cause);
     if (this.#spare.isTrial) transports.handleTrialOpened();
-    const { linkId, timeoutAtMs } = this.#spare.take();
+    const { linkId, timeoutAtMs, isOpen } = this.#spare.take();
     this.#channel.use(linkId, transports.isMqtt);
     this.#forget(cause, now);
     this.#timeoutAtMs = timeoutAtMs;
+    this.#byeRetryAfterS = null;
+    if (isOpen) this.#greet(now);
   }
 
   #closeAndLose(cause: LinkCause, now: Instant): void {
@@ -401,12 +428,15 @@ export class Link {
     { monotonicMs }: Instant,
   ): number {
     const { backoff, transports, heartbeat } = this.#options;
+    let isPortal = before === "token" && isPortalLike(cause, httpStatus);
     if (before === "online") transports.handleLost(monotonicMs);
     else if (before !== "token") {
-      const verdict = transports.handleFailed(cause, httpStatus);
+      const verdict = transports.handleFailed(cause, httpStatus, monotonicMs);
       if (verdict === "next") return 0;
-      if (verdict === "portal") return this.#portal.handleMet(monotonicMs);
+      isPortal = verdict === "portal";
     }
+    // Also a dial into a portal that nobody answers is no reason to be less patient.
+    if (isPortal || this.#portal.isMet) return this.#portal.handleMet(monotonicMs);
     return backoff.handleLost(monotonicMs, retryAfterS, heartbeat.rttMs);
   }
 
@@ -423,7 +453,7 @@ export class Link {
   #forget(cause: LinkCause | null, now: Instant): void {
     this.#timeoutAtMs = null;
     this.#spare.drop();
-    this.#options.heartbeat.handleClosed(cause);
+    this.#options.heartbeat.handleClosed(cause, now.monotonicMs);
     this.#options.listener.linkLost(now);
   }
 

@@ -64,7 +64,9 @@ export class NetworkMemory {
 
   /** Everything known, for people. */
   all(): NetworkRecord[] {
-    return [...this.#state.networks.values()];
+    return [...this.#state.networks.values()].map(
+      (stored) => this.#known.get(stored.label)?.record ?? stored,
+    );
   }
 }
 

@@ -38,6 +38,10 @@ export class Portal {
     this.#options = options;
   }
 
+  get isMet(): boolean {
+    return this.#sinceMs !== null;
+  }
+
   /** There is one, and a cheaper way to look than a dial. */
   get isProbed(): boolean {
     return this.#sinceMs !== null && this.#options.probeUrl !== null;
@@ -56,6 +60,11 @@ export class Portal {
   handleGone(): void {
     this.#sinceMs = null;
     this.#delayMs = 0;
+  }
+
+  /** So long after it was met a look is a dial as well: the probe's answer may have nothing to do with a portal. */
+  isOutOfPatience(monotonicMs: number): boolean {
+    return this.#sinceMs !== null && monotonicMs - this.#sinceMs >= PORTAL_PATIENCE_MS;
   }
 
   /** Looks; {@link takeAnswer} knows the answer. */

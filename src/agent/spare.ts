@@ -13,6 +13,7 @@ export class Spare {
   #linkId = 0;
   #timeoutAtMs = 0;
   #isTrial = false;
+  #isOpen = false;
 
   constructor(emit: Emit) {
     this.#emit = emit;
@@ -34,7 +35,12 @@ export class Spare {
   handleDialed(linkId: number, isTrial: boolean, monotonicMs: number): void {
     this.#linkId = linkId;
     this.#isTrial = isTrial;
+    this.#isOpen = false;
     this.#timeoutAtMs = monotonicMs + OPEN_TIMEOUT_MS;
+  }
+
+  handleOpened(): void {
+    this.#isOpen = true;
   }
 
   handleClosed(): void {
@@ -48,8 +54,8 @@ export class Spare {
   }
 
   /** It is the present link from now on. Returns what it was. */
-  take(): { readonly linkId: number; readonly timeoutAtMs: number } {
-    const taken = { linkId: this.#linkId, timeoutAtMs: this.#timeoutAtMs };
+  take(): { readonly linkId: number; readonly timeoutAtMs: number; readonly isOpen: boolean } {
+    const taken = { linkId: this.#linkId, timeoutAtMs: this.#timeoutAtMs, isOpen: this.#isOpen };
     this.handleClosed();
     return taken;
   }

@@ -4,7 +4,13 @@
  * looks ever more seldom whether WebSocket is back. Pure; the link dials what this says.
  */
 
-import { LINK_STABLE_MS, SHORT_LINKS_MAX, TRANSPORT_TRIAL_MS, TRANSPORT_TRIAL_MS_MAX } from "../limits.ts";
+import {
+  LINK_STABLE_MS,
+  SHORT_LINKS_MAX,
+  TRANSPORT_PATIENCE_MS,
+  TRANSPORT_TRIAL_MS,
+  TRANSPORT_TRIAL_MS_MAX,
+} from "../limits.ts";
 import type { LinkCause } from "./events.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { NetworkMemory } from "./network-memory.ts";
@@ -24,13 +30,18 @@ export class Transports {
   readonly #urls: readonly string[];
   readonly #memory: NetworkMemory;
   readonly #trials = new WeakMap<Knowledge, Trial>();
+  /** Networks on which a WebSocket was registered in this run. */
+  readonly #worked = new WeakSet<Knowledge>();
   #known: Knowledge;
   #index = 0;
-  /** Dials that failed since the last link was registered. */
+  /** Dials of this round, which ends when each transport has failed once. */
   #failures = 0;
   /** In this round somebody else than the push service answered; and it looked like a portal. */
   #isBlocked = false;
   #isPortal = false;
+  /** The first dial that failed since a link was registered, and whether one of them was blocked. */
+  #failingSinceMs: number | null = null;
+  #wasBlocked = false;
   /** WebSocket links in a row that died young. */
   #shortLinks = 0;
   #onlineMs = 0;
@@ -60,7 +71,7 @@ export class Transports {
   handleNetwork(label: string): void {
     this.#known = this.#memory.recall(label);
     this.#index = Math.max(0, this.#urls.indexOf(this.#known.record.transport));
-    this.#startRound();
+    this.#startAnew();
     this.#shortLinks = 0;
   }
 
@@ -73,23 +84,27 @@ export class Transports {
   startTrial(monotonicMs: number): boolean {
     const trial = this.#trials.get(this.#known);
     if (!this.isMqtt || trial === undefined || monotonicMs < trial.atMs) return false;
-    const delayMs = Math.min(2 * trial.delayMs, TRANSPORT_TRIAL_MS_MAX);
-    this.#trials.set(this.#known, { atMs: monotonicMs + trial.delayMs, delayMs });
+    this.#putOff(monotonicMs, trial.delayMs);
     return true;
   }
 
-  /** A WebSocket that was tried beside an MQTT link is open and takes its place. */
+  /** A WebSocket that was tried beside an MQTT link works and takes its place. */
   handleTrialOpened(): void {
     this.#index = 0;
-    this.#startRound();
+    this.#startAnew();
   }
 
   /** A link is registered. */
   handleOnline(monotonicMs: number): void {
-    this.#startRound();
+    if (!this.isMqtt) this.#worked.add(this.#known);
+    else if (!this.#trials.has(this.#known)) {
+      // Where nobody refused WebSocket it was perhaps an outage that ended just now: it is tried at once.
+      const isOutage = this.#failingSinceMs !== null && !this.#wasBlocked;
+      this.#putOff(monotonicMs, isOutage ? 0 : TRANSPORT_TRIAL_MS);
+    }
+    this.#startAnew();
     this.#onlineMs = monotonicMs;
     const transport = this.isMqtt ? this.url : "";
-    if (this.isMqtt && !this.#trials.has(this.#known)) this.#putOff(monotonicMs);
     if (transport === this.#known.record.transport) return;
     this.#known.record = { ...this.#known.record, transport };
     this.#memory.keep(this.#known, true);
@@ -104,20 +119,29 @@ export class Transports {
     if (this.#shortLinks < SHORT_LINKS_MAX || this.#urls.length === 1) return;
     this.#shortLinks = 0;
     this.#index = 1;
-    if (!this.#trials.has(this.#known)) this.#putOff(monotonicMs);
+    if (!this.#trials.has(this.#known)) this.#putOff(monotonicMs, TRANSPORT_TRIAL_MS);
   }
 
   /** A dial failed before the link was registered. */
-  handleFailed(cause: LinkCause, httpStatus: number | null): FailureVerdict {
-    // The push service itself, or what stands before it: another transport would meet the same.
+  handleFailed(cause: LinkCause, httpStatus: number | null, monotonicMs: number): FailureVerdict {
+    this.#failingSinceMs ??= monotonicMs;
+    if (isFromService(httpStatus)) {
+      // Another transport would meet the same.
+      this.#index = 0;
+      this.#startRound();
+      return "wait";
+    }
+    const isClosedPort = cause === "refused" && httpStatus === null && !this.isMqtt;
+    // Where WebSocket worked, a closed port is a service that is down, and the next port would be closed too.
     if (
-      httpStatus === 401 ||
-      httpStatus === 429 ||
-      (httpStatus !== null && httpStatus >= 500 && httpStatus !== 511)
+      isClosedPort &&
+      this.#worked.has(this.#known) &&
+      monotonicMs - this.#failingSinceMs < TRANSPORT_PATIENCE_MS
     )
       return "wait";
     this.#isPortal ||= isPortalLike(cause, httpStatus);
     this.#isBlocked ||= this.#isPortal || httpStatus !== null;
+    this.#wasBlocked ||= this.#isBlocked;
     this.#index = (this.#index + 1) % this.#urls.length;
     if (++this.#failures % this.#urls.length !== 0) return this.#isBlocked ? "next" : "wait";
     const isPortal = this.#isPortal;
@@ -125,15 +149,26 @@ export class Transports {
     return isPortal ? "portal" : "wait";
   }
 
+  #startAnew(): void {
+    this.#startRound();
+    this.#failingSinceMs = null;
+    this.#wasBlocked = false;
+  }
+
   #startRound(): void {
     this.#failures = 0;
     this.#isBlocked = this.#isPortal = false;
   }
 
-  #putOff(monotonicMs: number): void {
-    this.#trials.set(this.#known, {
-      atMs: monotonicMs + TRANSPORT_TRIAL_MS,
-      delayMs: 2 * TRANSPORT_TRIAL_MS,
-    });
+  /** The next trial after `delayMs`, the one after that twice as much later. */
+  #putOff(monotonicMs: number, delayMs: number): void {
+    const nextMs = Math.min(Math.max(2 * delayMs, TRANSPORT_TRIAL_MS), TRANSPORT_TRIAL_MS_MAX);
+    this.#trials.set(this.#known, { atMs: monotonicMs + delayMs, delayMs: nextMs });
   }
+}
+
+/** The push service itself, or a proxy that speaks for it. */
+function isFromService(httpStatus: number | null): boolean {
+  if (httpStatus === 401 || httpStatus === 429) return true;
+  return httpStatus !== null && httpStatus >= 500 && httpStatus !== 511;
 }

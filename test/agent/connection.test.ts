@@ -138,6 +138,7 @@ describe("captive portals", () => {
       httpStatus: null,
       retryAfterS: null,
     });
+    const metMs = device.nowMs;
     const answer = (status: number) => {
       const { requestId } = device.last("httpRequest");
       device.dispatch({
@@ -156,14 +157,19 @@ describe("captive portals", () => {
       if (device.count("httpRequest") === before) continue;
       probes++;
       answer(302);
+      // Later each look is a dial too, in case it is the probe's address that never says 204.
+      if (device.nowMs < metMs + 8 * 60_000) expect(device.count("openLink")).toBe(dials);
+      else if (device.status.link === "dialing") device.closeLink(302);
     }
     expect(probes).toBeLessThanOrEqual(25);
     expect(device.last("httpRequest")).toMatchObject({ url: portalProbeUrl, bearer: null });
-    expect(device.count("openLink")).toBe(dials);
+    const dialed = device.count("openLink");
+    expect(dialed).toBeGreaterThan(dials);
+    expect(dialed - dials).toBeLessThanOrEqual(probes);
     const before = device.count("httpRequest");
     device.passUntil(2 * HOUR, () => device.count("httpRequest") > before);
     answer(204);
-    expect(device.count("openLink")).toBe(dials + 1);
+    expect(device.count("openLink")).toBe(dialed + 1);
   });
 
   test("without a probe URL the dial itself looks, just as patiently", () => {

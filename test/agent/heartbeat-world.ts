@@ -17,6 +17,8 @@ export interface NetworkOptions {
   /** A flow idle for this long or longer is gone. */
   readonly natMs: number;
   readonly resets?: boolean;
+  /** It sends a reset when it forgets a flow, without waiting for a packet. */
+  readonly tells?: boolean;
   readonly canaries?: boolean;
   readonly fixedMs?: number;
   readonly label?: string;
@@ -41,6 +43,8 @@ export class HeartbeatWorld {
   visits = 0;
   canariesOpened = 0;
   canaryPings = 0;
+  /** Wake-ups by a middlebox that tells. */
+  resets = 0;
   /** Ms by which an alarm due then comes late. */
   lateMs: (dueMs: number) => number = () => 0;
   readonly #flows = new Map<number, number>();
@@ -98,7 +102,14 @@ export class HeartbeatWorld {
       const isAwake = askedMs <= Math.max(this.nowMs + 2_000, this.#awakeUntilMs);
       const dueMs = isAwake || alarm === null ? askedMs : askedMs + this.lateMs(askedMs);
       const messageMs = coming[0] ?? Number.POSITIVE_INFINITY;
-      if (Math.min(dueMs, messageMs) > endMs) break;
+      const forgottenMs = this.#nextForgottenMs();
+      if (Math.min(dueMs, messageMs, forgottenMs) > endMs) break;
+      if (forgottenMs < Math.min(dueMs, messageMs)) {
+        this.#advance(forgottenMs - this.nowMs);
+        this.#reset();
+        this.#perform();
+        continue;
+      }
       if (messageMs < dueMs) {
         coming.shift();
         this.#advance(messageMs - this.nowMs);
@@ -130,6 +141,22 @@ export class HeartbeatWorld {
     );
   }
 
+  #nextForgottenMs(): number {
+    if (this.options.tells !== true) return Number.POSITIVE_INFINITY;
+    return Math.min(this.#mainMs, ...this.#flows.values()) + this.natMs;
+  }
+
+  /** To all flows that are forgotten by now. */
+  #reset(): void {
+    this.resets++;
+    for (const [linkId, usedMs] of this.#flows) {
+      if (usedMs + this.natMs > this.nowMs) continue;
+      this.#flows.delete(linkId);
+      this.closeCanary(linkId, "reset");
+    }
+    if (this.#mainMs + this.natMs <= this.nowMs) this.#lose();
+  }
+
   #check(): void {
     const verdict = this.heartbeat.check(this.nowMs);
     if (verdict === "ping") {
@@ -155,7 +182,7 @@ export class HeartbeatWorld {
   #lose(): void {
     if (this.heartbeat.isHeld) this.losses.push(this.nowMs);
     else this.visits++;
-    this.heartbeat.handleClosed("reset");
+    this.heartbeat.handleClosed("reset", this.nowMs);
     this.#perform();
     this.connect();
   }

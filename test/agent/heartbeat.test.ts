@@ -73,7 +73,7 @@ describe("learning with canaries", () => {
     const { intervalMs } = world.heartbeat;
     const alarm = world.heartbeat.nextDeadline();
     expect(world.heartbeat.check((alarm?.atMs ?? 0) + (alarm?.windowMs ?? 0))).toBe("ping");
-    world.heartbeat.handleClosed("reset");
+    world.heartbeat.handleClosed("reset", world.nowMs);
     world.connect();
     // Not the network: a service that crashed. Nothing is given up, but the main link is not risked either.
     expect(world.heartbeat.intervalMs).toBe(238_000);
@@ -145,7 +145,7 @@ describe("learning with canaries", () => {
     for (let i = 0; i < 2; i++) {
       const alarm = world.heartbeat.nextDeadline();
       expect(world.heartbeat.check((alarm?.atMs ?? 0) + (alarm?.windowMs ?? 0))).toBe("ping");
-      world.heartbeat.handleClosed("reset");
+      world.heartbeat.handleClosed("reset", world.nowMs);
       world.connect();
     }
     expect(world.heartbeat.intervalMs).toBeLessThan(240_000);
@@ -231,7 +231,7 @@ describe("learning with canaries", () => {
       world.lateMs = () => floorMs - 1000;
       world.pass(12 * HOUR);
       world.lateMs = (dueMs) => Math.ceil(dueMs / floorMs) * floorMs - dueMs;
-      world.heartbeat.handleClosed(null);
+      world.heartbeat.handleClosed(null, world.nowMs);
       world.heartbeat.handleNetwork("another");
       world.connect();
       const before = world.pings.length;

@@ -40,6 +40,8 @@ export class Device {
   readonly agent: Agent;
   readonly driver: Driver;
   readonly random: () => number;
+  /** What the agent spreads its delays with. */
+  jitter: () => number = () => this.random();
   /** Every effect in order, for tests that look at the order. */
   readonly effects: Effect[] = [];
   readonly reports: Report[] = [];
@@ -86,7 +88,7 @@ export class Device {
       deviceBinding: BINDING,
       provider: nobleProvider,
       randomFill: (target) => this.fill(target),
-      jitter: this.random,
+      jitter: () => this.jitter(),
       heartbeatMs: options.heartbeatMs === undefined ? 240_000 : options.heartbeatMs,
       portalProbeUrl: options.portalProbeUrl ?? null,
       windowS: 0,
