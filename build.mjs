@@ -61,6 +61,8 @@ const INTERNAL_NAMES = new RegExp(
   wnafPrecomputes getWnafPrecomputes wnafCachedCT validateMulInput assertPoint assertValidity modFromBytes allowedLengths
   publicKeyUncompressed publicKeyHasPrefix varSizeNonce nBitLength nByteLength mulUnsafe isValidNot0 roundClean
   sealedRecords counts segment setWindowSize hasWindowSize buildWnafTable shouldBlind mulCTBlinded fixedWindowCT
+  trials safeMs targetMs verdictMs isPinging worthwhileAges nextAtMs tryOne settle isBlind smoothedMs isMet
+  isProbed takeAnswer isPong canSpare expectedMs hopefulAges isTrial isThere timeoutAtMs
   dialer transports startTrial webSocketUrl isMqtt canaryRequest dialWebSocket hasToken
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
 `

@@ -100,7 +100,7 @@ export const IDLE_MARGIN_MS = 5_000;
 export const BRACKET_MS_MIN = 4_000;
 /** Canaries of one link at a time; a service takes at least as many ({@link CANARIES_PER_DEVICE_MAX}). */
 export const CANARIES_MAX = 5;
-/** Canaries in a row that cannot be opened, and no more are on this link; one that is refused is enough. */
+/** Canaries in a row that cannot be opened, and there are no more on this link. */
 export const CANARIES_FAILED_MAX = 3;
 /** Networks remembered; the one longest not used goes first. */
 export const NETWORKS_MAX = 32;

@@ -403,9 +403,7 @@ export class Agent {
     if (outcome === null) return;
     if (outcome.type === "failed") {
       this.#emit(reported(tokenFault(response)));
-      const { cause, status } = response;
-      const httpStatus = status === 0 ? null : status;
-      return this.#link.handleTokenFailed(cause ?? "refused", httpStatus, outcome.retryAfterS, now);
+      return this.#link.handleTokenFailed(response, outcome.retryAfterS, now);
     }
     const before = this.#options.recovery.state.userAgent;
     const { uaToken, uaid } = outcome.identity;
@@ -416,7 +414,7 @@ export class Agent {
       [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
       (failure) => {
         this.#isStoringToken = false;
-        if (failure !== null) return this.#link.handleTokenFailed("local", null, null, now);
+        if (failure !== null) return this.#link.handleTokenFailed({ cause: "local", status: 0 }, null, now);
         this.#emit(reported({ type: "token", renewed: before !== null }));
         if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
         this.#link.handleTokenReady(now);

@@ -12,7 +12,7 @@ export type Jitter = () => number;
 /** Less than two: an outage is over sooner than its doubled length. */
 const GROWTH = 1.5;
 /** Round trips the first ceiling has at least: where packets are slow, tries are dear. */
-const BASE_RTTS = 4;
+const BASE_RTTS = 12;
 
 export class Backoff {
   readonly #jitter: Jitter;

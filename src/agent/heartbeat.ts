@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 /**
- * When to ping, and how each network's idle timeout is learned without risking the main link: the main
- * link is never left idle for longer than was seen to survive, while canaries that nobody needs grow older than that. They
- * are opened, and pinged beside main pings, while the radio is on anyway. Pure.
+ * When to ping, and when a link counts as dead. The main link is never left idle for longer than was seen to
+ * survive; what canaries try beyond that is in trials.ts. Pure.
  */
 
 import {
-  CANARIES_FAILED_MAX,
-  CANARIES_MAX,
   FRESHNESS_MS,
   GROWTH_LOSSES_MAX,
   HEARTBEAT_GUARD_MS,
@@ -15,16 +12,16 @@ import {
   HEARTBEAT_MS_MIN,
   HEARTBEAT_VISIT_MS,
   IDLE_MARGIN_MS,
-  VISITED_LOSSES_MAX,
   WAKE_UPS_PER_HOUR_MAX,
 } from "../limits.ts";
-import { Canaries, type Canary, type CanaryRequest } from "./canaries.ts";
+import type { CanaryRequest } from "./canaries.ts";
 import type { AgentEvent, Alarm, Emit, LinkCause } from "./events.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Lateness, ON_TIME_MS } from "./lateness.ts";
 import type { NetworkMemory } from "./network-memory.ts";
 import { RoundTrip } from "./round-trip.ts";
 import type { NetworkStatus } from "./status.ts";
+import { type MainLink, Trials } from "./trials.ts";
 import type { WakeBudget } from "./wake-budget.ts";
 
 /** What is to be done about a link's liveness now. "doubt": dial another one beside it, the answer is overdue. */
@@ -47,8 +44,6 @@ const HOUR_MS = 3_600_000;
 const BLIND_GROWTH_FACTOR = 1.5;
 /** Without canaries the main link tries when the bracket is wider than this. */
 const BLIND_BRACKET_FACTOR = 1.25;
-/** What a trial in a narrow bracket costs, in pings. */
-const HATCH_COST = 0.9;
 /** What happens within this is one wake-up. */
 const SAME_WAKE_UP_MS = 900;
 
@@ -60,16 +55,12 @@ interface Ping {
   isDoubted: boolean;
 }
 
-export class Heartbeat {
+export class Heartbeat implements MainLink {
   readonly #options: HeartbeatOptions;
-  readonly #canaries: Canaries;
+  readonly #trials: Trials;
   #known: Knowledge;
   #freshnessMs: number = FRESHNESS_MS.normal;
   #idleLimitMs = Number.POSITIVE_INFINITY;
-  /** How canaries are opened on this link; null when they are not. */
-  #canaryRequest: CanaryRequest | null = null;
-  /** The service answers no canaries: the main link itself has to try. */
-  #isBlind = false;
   /** A ping that was never answered, while it is open whether network or middlebox was to blame. */
   #unansweredMs: { readonly idleMs: number; readonly sinceMs: number } | null = null;
   /** Anything that went over the main link; null while there is none. */
@@ -78,14 +69,12 @@ export class Heartbeat {
   /** Both ways of the link worked. */
   #provedMs = 0;
   #ping: Ping | null = null;
-  /** Canaries in a row that could not be opened. */
-  #canariesFailed = 0;
   readonly #roundTrip = new RoundTrip();
   readonly #lateness = new Lateness();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
-    this.#canaries = new Canaries(options.emit);
+    this.#trials = new Trials(options, this);
     this.#known = options.memory.recall("");
   }
 
@@ -99,16 +88,34 @@ export class Heartbeat {
 
   /** Ms after which a ping is sent when nothing else is. */
   get intervalMs(): number {
-    return this.isHeld ? this.#safeMs() : HEARTBEAT_VISIT_MS;
+    return this.isHeld ? this.safeMs : HEARTBEAT_VISIT_MS;
   }
 
   /** False where an idle link does not live long enough to be kept: it is proved, or made anew, every so often. */
   get isHeld(): boolean {
     return (
       this.#options.fixedMs !== null ||
-      this.#safeMs() >= HEARTBEAT_HELD_MS_MIN ||
+      this.safeMs >= HEARTBEAT_HELD_MS_MIN ||
       this.#idleLimitMs < HEARTBEAT_HELD_MS_MIN
     );
+  }
+
+  get known(): Knowledge {
+    return this.#known;
+  }
+
+  get isPinging(): boolean {
+    return this.#ping !== null;
+  }
+
+  /** An unanswered ping is a verdict after this. */
+  get verdictMs(): number {
+    return this.#roundTrip.verdictMs;
+  }
+
+  /** An event of a link. False when it is no canary's. */
+  handleCanary(event: Extract<AgentEvent, { linkId: number }>, monotonicMs: number): boolean {
+    return this.#trials.handleEvent(event, monotonicMs);
   }
 
   /** Smoothed round trip on the last link, ms; 0 before the first. */
@@ -153,7 +160,7 @@ export class Heartbeat {
     this.#roundTrip.handleOpened(monotonicMs);
     // A link at once: the network was well, it had forgotten the old one.
     const unanswered = this.#unansweredMs;
-    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * this.#roundTrip.verdictMs)
+    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * this.verdictMs)
       this.#failed(unanswered.idleMs);
     this.#unansweredMs = null;
     this.#trafficMs = this.#receivedMs = this.#provedMs = monotonicMs;
@@ -165,12 +172,7 @@ export class Heartbeat {
       HEARTBEAT_MS_MIN,
       (idleLimitMs ?? Number.POSITIVE_INFINITY) - IDLE_MARGIN_MS,
     );
-    this.#canaryRequest = this.#options.fixedMs === null ? canaryRequest : null;
-    this.#isBlind = this.#options.fixedMs === null && canaryRequest === null;
-    this.#canariesFailed = 0;
-    // While growing, main pings double in distance: so many ages are to be tried.
-    const steps = this.#known.isGrowing ? Math.ceil(Math.log2(this.#targetMs / this.intervalMs)) : 1;
-    this.#hatch(steps, this.#provedMs);
+    if (this.#options.fixedMs === null) this.#trials.handleRegistered(canaryRequest, this.#provedMs);
   }
 
   /** A frame came in. True when a ping should go along: nothing has proved our own way out for long. */
@@ -178,13 +180,13 @@ export class Heartbeat {
     if (this.#trafficMs === null) return false;
     const idleMs = monotonicMs - this.#trafficMs;
     // One that comes when a ping was overdue was perhaps sent long ago, and held up by a device that slept.
-    if (idleMs > this.#known.provenMs && idleMs <= this.intervalMs + ON_TIME_MS) this.#survived(idleMs);
+    if (idleMs > this.#known.provenMs && idleMs <= this.intervalMs + ON_TIME_MS) this.handleSurvived(idleMs);
     this.#trafficMs = this.#receivedMs = monotonicMs;
-    this.#settle(monotonicMs);
+    this.#trials.settle(monotonicMs);
     const isStale =
       this.#ping === null && monotonicMs - this.#provedMs >= 2 * Math.min(this.declaredMs, this.#idleLimitMs);
     if (isStale) this.#ping = { sentMs: monotonicMs, idleMs: 0, isDoubted: false };
-    this.#tryCanaries(monotonicMs);
+    this.#trials.tryOne(monotonicMs);
     return isStale;
   }
 
@@ -195,8 +197,8 @@ export class Heartbeat {
     if (ping === null) return;
     this.#roundTrip.handlePong(monotonicMs - ping.sentMs);
     this.#known.confirm();
-    if (ping.idleMs > 0) this.#survived(ping.idleMs);
-    this.#settle(monotonicMs);
+    if (ping.idleMs > 0) this.handleSurvived(ping.idleMs);
+    this.#trials.settle(monotonicMs);
   }
 
   /** Something happened that may have killed the link without a word. True when a ping is to be sent. */
@@ -219,11 +221,8 @@ export class Heartbeat {
     const ping = this.#ping;
     if (ping !== null) {
       // Frames on their way in may hold up the pong, but not for ever.
-      const sinceMs = Math.min(
-        Math.max(ping.sentMs, this.#receivedMs),
-        ping.sentMs + 3 * this.#roundTrip.verdictMs,
-      );
-      if (monotonicMs >= sinceMs + this.#roundTrip.verdictMs) return "dead";
+      const sinceMs = Math.min(Math.max(ping.sentMs, this.#receivedMs), ping.sentMs + 3 * this.verdictMs);
+      if (monotonicMs >= sinceMs + this.verdictMs) return "dead";
       if (ping.isDoubted || monotonicMs < this.#doubtAtMs(ping)) return "fine";
       ping.isDoubted = true;
       return "doubt";
@@ -233,14 +232,14 @@ export class Heartbeat {
     if (monotonicMs < due.atMs || !budget.take(monotonicMs)) return "fine";
     const isUnexpected = this.#lateness.handleWoken(monotonicMs);
     // A device that slept on would hear of a missing answer at its next alarm only.
-    emit({ type: "stayAwake", untilMs: monotonicMs + this.#roundTrip.verdictMs });
+    emit({ type: "stayAwake", untilMs: monotonicMs + this.verdictMs });
     this.#known.countPing();
     // A device that was off was idle for longer than anybody meant to try.
     const idleMs = isUnexpected ? 0 : monotonicMs - trafficMs;
     this.#ping = { sentMs: monotonicMs, idleMs, isDoubted: false };
     // The ping counts as traffic on its way out; what it proves is known with the pong.
     this.#trafficMs = monotonicMs;
-    this.#tryCanaries(monotonicMs);
+    this.#trials.tryOne(monotonicMs);
     return "ping";
   }
 
@@ -249,9 +248,9 @@ export class Heartbeat {
     if (trafficMs === null) return null;
     const ping = this.#ping;
     if (ping !== null) {
-      const atMs = ping.isDoubted ? ping.sentMs + this.#roundTrip.verdictMs : this.#doubtAtMs(ping);
+      const atMs = ping.isDoubted ? ping.sentMs + this.verdictMs : this.#doubtAtMs(ping);
       return {
-        atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.#roundTrip.verdictMs : 0),
+        atMs: Math.max(atMs, ping.isDoubted ? this.#receivedMs + this.verdictMs : 0),
         windowMs: 0,
       };
     }
@@ -282,69 +281,33 @@ export class Heartbeat {
         this.#unansweredMs = { idleMs: ping.idleMs, sinceMs };
       }
     }
-    this.#canaries.dropAll();
+    this.#trials.handleLinkClosed();
     this.#trafficMs = this.#ping = null;
-  }
-
-  // --- canaries --------------------------------------------------------------------------------------------------------
-
-  /** An event of a link. False when it is no canary's. */
-  handleCanary(event: Extract<AgentEvent, { linkId: number }>, monotonicMs: number): boolean {
-    const canary = this.#canaries.find(event.linkId);
-    if (canary === undefined) return false;
-    const { trial, idleSinceMs } = canary;
-    if (event.type === "linkClosed") {
-      if (event.cause === "reset" && idleSinceMs !== null) {
-        // A lesson only if the main link is well, which is known with its pong. A middlebox may also tell at once that it
-        // has forgotten a flow, though nobody used it.
-        canary.trial ??= { sentMs: monotonicMs, idleMs: monotonicMs - idleSinceMs, isReset: true };
-        canary.trial.isReset = true;
-        if (trial !== null && this.#ping === null) this.#settle(monotonicMs);
-        return true;
-      }
-      // Closed without a ping of ours: a service that drains, which teaches nothing.
-      this.#canaries.drop(canary, false);
-      if (
-        idleSinceMs === null &&
-        (event.httpStatus !== null || ++this.#canariesFailed >= CANARIES_FAILED_MAX)
-      ) {
-        // They are not to be had: the main link itself has to try.
-        this.#canaryRequest = null;
-        this.#isBlind = true;
-        this.#canaries.dropAll();
-      }
-      return true;
-    }
-    this.#canariesFailed = 0;
-    canary.idleSinceMs = monotonicMs;
-    canary.trial = null;
-    if (trial !== null) this.#survived(trial.idleMs);
-    this.#retire();
-    return true;
   }
 
   // --- what is safe, and what is worth trying --------------------------------------------------------------------------
 
   /** The idleness that is worth proving: more would be too stale. */
-  get #targetMs(): number {
+  get targetMs(): number {
     return Math.min(this.#freshnessMs, this.#idleLimitMs) - HEARTBEAT_GUARD_MS;
   }
 
   /** Nothing more will be tried. */
   get #isLearned(): boolean {
-    const isAtTarget = this.#safeMs() >= this.#targetMs;
-    if (this.#isBlind) return isAtTarget || (this.#known.record.hiMs !== null && this.#blindMs() === 0);
-    return this.#options.fixedMs !== null || this.#worthwhileAges() === null;
+    const isAtTarget = this.safeMs >= this.targetMs;
+    if (this.#trials.isBlind)
+      return isAtTarget || (this.#known.record.hiMs !== null && this.#blindMs() === 0);
+    return this.#options.fixedMs !== null || this.#trials.worthwhileAges() === null;
   }
 
   #doubtAtMs(ping: Ping): number {
-    if (this.isHeld) return ping.sentMs + this.#roundTrip.verdictMs / 2;
+    if (this.isHeld) return ping.sentMs + this.verdictMs / 2;
     // The dial belongs to the ping's wake-up; it waits for an answer only where one has come from visit to visit.
     return this.#known.provenMs < HEARTBEAT_VISIT_MS ? ping.sentMs : ping.sentMs + SAME_WAKE_UP_MS;
   }
 
   /** Longest the main link may be idle without being risked. */
-  #safeMs(): number {
+  get safeMs(): number {
     const { fixedMs } = this.#options;
     const { startMs, provenMs } = this.#known;
     const learnedMs = Math.max(startMs, provenMs, this.#blindMs()) - HEARTBEAT_GUARD_MS;
@@ -358,39 +321,16 @@ export class Heartbeat {
   #blindMs(): number {
     const { record, provenMs, provenSinceMs, startMs } = this.#known;
     const { losses, hiMs } = record;
-    if (!this.#isBlind || provenSinceMs !== null || losses >= GROWTH_LOSSES_MAX) return 0;
+    if (!this.#trials.isBlind || provenSinceMs !== null || losses >= GROWTH_LOSSES_MAX) return 0;
     if (hiMs === null) return provenMs * BLIND_GROWTH_FACTOR;
     return provenMs >= startMs && hiMs > provenMs * BLIND_BRACKET_FACTOR ? (provenMs + hiMs) / 2 : 0;
-  }
-
-  #ages(): readonly [number, number, number] | null {
-    return this.#canaryRequest === null ? null : this.#worthwhileAges();
-  }
-
-  #worthwhileAges(): readonly [number, number, number] | null {
-    if (this.isHeld) return this.#known.ages(this.#safeMs(), this.#targetMs);
-    // A link that lives from visit to visit may well live longer.
-    if (this.#known.provenMs < HEARTBEAT_VISIT_MS) return null;
-    return this.#known.hopefulAges(this.#targetMs, VISITED_LOSSES_MAX);
   }
 
   /** When to ping next: as late as is safe, or earlier where a canary then has an age worth more than the ping costs. */
   #due(trafficMs: number): Alarm {
     const intervalMs = this.intervalMs;
     const latestMs = trafficMs + intervalMs;
-    // While one is on trial no other is tried.
-    const ages = this.#canaries.onTrial === undefined ? this.#ages() : null;
-    let atMs = Number.POSITIVE_INFINITY;
-    if (ages !== null) {
-      const [fromMs, bestMs, toMs] = ages;
-      for (const { idleSinceMs } of this.#canaries.idle) {
-        const bornMs = idleSinceMs ?? 0;
-        if (bornMs + toMs <= trafficMs || bornMs + fromMs > latestMs) continue;
-        const trialMs = bornMs + toMs >= latestMs ? latestMs : Math.max(bornMs + bestMs, trafficMs + 1);
-        const isFree = trialMs === latestMs;
-        if (isFree || this.#mayPay(trialMs, latestMs)) atMs = Math.min(atMs, trialMs);
-      }
-    }
+    const atMs = this.#trials.nextAtMs(trafficMs, latestMs);
     if (atMs <= latestMs) return { atMs, windowMs: 0 };
     // Not so early that the budget would run out for it.
     const spareMs = intervalMs - HOUR_MS / WAKE_UPS_PER_HOUR_MAX;
@@ -398,89 +338,14 @@ export class Heartbeat {
     return { atMs: latestMs - windowMs, windowMs };
   }
 
-  /** A trial that costs a ping has to be worth it, and to leave the budget those that keep the link. */
-  #mayPay(trialMs: number, latestMs: number): boolean {
-    const { intervalMs } = this;
-    return (
-      this.#known.isAffordable((latestMs - trialMs) / intervalMs) &&
-      this.#options.budget.canSpare(trialMs, intervalMs)
-    );
-  }
-
-  // --- steps -----------------------------------------------------------------------------------------------------------
-
-  /** Opens canaries until there are `count`, when there is something to learn. The radio is on. */
-  #hatch(count: number, monotonicMs: number): void {
-    const ages = this.#ages();
-    if (this.#canaryRequest === null || ages === null || !this.#known.isAffordable(HATCH_COST)) return;
-    const [, bestMs, toMs] = ages;
-    // Where a trial costs a ping that the budget does not have, it would only grow too old.
-    const isPaid = !this.#known.isGrowing && Number.isFinite(toMs);
-    if (isPaid && !this.#options.budget.canSpare(monotonicMs + bestMs, this.intervalMs, monotonicMs)) return;
-    const missing = Math.min(count, CANARIES_MAX) - this.#canaries.size;
-    for (let i = 0; i < missing; i++) this.#canaries.open(this.#options.nextLinkId(), this.#canaryRequest);
-  }
-
-  /** The radio is on: a canary of a worthwhile age is pinged, one that is too old to teach anything replaced. */
-  #tryCanaries(monotonicMs: number): void {
-    const ages = this.#ages();
-    if (ages === null || this.#canaries.onTrial !== undefined) return;
-    const [fromMs, bestMs, toMs] = ages;
-    let chosen: Canary | null = null;
-    let chosenMs = 0;
-    for (const canary of this.#canaries.idle) {
-      const ageMs = monotonicMs - (canary.idleSinceMs ?? monotonicMs);
-      if (ageMs < fromMs) continue;
-      // A second of grace for a wake-up that came late.
-      if (ageMs > toMs + 1_000 && this.#known.record.hiMs !== null) {
-        this.#canaries.drop(canary, true);
-        continue;
-      }
-      if (chosen !== null && Math.abs(bestMs - ageMs) >= Math.abs(bestMs - chosenMs)) continue;
-      chosen = canary;
-      chosenMs = ageMs;
-    }
-    if (chosen === null) return this.#hatch(1, monotonicMs);
-    this.#canaries.try(chosen, monotonicMs);
-    // The successor is as old as the next ping needs it.
-    if (!this.#known.isGrowing) this.#hatch(this.#canaries.size + 1, monotonicMs);
-  }
-
-  /** The main link is well: a canary that has not answered by now will not. */
-  #settle(monotonicMs: number): void {
-    const canary = this.#canaries.onTrial;
-    const trial = canary?.trial;
-    if (canary === undefined || !trial) return;
-    if (!trial.isReset && monotonicMs < trial.sentMs + this.#roundTrip.verdictMs) return;
-    this.#canaries.drop(canary, !trial.isReset);
-    this.#canaryFailed(trial.idleMs, monotonicMs);
-  }
-
-  #canaryFailed(idleMs: number, monotonicMs: number): void {
-    const wasGrowing = this.#known.isGrowing;
-    this.#known.canaryFailed(Math.floor(idleMs));
-    this.#options.memory.keep(this.#known, true);
-    // Its sisters are as old as it was.
-    if (wasGrowing) {
-      for (const canary of this.#canaries.idle)
-        if (monotonicMs - (canary.idleSinceMs ?? 0) >= idleMs) this.#canaries.drop(canary, true);
-    }
-    this.#retire();
-    this.#hatch(1, monotonicMs);
-  }
-
   #failed(idleMs: number): void {
     this.#known.mainFailed(Math.floor(idleMs));
     this.#options.memory.keep(this.#known, true);
   }
 
-  #survived(idleMs: number): void {
+  /** A flow that idle was still there. */
+  handleSurvived(idleMs: number): void {
     const isNews = this.#known.survived(Math.floor(idleMs));
     this.#options.memory.keep(this.#known, isNews);
-  }
-
-  /** Nothing left to learn: canaries go while the radio is on. */
-  #retire(): void {
-    if (this.#ages() === null) this.#canaries.dropAll();
   }
 }

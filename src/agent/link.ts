@@ -5,47 +5,15 @@
  */
 
 import { ALARM_AHEAD_MS_MAX, HELLO_TIMEOUT_MS, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
-import type { Conditions, Dialect, Downstream, Upstream } from "../wire/dialect.ts";
-import type { Backoff } from "./backoff.ts";
+import type { Conditions, Downstream, Upstream } from "../wire/dialect.ts";
 import { Channel } from "./channel.ts";
 import { earlier } from "./deadlines.ts";
-import type { Dialer } from "./dialer.ts";
-import type { Alarm, Emit, Instant, LinkCause } from "./events.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { Alarm, Instant, LinkCause } from "./events.ts";
+import type { LinkOptions } from "./link-options.ts";
 import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
-import type { Meter } from "./meter.ts";
 import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
 import { Spare } from "./spare.ts";
-import type { Transports } from "./transports.ts";
-import type { WakeBudget } from "./wake-budget.ts";
-
-/** What the link tells the rest of the agent. */
-export interface LinkListener {
-  /** A UA token is needed; the refused one, if any, goes along to be renewed. Answered by `tokenReady`/`tokenFailed`. */
-  fetchToken(now: Instant): void;
-  /** The token asked for is not needed any more. */
-  abandonToken(): void;
-  /** The link ended; what was in flight on it is void. */
-  linkLost(now: Instant): void;
-}
-
-export interface LinkOptions {
-  readonly dialect: Dialect;
-  readonly dialer: Dialer;
-  readonly transports: Transports;
-  readonly heartbeat: Heartbeat;
-  readonly backoff: Backoff;
-  readonly budget: WakeBudget;
-  /** Plain http URL that answers 204 when nothing stands between; null: the dial itself finds out. */
-  readonly portalProbeUrl: string | null;
-  /** A number no link has had. */
-  readonly nextLinkId: () => number;
-  readonly meter: Meter;
-  readonly emit: Emit;
-  readonly listener: LinkListener;
-  readonly conditions: Omit<Conditions, "heartbeatS">;
-}
 
 export class Link {
   readonly #options: LinkOptions;
@@ -114,14 +82,14 @@ export class Link {
     this.#proceed(now);
   }
 
-  /** @param httpStatus null when there was no answer */
+  /** @param answer `status` 0 and a cause when there was none */
   handleTokenFailed(
-    cause: LinkCause,
-    httpStatus: number | null,
+    answer: { readonly status: number; readonly cause: LinkCause | null },
     retryAfterS: number | null,
     now: Instant,
   ): void {
-    if (this.#state === "token") this.#lose(cause, httpStatus, retryAfterS, now);
+    const { cause, status } = answer;
+    if (this.#state === "token") this.#lose(cause ?? "refused", status || null, retryAfterS, now);
   }
 
   handleOpened(linkId: number, now: Instant): void {
@@ -254,7 +222,7 @@ export class Link {
     if (!this.#portal.takeAnswer(requestId)) return false;
     if (this.#state !== "waiting") return true;
     // 204 is what was asked for; silence is no portal's way either.
-    if (status === 204 || status === 0 || this.#portal.isOutOfPatience(now.monotonicMs)) this.#retry(now);
+    if (status === 204 || status === 0) this.#retry(now);
     else this.#retryAtMs = now.monotonicMs + this.#portal.handleMet(now.monotonicMs);
     return true;
   }
@@ -264,7 +232,7 @@ export class Link {
       this.#closeAndLose("unreachable", now);
     if (this.#retryAtMs !== null && now.monotonicMs >= this.#retryAtMs) {
       this.#retryAtMs = null;
-      if (this.#portal.isProbed) this.#probe(now);
+      if (this.#portal.isProbed(now.monotonicMs)) this.#probe(now);
       else this.#retry(now);
     }
     if (this.#state === "online") this.#checkHeartbeat(now);

@@ -42,9 +42,13 @@ export class Portal {
     return this.#sinceMs !== null;
   }
 
-  /** There is one, and a cheaper way to look than a dial. */
-  get isProbed(): boolean {
-    return this.#sinceMs !== null && this.#options.probeUrl !== null;
+  /**
+   * There is one, and a cheaper way to look than a dial. Not for ever: what never answers with 204 may have nothing to do
+   * with a portal.
+   */
+  isProbed(monotonicMs: number): boolean {
+    const { probeUrl } = this.#options;
+    return probeUrl !== null && this.#sinceMs !== null && monotonicMs - this.#sinceMs < PORTAL_PATIENCE_MS;
   }
 
   /** Met, or still there. Returns ms until the next look. */
@@ -60,11 +64,6 @@ export class Portal {
   handleGone(): void {
     this.#sinceMs = null;
     this.#delayMs = 0;
-  }
-
-  /** So long after it was met a look is a dial as well: the probe's answer may have nothing to do with a portal. */
-  isOutOfPatience(monotonicMs: number): boolean {
-    return this.#sinceMs !== null && monotonicMs - this.#sinceMs >= PORTAL_PATIENCE_MS;
   }
 
   /** Looks; {@link takeAnswer} knows the answer. */

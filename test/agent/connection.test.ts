@@ -150,26 +150,36 @@ describe("captive portals", () => {
         body: null,
       });
     };
-    let probes = 0;
+    let looks = 0;
     for (const endMs = device.nowMs + 12 * HOUR; device.nowMs < endMs; ) {
       const before = device.count("httpRequest");
       device.pass(1000);
-      if (device.count("httpRequest") === before) continue;
-      probes++;
-      answer(302);
-      // Later each look is a dial too, in case it is the probe's address that never says 204.
-      if (device.nowMs < metMs + 8 * 60_000) expect(device.count("openLink")).toBe(dials);
-      else if (device.status.link === "dialing") device.closeLink(302);
+      if (device.count("httpRequest") > before) {
+        looks++;
+        answer(302);
+      } else if (device.status.link === "dialing") {
+        // Not in the first minutes, and then in place of the probe, which may never say 204 for reasons of its own.
+        expect(device.nowMs).toBeGreaterThanOrEqual(metMs + 8 * 60_000);
+        looks++;
+        device.closeLink(302);
+      }
     }
-    expect(probes).toBeLessThanOrEqual(25);
+    expect(looks).toBeLessThanOrEqual(25);
     expect(device.last("httpRequest")).toMatchObject({ url: portalProbeUrl, bearer: null });
-    const dialed = device.count("openLink");
-    expect(dialed).toBeGreaterThan(dials);
-    expect(dialed - dials).toBeLessThanOrEqual(probes);
+    expect(device.count("openLink")).toBeGreaterThan(dials);
+  });
+
+  test("is left as soon as a look says 204", () => {
+    const device = online({ portalProbeUrl });
+    device.dispatch({ type: "networkChanged", network: { label: "cafe", kind: "wifi", metered: false } });
+    device.closeLink(302);
+    const dials = device.count("openLink");
     const before = device.count("httpRequest");
-    device.passUntil(2 * HOUR, () => device.count("httpRequest") > before);
-    answer(204);
-    expect(device.count("openLink")).toBe(dialed + 1);
+    device.passUntil(2 * 60_000, () => device.count("httpRequest") > before);
+    const { requestId } = device.last("httpRequest");
+    const answer = { status: 204, cause: null, retryAfterS: null, body: null };
+    device.dispatch({ type: "httpResponse", requestId, ...answer });
+    expect(device.count("openLink")).toBe(dials + 1);
   });
 
   test("without a probe URL the dial itself looks, just as patiently", () => {

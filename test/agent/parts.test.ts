@@ -74,8 +74,8 @@ describe("back-off", () => {
     expect(backoff.handleLost(LINK_STABLE_MS, null)).toBe(1000);
   });
 
-  test("slow networks begin with four round trips", () => {
-    expect(new Backoff(() => 0.5).handleLost(0, null, 1600)).toBe(3200);
+  test("slow networks begin with twelve round trips", () => {
+    expect(new Backoff(() => 0.5).handleLost(0, null, 1600)).toBe(9600);
   });
 
   test("retry-after is a lower bound with jitter behind it", () => {
