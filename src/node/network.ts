@@ -55,6 +55,7 @@ export class NetworkMonitor {
   #isReading = false;
   #isStale = false;
   #isFaultTold = false;
+  #handleStarted: () => void = () => {};
   readonly #kill = (): void => void this.#child?.kill("SIGKILL");
 
   constructor(options: NetworkMonitorOptions) {
@@ -64,9 +65,12 @@ export class NetworkMonitor {
   }
 
   /** Resolves once the present network was reported, or cannot be known. */
-  async start(): Promise<void> {
-    this.#watch();
-    await this.#read();
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#handleStarted = resolve;
+      this.#watch();
+      this.#read().catch(reject);
+    });
   }
 
   close(): void {
@@ -75,6 +79,7 @@ export class NetworkMonitor {
     if (this.#settleTimer !== null) clearTimeout(this.#settleTimer);
     if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
     this.#kill();
+    this.#handleStarted();
   }
 
   get #isClosed(): boolean {
@@ -135,16 +140,29 @@ export class NetworkMonitor {
     this.#readMs = performance.now();
     if (this.#isClosed) return;
     if (network === undefined) this.#fault("the state of the network cannot be read");
-    else if (isSame(network, this.#current))
-      this.#settleMs = Math.min(2 * this.#settleMs, NETWORK_SETTLE_MS_MAX);
+    else if (network === null && this.#isYoung) {
+      // A monitor that ends at once would not tell when there is one again: it is asked once more when that is out.
+      this.#trigger();
+      return;
+    } else this.#handleRead(network ?? (this.#child === null ? UNKNOWN_NETWORK : null));
+    this.#handleStarted();
+    if (this.#isStale) this.#trigger();
+  }
+
+  /** True for a monitor that may be one that only starts and ends. */
+  get #isYoung(): boolean {
+    return this.#child !== null && performance.now() - this.#startedMs < NETWORK_SETTLE_MS_MIN;
+  }
+
+  #handleRead(network: Network | null): void {
+    if (isSame(network, this.#current)) this.#settleMs = Math.min(2 * this.#settleMs, NETWORK_SETTLE_MS_MAX);
     else {
       this.#settleMs = NETWORK_SETTLE_MS_MIN;
       this.#report(network);
     }
-    if (this.#isStale) this.#trigger();
   }
 
-  /** No network is believed only as long as somebody would tell of its return. */
+  /** No network is believed only as long as somebody would tell of its return: see also {@link #read}. */
   #fault(text: string): void {
     if (!this.#isFaultTold) this.#options.onFault(text);
     this.#isFaultTold = true;

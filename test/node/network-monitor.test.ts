@@ -209,6 +209,15 @@ describe("failures", () => {
     expect(changes).toEqual([HOME]);
   });
 
+  test("no network is never believed of a monitor that ends at once, however often it is started again", async () => {
+    const reader = new CountingReader();
+    reader.network = null;
+    await create({ reader, command: ["false"] }).start();
+    // One reading at the start, one behind it, one behind the second start.
+    await until(() => reader.reads === 3);
+    expect(changes).toEqual([{ label: "", kind: "unknown", metered: false }]);
+  });
+
   test("a monitor that ends while there is no network leaves the agent trying by itself, and comes back", async () => {
     isOnline(false);
     await create().start();
