@@ -142,7 +142,12 @@ export type AgentEvent =
     }
   | { readonly type: "alarm" }
   /** null: no network. */
-  | { readonly type: "networkChanged"; readonly network: Network | null }
+  | {
+      readonly type: "networkChanged";
+      readonly network: Network | null;
+      /** The label is the same, but the device's address on it is another: links may be dead without knowing. */
+      readonly hasNewAddress?: true;
+    }
   | { readonly type: "journalAppended"; readonly appendId: number }
   | { readonly type: "journalFailed"; readonly appendId: number; readonly reason: "full" | "io" }
   | {

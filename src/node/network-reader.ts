@@ -18,6 +18,7 @@ import {
   type Identity,
   kindOf,
   networkOf,
+  readAddresses,
   readMac,
   readOperator,
   readSsid,
@@ -38,6 +39,7 @@ export class NetworkReader {
   readonly #signal: AbortSignal;
   readonly #devicesFolder: string;
   #last: Identity | null = null;
+  #addresses: readonly string[] = [];
 
   /**
    * @param signal ends every tool that is running
@@ -46,6 +48,11 @@ export class NetworkReader {
   constructor(signal: AbortSignal, devicesFolder = "/sys/class/net") {
     this.#signal = signal;
     this.#devicesFolder = devicesFolder;
+  }
+
+  /** Of the interface that was on the network read last, as {@link readAddresses} has them. */
+  get addresses(): readonly string[] {
+    return this.#addresses;
   }
 
   /** null: there is no network; undefined: the system does not say. */
@@ -59,6 +66,7 @@ export class NetworkReader {
     // A kernel without IPv6 answers with an error.
     const uplink = chooseUplink(routes4, routes6 ?? "", addresses);
     if (uplink === undefined) return undefined;
+    this.#addresses = uplink === null ? [] : readAddresses(addresses, uplink.device);
     this.#last = uplink === null ? null : await this.#identify(uplink);
     return this.#last === null ? null : networkOf(this.#last);
   }

@@ -18,6 +18,7 @@ import {
   NETWORK_SETTLE_MS_MAX,
   NETWORK_SETTLE_MS_MIN,
 } from "../limits.ts";
+import { followAddresses } from "./network-facts.ts";
 import { NetworkReader, toolEnvironment } from "./network-reader.ts";
 
 const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"];
@@ -25,9 +26,13 @@ const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"];
 /** A network nobody knows anything about, as the agent has it before the first event. */
 const UNKNOWN_NETWORK: Network = { label: "", kind: "unknown", metered: false };
 
+type Reader = Pick<NetworkReader, "read" | "addresses">;
+
 export interface NetworkMonitorOptions {
   /** The device is on another network, or on none. */
   readonly onChange: (network: Network | null) => void;
+  /** On the network reported last, an address that links may use is gone. */
+  readonly onNewAddress: (network: Network) => void;
   /** Something about the network happened, whether or not it is another one now: after a suspend, for example. */
   readonly onTrigger: () => void;
   /** Called once: changes are not seen, or were not for a while. */
@@ -35,16 +40,18 @@ export interface NetworkMonitorOptions {
   /** Default: iproute2's monitor. */
   readonly command?: readonly string[];
   /** Default: {@link NetworkReader}. */
-  readonly reader?: Pick<NetworkReader, "read">;
+  readonly reader?: Reader;
 }
 
 export class NetworkMonitor {
   readonly #options: NetworkMonitorOptions;
-  readonly #reader: Pick<NetworkReader, "read">;
+  readonly #reader: Reader;
   readonly #abort = new AbortController();
   readonly #lines = new RenewedLines();
   /** Reported last; undefined before that. */
   #current: Network | null | undefined;
+  /** Addresses that links may use: one of each family. */
+  #addresses: readonly string[] = [];
   #child: ChildProcess | null = null;
   #startedMs = 0;
   #restartTimer: NodeJS.Timeout | null = null;
@@ -155,11 +162,20 @@ export class NetworkMonitor {
   }
 
   #handleRead(network: Network | null): void {
-    if (isSame(network, this.#current)) this.#settleMs = Math.min(2 * this.#settleMs, NETWORK_SETTLE_MS_MAX);
-    else {
-      this.#settleMs = NETWORK_SETTLE_MS_MIN;
-      this.#report(network);
+    const isKnown = isSame(network, this.#current);
+    if (isKnown && !this.#hasMoved()) {
+      this.#settleMs = Math.min(2 * this.#settleMs, NETWORK_SETTLE_MS_MAX);
+      return;
     }
+    this.#settleMs = NETWORK_SETTLE_MS_MIN;
+    if (!isKnown) this.#report(network);
+    else if (network !== null) this.#options.onNewAddress(network);
+  }
+
+  #hasMoved(): boolean {
+    const { inUse, isGone } = followAddresses(this.#addresses, this.#reader.addresses);
+    this.#addresses = inUse;
+    return isGone;
   }
 
   /** No network is believed only as long as somebody would tell of its return: see also {@link #read}. */
@@ -171,6 +187,7 @@ export class NetworkMonitor {
 
   #report(network: Network | null): void {
     this.#current = network;
+    this.#addresses = followAddresses([], this.#reader.addresses).inUse;
     this.#options.onChange(network);
   }
 }
