@@ -174,8 +174,12 @@ export const JOURNAL_DEFERRED_RECORDS_MAX = 16;
 export const NOTE_DELAY_MS = 30_000;
 /** A failed delivery of an opaque message is tried again after this, times the failures so far. */
 export const DELIVERY_RETRY_MS = 5_000;
-/** After the service forgot the device, registrations come back spread over this long. */
+/** After the service forgot devices, they register again spread over this long. */
 export const REREGISTER_SPREAD_MS = 60_000;
+/** What it refuses then is asked again after one to two times that, twice as long each time up to this. */
+export const REREGISTER_RETRY_MS_MAX = 3_600_000;
+/** Unanswered at a time; a service takes {@link SESSION_OPERATIONS_MAX}, which others share. */
+export const REREGISTER_IN_FLIGHT_MAX = 32;
 /** A registration the service was too busy for is asked for again after this. */
 export const REQUEST_RETRY_MS = 5_000;
 /** Subscriptions being made at one time; each waits for the service in memory. */

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 /**
- * Subscriptions the push service lost: registered again, spread out, with new keys, and their apps told (Push API,
- * "refresh a push subscription"). Pure.
+ * Subscriptions the push service lost: registered again with new keys, and their apps told (Push API, "refresh a push
+ * subscription"). All of them together, since each time is a wake-up; what is spread out is devices, not subscriptions. Pure.
  */
 
 import type { JournalState, SubscriptionRecord } from "../journal/index.ts";
-import { REREGISTER_SPREAD_MS } from "../limits.ts";
+import { REREGISTER_IN_FLIGHT_MAX, REREGISTER_RETRY_MS_MAX, REREGISTER_SPREAD_MS } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import { generateKeys } from "../webpush/keys.ts";
 import type { Jitter } from "./backoff.ts";
-import { earlier } from "./deadlines.ts";
 import type { Alarm, Emit, Instant, SubscriptionView } from "./events.ts";
 import type { Persistence } from "./persistence.ts";
 import { type Registry, viewOf } from "./registry.ts";
@@ -30,8 +29,6 @@ export interface RenewalOptions {
 }
 
 interface Lost {
-  /** When to register again. */
-  atMs: number;
   /** What the app still has; null when the loss is from an earlier run. */
   readonly oldView: SubscriptionView | null;
   isSent: boolean;
@@ -42,12 +39,17 @@ export class Renewal {
   readonly #options: RenewalOptions;
   /** By local id. */
   readonly #lost = new Map<number, Lost>();
+  /** The first time to register what is lost now, by chance within the spread: a fleet comes at different times. */
+  #firstAtMs = 0;
+  /** When to register what is not registered yet. */
+  #atMs = 0;
+  /** From half to the whole of what comes after the next refusal. */
+  #retryMs = 2 * REREGISTER_SPREAD_MS;
 
   constructor(options: RenewalOptions) {
     this.#options = options;
     for (const subscription of options.registry.subscriptions()) {
-      if (subscription.channel === null)
-        this.#lost.set(subscription.id, { atMs: 0, isSent: false, oldView: null });
+      if (subscription.channel === null) this.#lost.set(subscription.id, { isSent: false, oldView: null });
     }
   }
 
@@ -64,8 +66,10 @@ export class Renewal {
     const record = { ...subscription, channel: null, endpoint: null };
     persistence.note(record);
     registry.handleStored(record, subscription);
-    const atMs = now.monotonicMs + Math.floor(jitter() * REREGISTER_SPREAD_MS);
-    this.#lost.set(record.id, { atMs, isSent: false, oldView: viewOf(subscription) });
+    if (this.#firstAtMs <= now.monotonicMs)
+      this.#firstAtMs = now.monotonicMs + Math.floor(jitter() * REREGISTER_SPREAD_MS);
+    this.#atMs = this.#firstAtMs;
+    this.#lost.set(record.id, { isSent: false, oldView: viewOf(subscription) });
   }
 
   /** The app or a person ended it meanwhile. */
@@ -73,26 +77,32 @@ export class Renewal {
     this.#lost.delete(id);
   }
 
-  /** Sends what is due. */
+  /** Sends what is due, as much of it as may be unanswered at a time. */
   sync(now: Instant): void {
+    if (now.monotonicMs < this.#atMs) return;
+    let free = REREGISTER_IN_FLIGHT_MAX;
+    for (const { isSent } of this.#lost.values()) if (isSent) free--;
     for (const [id, lost] of this.#lost) {
+      if (free <= 0) return;
       const subscription = this.#options.registry.byId(id);
-      if (subscription !== null && !lost.isSent && now.monotonicMs >= lost.atMs)
-        this.#register(subscription, lost, now);
+      if (subscription === null || lost.isSent) continue;
+      this.#register(subscription, lost, now);
+      free--;
     }
   }
 
+  /** The next link is an occasion that costs nothing; how long to wait after a refusal stays as it is, links may be many. */
   handleLinkLost(): void {
+    this.#atMs = this.#firstAtMs;
     for (const lost of this.#lost.values()) if (lost.isStoring !== true) lost.isSent = false;
   }
 
   /** Asked for while there is a link. */
   nextDeadline(): Alarm | null {
-    let next: Alarm | null = null;
-    for (const { isSent, atMs } of this.#lost.values()) {
-      if (!isSent) next = earlier(next, { atMs, windowMs: REREGISTER_SPREAD_MS / 10 });
-    }
-    return next;
+    if (this.#lost.size === 0) return null;
+    // An answer is awaited, which is an occasion as well.
+    for (const { isSent } of this.#lost.values()) if (isSent) return null;
+    return { atMs: this.#atMs, windowMs: REREGISTER_SPREAD_MS / 10 };
   }
 
   #register(subscription: SubscriptionRecord, lost: Lost, now: Instant): void {
@@ -106,13 +116,11 @@ export class Renewal {
 
   /** New keys, so that nothing made for the old endpoint opens. */
   #handleRegistered(before: SubscriptionRecord, lost: Lost, answer: Answer, now: Instant): void {
-    const { persistence, registry, emit, provider, randomFill, jitter } = this.#options;
+    const { persistence, registry, emit, provider, randomFill } = this.#options;
     // Ended meanwhile: the channel shows up as an orphan on the next link and is ended too.
     if (registry.byId(before.id) !== before) return;
     if (!isGranted(answer) || registry.byChannel(answer.channel) !== null) {
-      lost.isSent = false;
-      lost.atMs = now.monotonicMs + REREGISTER_SPREAD_MS + Math.floor(jitter() * REREGISTER_SPREAD_MS);
-      return;
+      return this.#postpone(lost, now);
     }
     const { channel, endpoint, expirationTime } = answer;
     // What waits here, acknowledged, opens with the old keys only.
@@ -122,15 +130,13 @@ export class Renewal {
     lost.isStoring = true;
     persistence.store([record], (failure) => {
       lost.isStoring = false;
-      if (failure !== null) {
-        lost.isSent = false;
-        return;
-      }
+      if (failure !== null) return this.#postpone(lost, now);
       if (!this.#lost.delete(before.id)) {
         // Ended while it was being written: what the write brought back goes again.
         registry.handleStored(record, null);
         return this.#options.remove(record, now);
       }
+      this.#retryMs = 2 * REREGISTER_SPREAD_MS;
       registry.handleStored(record, before);
       const { owner } = record;
       emit({
@@ -140,5 +146,13 @@ export class Renewal {
         newSubscription: viewOf(record),
       });
     });
+  }
+
+  /** The first refusal of those sent together sets the time for all that is left. */
+  #postpone(lost: Lost, now: Instant): void {
+    lost.isSent = false;
+    if (this.#atMs > now.monotonicMs) return;
+    this.#atMs = now.monotonicMs + Math.floor(((1 + this.#options.jitter()) / 2) * this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, REREGISTER_RETRY_MS_MAX);
   }
 }

@@ -50,6 +50,36 @@ export function chooseUplink(routes4: string, routes6: string, addresses: string
   return null;
 }
 
+/**
+ * The addresses of `device` in the answer to `ip -j address` that are good beyond its own link: those that are to stay first,
+ * then temporary ones of IPv6, then those that are being given up.
+ */
+export function readAddresses(addresses: string, device: string): string[] {
+  const links = readList(addresses)?.filter((link) => link.ifname === device) ?? [];
+  const global = links.flatMap((link) => listOf(link.addr_info)).filter(isGlobal);
+  const [staying, temporary, leaving]: [Json[], Json[], Json[]] = [[], [], []];
+  for (const one of global)
+    (one.deprecated === true ? leaving : one.temporary === true ? temporary : staying).push(one);
+  return [...staying, ...temporary, ...leaving].flatMap(({ local }) => readAddress(local) ?? []);
+}
+
+/**
+ * Which addresses links may use, one per family: of those `before` what is still there, else the first of `addresses`.
+ * `isGone`: one of those before is not there any more. One more, or one that is about to go, changes nothing.
+ */
+export function followAddresses(
+  before: readonly string[],
+  addresses: readonly string[],
+): { readonly inUse: readonly string[]; readonly isGone: boolean } {
+  // A link could not be had anew: the address that comes next is the news.
+  if (addresses.length === 0) return { inUse: before, isGone: false };
+  const kept = before.filter((address) => addresses.includes(address));
+  const inUse = [4, 6].flatMap(
+    (family) => [...kept, ...addresses].find((address) => isIP(address) === family) ?? [],
+  );
+  return { inUse, isGone: kept.length < before.length };
+}
+
 /** The hardware address in the answer to `ip -j neighbour show to GATEWAY dev DEVICE`, or null. */
 export function readMac(neighbours: string): string | null {
   for (const { lladdr } of readList(neighbours) ?? []) {

@@ -18,6 +18,7 @@ import {
   type Identity,
   kindOf,
   networkOf,
+  readAddresses,
   readMac,
   readOperator,
   readSsid,
@@ -36,11 +37,22 @@ export function toolEnvironment(): NodeJS.ProcessEnv {
 /** Reads the state each time it is asked, and remembers what named the network last. */
 export class NetworkReader {
   readonly #signal: AbortSignal;
+  readonly #devicesFolder: string;
   #last: Identity | null = null;
+  #addresses: readonly string[] = [];
 
-  /** @param signal ends every tool that is running */
-  constructor(signal: AbortSignal) {
+  /**
+   * @param signal ends every tool that is running
+   * @param devicesFolder where the kernel tells about interfaces
+   */
+  constructor(signal: AbortSignal, devicesFolder = "/sys/class/net") {
     this.#signal = signal;
+    this.#devicesFolder = devicesFolder;
+  }
+
+  /** Of the interface that was on the network read last, as {@link readAddresses} has them. */
+  get addresses(): readonly string[] {
+    return this.#addresses;
   }
 
   /** null: there is no network; undefined: the system does not say. */
@@ -54,6 +66,7 @@ export class NetworkReader {
     // A kernel without IPv6 answers with an error.
     const uplink = chooseUplink(routes4, routes6 ?? "", addresses);
     if (uplink === undefined) return undefined;
+    this.#addresses = uplink === null ? [] : readAddresses(addresses, uplink.device);
     this.#last = uplink === null ? null : await this.#identify(uplink);
     return this.#last === null ? null : networkOf(this.#last);
   }
@@ -63,14 +76,17 @@ export class NetworkReader {
     const nothing = { device, gateway, gatewayMac: null, ssid: null, operator: null };
     // The kernel allows nearly anything as a name; one that reads as an option or a path is asked nothing about.
     if (!/^\w[^/\s]*$/u.test(device)) return { ...nothing, kind: "unknown" };
-    const folder = `/sys/class/net/${device}`;
+    const folder = `${this.#devicesFolder}/${device}`;
     const isWireless = existsSync(`${folder}/wireless`) || existsSync(`${folder}/phy80211`);
     const kind = kindOf(uplink, isWireless, readText(`${folder}/uevent`));
+    const last = this.#last;
+    // A tool that says nothing this time does not make it another network: another label would cost the link.
+    const same = last?.device === device && last.gateway === gateway && last.kind === kind ? last : null;
     if (kind === "cellular") {
       const operator = readOperator((await this.#run("mmcli", ["-m", "any", "-J"])) ?? "");
-      return { ...nothing, kind, operator };
+      return { ...nothing, kind, operator: operator ?? same?.operator ?? null };
     }
-    const ssid = kind === "wifi" ? await this.#ssid(device) : null;
+    const ssid = kind === "wifi" ? ((await this.#ssid(device)) ?? same?.ssid ?? null) : null;
     if (ssid !== null || gateway === null || !uplink.isEthernetLike) return { ...nothing, kind, ssid };
     return { ...nothing, kind, gatewayMac: await this.#gatewayMac(device, gateway) };
   }

@@ -18,6 +18,7 @@ import {
   NETWORK_SETTLE_MS_MAX,
   NETWORK_SETTLE_MS_MIN,
 } from "../limits.ts";
+import { followAddresses } from "./network-facts.ts";
 import { NetworkReader, toolEnvironment } from "./network-reader.ts";
 
 const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"];
@@ -25,9 +26,13 @@ const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"];
 /** A network nobody knows anything about, as the agent has it before the first event. */
 const UNKNOWN_NETWORK: Network = { label: "", kind: "unknown", metered: false };
 
+type Reader = Pick<NetworkReader, "read" | "addresses">;
+
 export interface NetworkMonitorOptions {
   /** The device is on another network, or on none. */
   readonly onChange: (network: Network | null) => void;
+  /** On the network reported last, an address that links may use is gone. */
+  readonly onNewAddress: (network: Network) => void;
   /** Something about the network happened, whether or not it is another one now: after a suspend, for example. */
   readonly onTrigger: () => void;
   /** Called once: changes are not seen, or were not for a while. */
@@ -35,16 +40,18 @@ export interface NetworkMonitorOptions {
   /** Default: iproute2's monitor. */
   readonly command?: readonly string[];
   /** Default: {@link NetworkReader}. */
-  readonly reader?: Pick<NetworkReader, "read">;
+  readonly reader?: Reader;
 }
 
 export class NetworkMonitor {
   readonly #options: NetworkMonitorOptions;
-  readonly #reader: Pick<NetworkReader, "read">;
+  readonly #reader: Reader;
   readonly #abort = new AbortController();
   readonly #lines = new RenewedLines();
   /** Reported last; undefined before that. */
   #current: Network | null | undefined;
+  /** Addresses that links may use: one of each family. */
+  #addresses: readonly string[] = [];
   #child: ChildProcess | null = null;
   #startedMs = 0;
   #restartTimer: NodeJS.Timeout | null = null;
@@ -55,6 +62,7 @@ export class NetworkMonitor {
   #isReading = false;
   #isStale = false;
   #isFaultTold = false;
+  #handleStarted: () => void = () => {};
   readonly #kill = (): void => void this.#child?.kill("SIGKILL");
 
   constructor(options: NetworkMonitorOptions) {
@@ -64,9 +72,12 @@ export class NetworkMonitor {
   }
 
   /** Resolves once the present network was reported, or cannot be known. */
-  async start(): Promise<void> {
-    this.#watch();
-    await this.#read();
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#handleStarted = resolve;
+      this.#watch();
+      this.#read().catch(reject);
+    });
   }
 
   close(): void {
@@ -75,6 +86,7 @@ export class NetworkMonitor {
     if (this.#settleTimer !== null) clearTimeout(this.#settleTimer);
     if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
     this.#kill();
+    this.#handleStarted();
   }
 
   get #isClosed(): boolean {
@@ -135,16 +147,38 @@ export class NetworkMonitor {
     this.#readMs = performance.now();
     if (this.#isClosed) return;
     if (network === undefined) this.#fault("the state of the network cannot be read");
-    else if (isSame(network, this.#current))
-      this.#settleMs = Math.min(2 * this.#settleMs, NETWORK_SETTLE_MS_MAX);
-    else {
-      this.#settleMs = NETWORK_SETTLE_MS_MIN;
-      this.#report(network);
-    }
+    else if (network === null && this.#isYoung) {
+      // A monitor that ends at once would not tell when there is one again: it is asked once more when that is out.
+      this.#trigger();
+      return;
+    } else this.#handleRead(network ?? (this.#child === null ? UNKNOWN_NETWORK : null));
+    this.#handleStarted();
     if (this.#isStale) this.#trigger();
   }
 
-  /** No network is believed only as long as somebody would tell of its return. */
+  /** True for a monitor that may be one that only starts and ends. */
+  get #isYoung(): boolean {
+    return this.#child !== null && performance.now() - this.#startedMs < NETWORK_SETTLE_MS_MIN;
+  }
+
+  #handleRead(network: Network | null): void {
+    const isKnown = isSame(network, this.#current);
+    if (isKnown && !this.#hasMoved()) {
+      this.#settleMs = Math.min(2 * this.#settleMs, NETWORK_SETTLE_MS_MAX);
+      return;
+    }
+    this.#settleMs = NETWORK_SETTLE_MS_MIN;
+    if (!isKnown) this.#report(network);
+    else if (network !== null) this.#options.onNewAddress(network);
+  }
+
+  #hasMoved(): boolean {
+    const { inUse, isGone } = followAddresses(this.#addresses, this.#reader.addresses);
+    this.#addresses = inUse;
+    return isGone;
+  }
+
+  /** No network is believed only as long as somebody would tell of its return: see also {@link #read}. */
   #fault(text: string): void {
     if (!this.#isFaultTold) this.#options.onFault(text);
     this.#isFaultTold = true;
@@ -153,6 +187,7 @@ export class NetworkMonitor {
 
   #report(network: Network | null): void {
     this.#current = network;
+    this.#addresses = followAddresses([], this.#reader.addresses).inUse;
     this.#options.onChange(network);
   }
 }

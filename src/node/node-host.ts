@@ -60,6 +60,7 @@ export class NodeHost implements Host {
   watchNetwork(): Promise<void> {
     this.#network = new NetworkMonitor({
       onChange: (network) => this.#dispatch({ type: "networkChanged", network }),
+      onNewAddress: (network) => this.#dispatch({ type: "networkChanged", network, hasNewAddress: true }),
       onTrigger: () => this.#alarm.look(),
       onFault: (text) => this.#report({ type: "fault", code: "ERR_NETWORK_MONITOR", text }),
     });

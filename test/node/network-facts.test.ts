@@ -7,9 +7,11 @@ import { describe, expect, test } from "vitest";
 import { NETWORK_LABEL_CHARS_MAX } from "../../src/limits.ts";
 import {
   chooseUplink,
+  followAddresses,
   type Identity,
   kindOf,
   networkOf,
+  readAddresses,
   readMac,
   readOperator,
   readSsid,
@@ -168,6 +170,44 @@ test("iw, mmcli and the neighbour table are read", () => {
   expect(readMac('[{"lladdr":"../../etc"}]')).toBeNull();
 });
 
+test("the addresses of an interface: those that stay first, none that are not good everywhere", () => {
+  const address = (local: unknown, members: object = {}) => ({ local, scope: "global", ...members });
+  const eth0 = link("eth0", {
+    addr_info: [
+      address("2001:db8::1", { temporary: true, deprecated: true }),
+      address("2001:db8::2", { temporary: true }),
+      address("2001:db8::3"),
+      address("192.0.2.5"),
+      address("fe80::1", { scope: "link" }),
+      address("2001:db8::4", { tentative: true }),
+      address("nonsense"),
+    ],
+  });
+  const other = link("eth1", { addr_info: [address("192.0.2.99")] });
+  expect(readAddresses(JSON.stringify([eth0, other]), "eth0")).toEqual([
+    "2001:db8::3",
+    "192.0.2.5",
+    "2001:db8::2",
+    "2001:db8::1",
+  ]);
+});
+
+describe("addresses in use", () => {
+  const [v4, v6, temporary] = ["192.0.2.5", "2001:db8::5", "2001:db8::77"];
+  test.each([
+    ["another lease", [v4], ["192.0.2.6"], ["192.0.2.6"], true],
+    ["another prefix", [v4, v6], [v4, "2001:db8:1::5"], [v4, "2001:db8:1::5"], true],
+    ["IPv6 lost", [v4, v6], [v4], [v4], true],
+    ["a temporary one more", [v4, v6], [v4, v6, temporary], [v4, v6], false],
+    ["now behind another", [v4, v6], [v4, "2001:db8:1::5", v6], [v4, v6], false],
+    ["IPv6 won", [v4], [v4, v6, temporary], [v4, v6], false],
+    ["none for now", [v4], [], [v4], false],
+    ["none before", [], [v4], [v4], false],
+  ] as const)("%s", (_name, before, addresses, inUse, isGone) => {
+    expect(followAddresses(before, addresses)).toEqual({ inUse, isGone });
+  });
+});
+
 describe("properties", () => {
   const text = fc.oneof(fc.string(), fc.json());
   /** JSON in which the names the functions look for do occur, with anything behind them. */
@@ -181,6 +221,7 @@ describe("properties", () => {
       fc.property(fc.oneof(text, almost), fc.oneof(text, almost), fc.oneof(text, almost), (a, b, c) => {
         const uplink = chooseUplink(a, b, c);
         if (uplink) kindOf(uplink, false, a);
+        readAddresses(a, "eth0");
         readMac(a);
         readSsid(b);
         readOperator(c);

@@ -17,8 +17,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Network, Report } from "../../src/agent/events.ts";
+import type { AgentEvent, Network, Report } from "../../src/agent/events.ts";
 import { NetworkMonitor, type NetworkMonitorOptions } from "../../src/node/network.ts";
+import { NodeHost, type NodeHostOptions } from "../../src/node/node-host.ts";
 import { createUserAgent } from "../../src/node/user-agent.ts";
 
 const IP = `#!/bin/sh
@@ -44,6 +45,7 @@ let monitor: NetworkMonitor;
 let changes: (Network | null)[];
 let faults: string[];
 let triggers: number;
+let newAddresses: Network[];
 let watchers: (() => void)[];
 
 beforeEach(() => {
@@ -55,6 +57,7 @@ beforeEach(() => {
   changes = [];
   faults = [];
   triggers = 0;
+  newAddresses = [];
   watchers = [];
 });
 afterEach(() => {
@@ -67,6 +70,10 @@ function create(options: Partial<NetworkMonitorOptions> = {}): NetworkMonitor {
   monitor = new NetworkMonitor({
     onChange: (network) => {
       changes.push(network);
+      look();
+    },
+    onNewAddress: (network) => {
+      newAddresses.push(network);
       look();
     },
     onTrigger: () => {
@@ -102,6 +109,7 @@ function until(isSo: () => boolean): Promise<void> {
 /** A reader of which the test knows how often it was asked. */
 class CountingReader {
   network: Network | null | undefined = HOME;
+  addresses: readonly string[] = [];
   reads = 0;
 
   async read(): Promise<Network | null | undefined> {
@@ -200,6 +208,54 @@ describe("noise", () => {
   });
 });
 
+describe("an address that is gone", () => {
+  test("is told with the network it was on, and once", async () => {
+    const reader = new CountingReader();
+    reader.addresses = ["192.0.2.5"];
+    await create({ reader }).start();
+    const pipe = await openPipe();
+    await until(() => reader.reads === 2);
+    reader.addresses = ["192.0.2.6"];
+    pipe.write(LINE);
+    await until(() => newAddresses.length === 1);
+    const before = reader.reads;
+    pipe.write(LINE);
+    await until(() => reader.reads > before);
+    // Another network has its own.
+    reader.network = { ...HOME, label: "wifi:Cafe" };
+    reader.addresses = ["198.51.100.5"];
+    pipe.write(LINE);
+    await until(() => changes.length === 2);
+    expect(newAddresses).toEqual([HOME]);
+    pipe.destroy();
+  });
+
+  test("is an event for the agent", async () => {
+    const events: AgentEvent[] = [];
+    const host = new NodeHost({ ca: null, epochTrusted: true } as NodeHostOptions, (event) => {
+      events.push(event);
+      look();
+    });
+    const hasAddress = (local: string) => {
+      const links = [{ ...JSON.parse(LINKS)[0], addr_info: [{ local, scope: "global" }] }];
+      writeFileSync(join(directory, "addresses"), JSON.stringify(links));
+    };
+    isOnline(true);
+    hasAddress("192.0.2.5");
+    await host.watchNetwork();
+    const pipe = await openPipe();
+    hasAddress("192.0.2.6");
+    pipe.write(LINE);
+    await until(() => events.length === 2);
+    host.close();
+    pipe.destroy();
+    expect(events).toEqual([
+      { type: "networkChanged", network: HOME },
+      { type: "networkChanged", network: HOME, hasNewAddress: true },
+    ]);
+  });
+});
+
 describe("failures", () => {
   test("without an ip command there is one report, and nothing is waited for", async () => {
     isOnline(true);
@@ -207,6 +263,15 @@ describe("failures", () => {
     await until(() => faults.length === 1);
     expect(faults).toEqual(["there is no ip command (iproute2)"]);
     expect(changes).toEqual([HOME]);
+  });
+
+  test("no network is never believed of a monitor that ends at once, however often it is started again", async () => {
+    const reader = new CountingReader();
+    reader.network = null;
+    await create({ reader, command: ["false"] }).start();
+    // One reading at the start, one behind it, one behind the second start.
+    await until(() => reader.reads === 3);
+    expect(changes).toEqual([{ label: "", kind: "unknown", metered: false }]);
   });
 
   test("a monitor that ends while there is no network leaves the agent trying by itself, and comes back", async () => {

@@ -19,7 +19,12 @@ if (problem !== null) console.warn(`network-namespace.test.ts is skipped: ${prob
 const PROGRAM = `
 import { NetworkMonitor } from "./src/node/network.ts";
 const print = (value) => console.log(JSON.stringify(value));
-const monitor = new NetworkMonitor({ onChange: print, onTrigger: () => {}, onFault: (text) => print({ fault: text }) });
+const monitor = new NetworkMonitor({
+  onChange: print,
+  onNewAddress: (network) => print({ ...network, hasNewAddress: true }),
+  onTrigger: () => {},
+  onFault: (text) => print({ fault: text }),
+});
 await monitor.start();
 process.on("SIGTERM", () => process.exit());
 print("started");
@@ -158,6 +163,17 @@ test.skipIf(problem !== null)("a better way out is taken, also over IPv6, and le
   device.ip("-6 route add default via fe80::1 dev eth1");
   device.ip("address flush dev eth0");
   expect(await next()).toEqual(overEth1);
+});
+
+test.skipIf(problem !== null)("another address under the same label is told, one more is not", async () => {
+  plugIn();
+  expect(await start()).toEqual([OVER_ETH0]);
+  device.ip("address add 192.0.2.6/25 dev eth0");
+  device.ip("address add 2001:db8::5/64 dev eth0 nodad");
+  device.ip("address delete 192.0.2.5/24 dev eth0");
+  expect(await next()).toEqual({ ...OVER_ETH0, hasNewAddress: true });
+  device.ip("link set eth0 down");
+  expect(await next()).toBeNull();
 });
 
 test.skipIf(problem !== null)("a router that does not answer is called by its address", async () => {
