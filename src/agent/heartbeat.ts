@@ -44,6 +44,10 @@ const HOUR_MS = 3_600_000;
 const BLIND_GROWTH_FACTOR = 1.5;
 /** Without canaries the main link tries when the bracket is wider than this. */
 const BLIND_BRACKET_FACTOR = 1.25;
+/** Two links that were forgotten by the same rule differ in age by this share at most. */
+const TOLD_SHARE = 0.1;
+/** No middlebox forgets sooner. */
+const TOLD_MS_MIN = 30_000;
 /** What happens within this is one wake-up. */
 const SAME_WAKE_UP_MS = 900;
 
@@ -69,6 +73,8 @@ export class Heartbeat implements MainLink {
   /** Both ways of the link worked. */
   #provedMs = 0;
   #ping: Ping | null = null;
+  /** Idleness after which the last link was reset though nobody used it. */
+  #toldMs = Number.NEGATIVE_INFINITY;
   readonly #roundTrip = new RoundTrip();
   readonly #lateness = new Lateness();
 
@@ -149,6 +155,7 @@ export class Heartbeat implements MainLink {
   handleNetwork(label: string | null): void {
     // What was lost on the way out of one network says nothing about the next one, nor about the same one later.
     this.#unansweredMs = null;
+    this.#toldMs = Number.NEGATIVE_INFINITY;
     if (label !== null) this.#known = this.#options.memory.recall(label);
   }
 
@@ -270,9 +277,7 @@ export class Heartbeat implements MainLink {
   handleClosed(cause: LinkCause | null, monotonicMs: number): void {
     const ping = this.#ping;
     const idleMs = monotonicMs - (this.#trafficMs ?? monotonicMs);
-    // Some tell when they forget a flow, though nobody used it. Within what is proven it was somebody else.
-    if (ping === null && cause === "reset" && this.isHeld && idleMs > this.#known.provenMs)
-      this.#failed(idleMs);
+    if (ping === null && cause === "reset" && this.isHeld) this.#handleTold(idleMs);
     if (ping !== null && ping.idleMs > 0 && this.isHeld) {
       if (cause === "reset" && !ping.isDoubted) this.#failed(ping.idleMs);
       else if (cause === "reset") {
@@ -336,6 +341,16 @@ export class Heartbeat implements MainLink {
     const spareMs = intervalMs - HOUR_MS / WAKE_UPS_PER_HOUR_MAX;
     const windowMs = Math.max(0, Math.floor(Math.min(intervalMs * EARLY_SHARE, spareMs)));
     return { atMs: latestMs - windowMs, windowMs };
+  }
+
+  /**
+   * The link was reset though nobody used it. Some middleboxes tell when they forget a flow, but so does a service that
+   * dies: it is a lesson when it comes twice after the same time, and more was never proven.
+   */
+  #handleTold(idleMs: number): void {
+    const isAgain = idleMs >= TOLD_MS_MIN && Math.abs(idleMs - this.#toldMs) <= idleMs * TOLD_SHARE;
+    this.#toldMs = idleMs;
+    if (isAgain && idleMs > this.#known.provenMs) this.#failed(idleMs);
   }
 
   #failed(idleMs: number): void {
