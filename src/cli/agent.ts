@@ -61,7 +61,7 @@ export const agentCommand: Command = {
       kind: "text",
       value: "WORD",
       oneOf: ["granted", "denied"],
-      help: "who may subscribe anew: all or none (default denied); what was granted before stays",
+      help: "who may subscribe: all or none (default denied); asked once: what was granted before stays, revoking is not here yet",
     },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
     ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
