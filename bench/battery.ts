@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: MIT
-/** The `battery` suite: its options, its table, its plots, its budgets. */
+/** The `battery` suite: its table, its plots, its budgets. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type HerdResult, runHerd } from "./battery/herd.ts";
 import { plotSvg } from "./battery/plot.ts";
-import { parseScenario, type Scenario } from "./battery/scenario.ts";
-import { SCENARIOS } from "./battery/scenarios.ts";
 import { type BatteryRow, runScenario } from "./battery/suite.ts";
-
-export interface BatteryArguments {
-  /** A name, or a file in the JSON form of SPEC.md; undefined for all that have a budget. */
-  readonly scenario: string | undefined;
-  /** "7" or "1-20". */
-  readonly seeds: string;
-  readonly isGraceful: boolean;
-}
+import { aligned } from "./harness.ts";
+import type { BatteryArguments } from "./usage.ts";
 
 /** Limits of one algorithm in one scenario, by `scenario/algorithm` in bench/budgets.json. */
 export interface BatteryBudget {
@@ -65,25 +57,13 @@ export function herdLine({ devices, downS, spreadS, ...result }: HerdRow): strin
 /** random-nats is 50 days on 200 networks: these many seeds of it are enough for a run of everything. */
 const LONG_SCENARIO_SEEDS_MAX = 3;
 
-export function runBattery({ scenario, seeds, isGraceful }: BatteryArguments): BatteryRow[] {
-  const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(seeds);
-  if (match === null) throw new Error("--seeds is a number or a range such as 1-20");
-  const fromSeed = Number(match[1]);
-  const toSeed = Number(match[2] ?? match[1]);
-  const names = scenario === undefined ? Object.keys(SCENARIOS) : [scenario];
-  return names.flatMap((name) => {
-    const isLong = scenario === undefined && name === "random-nats";
+export function runBattery(options: Omit<BatteryArguments, "isAll">): BatteryRow[] {
+  const { scenarios, fromSeed, toSeed, isGraceful } = options;
+  return Object.entries(scenarios).flatMap(([name, scenario]) => {
+    const isLong = name === "random-nats" && Object.keys(scenarios).length > 1;
     const lastSeed = isLong ? Math.min(toSeed, fromSeed + LONG_SCENARIO_SEEDS_MAX - 1) : toSeed;
-    return runScenario({ scenario: scenarioOf(name), fromSeed, toSeed: lastSeed, isGraceful });
+    return runScenario({ scenario, fromSeed, toSeed: lastSeed, isGraceful });
   });
-}
-
-function scenarioOf(name: string): (seed: number) => Scenario {
-  const known = SCENARIOS[name];
-  if (known !== undefined) return known;
-  if (!existsSync(name)) throw new Error(`scenarios: ${Object.keys(SCENARIOS).join(" ")}, or a JSON file`);
-  const scenario = parseScenario(readFileSync(name, "utf8"));
-  return () => scenario;
 }
 
 /** Writes one plot per scenario into `directory` and returns their paths. */
@@ -112,12 +92,12 @@ export function batteryTable(rows: readonly BatteryRow[]): string {
     "ratioOracle",
     "ratioOracleHeld",
   ] as const;
-  const head = `${"scenario".padEnd(18)}${"algorithm".padEnd(16)}${numbers.map((key) => `  ${key}`).join("")}`;
-  const lines = rows.map((row) => {
-    const cells = numbers.map((key) => short(row[key] ?? Number.NaN).padStart(key.length + 2));
-    return `${row.scenario.padEnd(18)}${row.algorithm.padEnd(16)}${cells.join("")}`;
-  });
-  return [head, ...lines].join("\n");
+  const lines = rows.map((row) => [
+    row.scenario,
+    row.algorithm,
+    ...numbers.map((key) => short(row[key] ?? Number.NaN)),
+  ]);
+  return aligned(["scenario", "algorithm", ...numbers], lines, (column) => column >= 2);
 }
 
 /** One sentence per broken limit, and per limit whose scenario was not run. */

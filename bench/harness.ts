@@ -123,8 +123,16 @@ export function table(rows: readonly Row[]): string {
     short(row.peerValue),
     row.ratio === null ? "-" : row.ratio.toFixed(3),
   ]);
+  return aligned(heads, lines, (column) => [3, 4, 7, 8].includes(column));
+}
+
+/** Lines of columns with two spaces between; numbers stand to the right. */
+export function aligned(
+  heads: readonly string[],
+  lines: readonly (readonly string[])[],
+  isNumber: (column: number) => boolean,
+): string {
   const widths = heads.map((head, i) => Math.max(head.length, ...lines.map((line) => line[i]?.length ?? 0)));
-  const isNumber = (i: number) => [3, 4, 7, 8].includes(i);
   const format = (cells: readonly string[]) =>
     cells
       .map((cell, i) => (isNumber(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))

@@ -4,11 +4,12 @@
  * there, builds when dist/ is older than the sources, then does the job. Plain JavaScript: nothing is installed yet.
  */
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runNode } from "./node.mjs";
 import { installSystemPackages } from "./system.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -20,16 +21,16 @@ install();
 switch (job) {
   case "start":
     build();
-    node(["dist/cli.js", "demo", ...args]);
+    runNode(["dist/cli.js", "demo", ...args]);
     break;
   case "test":
     installSystemPackages();
     build();
-    node(["scripts/test.mjs", ...args]);
+    runNode(["scripts/test.mjs", ...args]);
     break;
   case "bench":
     build();
-    node(["dist/bench/run.js", ...args]);
+    runNode(["dist/bench/run.js", ...args]);
     break;
   default:
     console.error("usage: node scripts/run.mjs start|test|bench [ARGUMENTS]");
@@ -61,7 +62,7 @@ function install() {
       shell: process.platform === "win32",
     },
   );
-  if (status !== 0) exitWith(status ?? 1);
+  if (status !== 0) process.exit(status ?? 1);
   writeFileSync(stamp, lock);
 }
 
@@ -74,22 +75,13 @@ function build() {
   const { status } = spawnSync(process.execPath, ["build.mjs"], {
     stdio: ["ignore", process.stderr, process.stderr],
   });
-  if (status !== 0) exitWith(status ?? 1);
+  if (status !== 0) process.exit(status ?? 1);
 }
 
 function newest(path) {
+  // Benchmarks write their plots there.
+  if (path === join("bench", "report")) return 0;
   const stat = statSync(path);
   if (!stat.isDirectory()) return stat.mtimeMs;
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
-}
-
-/** Runs Node on `command` and ends as it ends. Signals are passed on, so that it can clean up after itself. */
-function node(command) {
-  const child = spawn(process.execPath, command, { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
-  child.on("exit", (code, signal) => exitWith(code ?? (signal === null ? 1 : 128)));
-}
-
-function exitWith(status) {
-  process.exit(status);
 }

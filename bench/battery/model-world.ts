@@ -61,11 +61,12 @@ export class ModelWorld {
   }
 
   run(): RunResult {
-    const { durationS } = this.#scenario;
+    const { durationS, measureFromS } = this.#scenario;
+    if (measureFromS > 0) this.#time.at(measureFromS, () => this.#beginMeasure());
     this.#time.runUntil(durationS);
     for (const { atS, ttlS } of this.#queue) if (durationS - atS > ttlS) this.#lost++;
     this.#leave();
-    const hours = durationS / 3600;
+    const hours = (durationS - measureFromS) / 3600;
     return {
       wakeH: this.#meter.radioWakes / hours,
       pingH: this.#pings / hours,
@@ -77,6 +78,12 @@ export class ModelWorld {
       late60: this.#late,
       networks: this.#networks.shares(hours),
     };
+  }
+
+  #beginMeasure(): void {
+    this.#meter.reset();
+    this.#networks.reset();
+    this.#bytes = this.#pings = this.#connects = this.#deafS = 0;
   }
 
   #leave(): void {

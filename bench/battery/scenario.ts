@@ -89,70 +89,142 @@ export function clockErrorS({ clockJumps }: Scenario, atS: number): number {
  * @throws {Error} naming the member that is wrong
  */
 export function parseScenario(text: string): Scenario {
-  const raw = object(JSON.parse(text), "scenario");
+  const raw = object(parseJson(text), "scenario", SCENARIO_MEMBERS);
   const stretches = list(raw.stretches, "stretches").map((item, i) => parseStretch(item, `stretches[${i}]`));
-  const last = stretches.at(-1);
-  if (last === undefined) throw new Error("stretches: at least one is needed");
+  stretches.forEach((stretch, i) => {
+    checkJoin(stretches[i - 1] ?? null, stretch, `stretches[${i}]`);
+  });
+  const durationS = stretches.at(-1)?.toS;
+  if (durationS === undefined) throw new Error("stretches: at least one is needed");
+  const { name = "file" } = raw;
+  if (typeof name !== "string" || name === "") throw new Error("name: must be a text");
+  const inTime = <T extends { readonly atS: number }>(
+    member: string,
+    parse: (item: unknown, where: string) => T,
+  ): T[] =>
+    list(raw[member] ?? [], member).map((item, i) => {
+      const parsed = parse(item, `${member}[${i}]`);
+      if (parsed.atS >= durationS)
+        throw new Error(`${member}[${i}].atS: is not before the end, ${durationS}`);
+      return parsed;
+    });
+  const spreadS = number(raw.spreadS ?? 0, "spreadS");
+  if (!Number.isInteger(spreadS) || spreadS > SPREAD_S_MAX)
+    throw new Error(`spreadS: must be whole seconds, at most ${SPREAD_S_MAX}`);
+  const measureFromS = number(raw.measureFromS ?? 0, "measureFromS");
+  if (measureFromS >= durationS) throw new Error(`measureFromS: is not before the end, ${durationS}`);
   return {
-    name: typeof raw.name === "string" ? raw.name : "file",
-    durationS: last.toS,
+    name,
+    durationS,
     stretches,
-    restarts: list(raw.restarts ?? [], "restarts").map((item, i) => parseRestart(item, `restarts[${i}]`)),
-    messages: list(raw.messages ?? [], "messages").map((item, i) => parseMessage(item, `messages[${i}]`)),
-    clockJumps: list(raw.clockJumps ?? [], "clockJumps").map((item, i) =>
-      parseClockJump(item, `clockJumps[${i}]`),
-    ),
-    spreadS: number(raw.spreadS ?? 0, "spreadS"),
-    measureFromS: number(raw.measureFromS ?? 0, "measureFromS"),
+    restarts: inTime("restarts", parseRestart),
+    messages: inTime("messages", parseMessage),
+    clockJumps: inTime("clockJumps", parseClockJump),
+    spreadS,
+    measureFromS,
   };
 }
 
+const SPREAD_S_MAX = 86_400;
+/** Thirty years. */
+const NUMBER_MAX = 1_000_000_000;
+const SCENARIO_MEMBERS = [
+  "name",
+  "stretches",
+  "restarts",
+  "messages",
+  "clockJumps",
+  "spreadS",
+  "measureFromS",
+];
+/** Of a stretch on a network only; else they must say nothing: missing, null, false or 0. */
+const ONLINE_MEMBERS = ["network", "idleTimeoutS", "resets", "portalUntilS", "isUplinkDead"];
+const STRETCH_MEMBERS = ["fromS", "toS", "radio", "alarmFloorS", "isSilent", ...ONLINE_MEMBERS];
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** A device is always in exactly one stretch. */
+function checkJoin(before: Stretch | null, { fromS, toS }: Stretch, name: string): void {
+  if (toS <= fromS) throw new Error(`${name}.toS: must be above fromS, ${fromS}`);
+  if (before === null) {
+    if (fromS !== 0) throw new Error(`${name}.fromS: the first stretch must start at 0`);
+    return;
+  }
+  if (fromS === before.toS) return;
+  const what = fromS < before.toS ? "overlaps the one before" : "leaves a gap behind the one before";
+  throw new Error(`${name}.fromS: ${what}, which ends at ${before.toS}`);
+}
+
 function parseStretch(item: unknown, name: string): Stretch {
-  const raw = object(item, name);
-  const radio = raw.radio ?? null;
-  if (radio !== null && !(typeof radio === "string" && radio in RADIOS))
-    throw new Error(`${name}.radio: null or one of ${Object.keys(RADIOS).join(", ")}`);
-  return {
+  const raw = object(item, name, STRETCH_MEMBERS);
+  const times = {
     fromS: number(raw.fromS, `${name}.fromS`),
     toS: number(raw.toS, `${name}.toS`),
-    radio: radio as RadioName | null,
-    network: radio === null ? null : String(raw.network ?? radio),
-    idleTimeoutS: radio === null ? 0 : number(raw.idleTimeoutS, `${name}.idleTimeoutS`),
-    resets: raw.resets === true,
-    portalUntilS: raw.portalUntilS === undefined ? null : number(raw.portalUntilS, `${name}.portalUntilS`),
-    isSilent: raw.isSilent === true,
-    isUplinkDead: raw.isUplinkDead === true,
     alarmFloorS: number(raw.alarmFloorS ?? 0, `${name}.alarmFloorS`),
+  };
+  const isSilent = flag(raw.isSilent, `${name}.isSilent`);
+  if (raw.radio === null) {
+    const useless = ONLINE_MEMBERS.find((member) => Boolean(raw[member]));
+    if (useless !== undefined) throw new Error(`${name}.${useless}: means nothing without a radio`);
+    return { ...PLAIN_STRETCH, ...times, radio: null, network: null, idleTimeoutS: 0, isSilent };
+  }
+  if (isSilent) throw new Error(`${name}.isSilent: is for a stretch without a radio`);
+  const { radio, network, portalUntilS = null } = raw;
+  if (typeof radio !== "string" || !Object.hasOwn(RADIOS, radio))
+    throw new Error(`${name}.radio: must be null or one of ${Object.keys(RADIOS).join(", ")}`);
+  if (typeof network !== "string" || network === "")
+    throw new Error(`${name}.network: a stretch with a radio needs the name of a network`);
+  const idleTimeoutS = number(raw.idleTimeoutS, `${name}.idleTimeoutS`);
+  if (idleTimeoutS === 0) throw new Error(`${name}.idleTimeoutS: must be above 0`);
+  return {
+    ...PLAIN_STRETCH,
+    ...times,
+    radio: radio as RadioName,
+    network,
+    idleTimeoutS,
+    resets: flag(raw.resets, `${name}.resets`),
+    portalUntilS: portalUntilS === null ? null : number(portalUntilS, `${name}.portalUntilS`),
+    isUplinkDead: flag(raw.isUplinkDead, `${name}.isUplinkDead`),
   };
 }
 
 function parseRestart(item: unknown, name: string): Restart {
-  const raw = object(item, name);
-  const mode = raw.mode ?? "close";
+  const raw = object(item, name, ["atS", "mode", "downS"]);
+  const { mode = "close" } = raw;
   if (mode !== "close" && mode !== "crash" && mode !== "silent" && mode !== "unreachable")
-    throw new Error(`${name}.mode: close, crash, silent or unreachable`);
+    throw new Error(`${name}.mode: must be close, crash, silent or unreachable`);
   return { atS: number(raw.atS, `${name}.atS`), mode, downS: number(raw.downS ?? 0, `${name}.downS`) };
 }
 
 function parseMessage(item: unknown, name: string): PushMessage {
-  const raw = object(item, name);
-  const urgency = raw.urgency ?? "normal";
+  const raw = object(item, name, ["atS", "ttlS", "urgency"]);
+  const { urgency = "normal" } = raw;
   if (urgency !== "low" && urgency !== "normal" && urgency !== "high")
-    throw new Error(`${name}.urgency: low, normal or high`);
+    throw new Error(`${name}.urgency: must be low, normal or high`);
   return { atS: number(raw.atS, `${name}.atS`), ttlS: number(raw.ttlS ?? 3600, `${name}.ttlS`), urgency };
 }
 
 function parseClockJump(item: unknown, name: string): ClockJump {
-  const raw = object(item, name);
+  const raw = object(item, name, ["atS", "byS"]);
   if (typeof raw.byS !== "number" || !Number.isFinite(raw.byS))
     throw new Error(`${name}.byS: must be a number`);
   return { atS: number(raw.atS, `${name}.atS`), byS: raw.byS };
 }
 
-function object(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
-  throw new Error(`${name}: must be an object`);
+/** An object without other members than `members`: a misspelt one would silently do nothing. */
+function object(value: unknown, name: string, members: readonly string[]): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Error(`${name}: must be an object`);
+  const unknown = Object.keys(value).find((key) => !members.includes(key));
+  if (unknown !== undefined)
+    throw new Error(`${name}.${unknown}: is not known here; there are ${members.join(", ")}`);
+  return value as Record<string, unknown>;
 }
 
 function list(value: unknown, name: string): readonly unknown[] {
@@ -161,6 +233,12 @@ function list(value: unknown, name: string): readonly unknown[] {
 }
 
 function number(value: unknown, name: string): number {
-  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
-  throw new Error(`${name}: must be a number from 0`);
+  if (typeof value === "number" && value >= 0 && value <= NUMBER_MAX) return value;
+  throw new Error(`${name}: must be a number from 0 to ${NUMBER_MAX}`);
+}
+
+function flag(value: unknown, name: string): boolean {
+  if (value === undefined) return false;
+  if (typeof value === "boolean") return value;
+  throw new Error(`${name}: must be true or false`);
 }

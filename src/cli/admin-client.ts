@@ -27,7 +27,12 @@ export async function askAgent(
   try {
     const answer = await new Promise<Answer>((resolve, reject) => {
       const noAgent = () =>
-        reject(new CommandError(EXIT.unreachable, `no agent is running in ${stateDirectory}`));
+        reject(
+          new CommandError(
+            EXIT.unreachable,
+            `no agent is running in ${stateDirectory} (--state names its directory)`,
+          ),
+        );
       socket.on("open", () => socket.send(JSON.stringify({ id: 1, type, ...members })));
       socket.on("message", (data) => resolve(JSON.parse(String(data)) as Answer));
       socket.on("error", noAgent);

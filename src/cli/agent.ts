@@ -2,6 +2,7 @@
 /** `godwit agent`: the user agent as a daemon. */
 
 import { AdminSocket } from "../node/admin-socket.ts";
+import { TerminalDisplay } from "../node/display.ts";
 import { createUserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
@@ -60,7 +61,7 @@ export const agentCommand: Command = {
       kind: "text",
       value: "WORD",
       oneOf: ["granted", "denied"],
-      help: "who may subscribe: all or none (default denied)",
+      help: "who may subscribe: all or none (default denied); asked once: what was granted before stays, revoking is not here yet",
     },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
     ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
@@ -87,8 +88,13 @@ export const agentCommand: Command = {
       watchNetwork: !options.flag("ignoreNetwork"),
       ...(mqtt === null ? {} : { mqttUrls: mqtt === "none" ? [] : mqtt.split(",").map((url) => url.trim()) }),
       ...(heartbeatS === null ? {} : { heartbeatMs: heartbeatS * 1000 }),
+      // With --json stdout holds nothing but objects.
+      ...(output.isJson
+        ? { display: new TerminalDisplay((text) => output.json({ type: "display", text })) }
+        : {}),
       onReport: (report) => {
-        if (!isQuiet) output.log(describeReport(report));
+        if (output.isJson) output.json(report);
+        else if (!isQuiet) output.log(describeReport(report));
       },
     });
     try {

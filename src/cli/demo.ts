@@ -48,22 +48,30 @@ export const demoCommand: Command = {
     port: { kind: "number", value: "N", max: 65_535, help: "port of the push service (default: a free one)" },
   },
   async run(options, output) {
+    // Listens before there is anything to remove. SIGHUP: a closed terminal must not leave private keys behind either.
+    const stopped = untilStopped("SIGHUP");
     const kept = options.text("state");
     const directory = kept ?? mkdtempSync(join(tmpdir(), "godwit-demo-"));
+    const remove = (): void => {
+      if (kept === null) rmSync(directory, { recursive: true, force: true });
+    };
+    process.once("exit", remove);
     const timeline = new Timeline(output);
     try {
       const world = await startWorld(directory, options.number("port") ?? 0, timeline);
       try {
-        const news = await playMessages(directory, world, timeline);
+        const news = await Promise.race([playMessages(directory, world, timeline), stopped]);
+        if (news === undefined) throw new CommandError(EXIT.failure, "stopped before everything had arrived");
         if (!options.flag("once")) {
           await explainNext(directory, news, output);
-          await untilStopped();
+          await stopped;
         }
       } finally {
         await world.close();
       }
     } finally {
-      if (kept === null) rmSync(directory, { recursive: true, force: true });
+      process.off("exit", remove);
+      remove();
     }
   },
 };
@@ -99,6 +107,8 @@ class Timeline {
           ),
         STEP_TIMEOUT_MS,
       );
+      // Nobody waits any more once the demo was stopped.
+      timer.unref();
       this.#waiting.set(step, () => {
         clearTimeout(timer);
         resolve();

@@ -8,7 +8,7 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { type ParsedArguments, parseArguments, whyUnreadable } from "./arguments.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
 export interface OptionSpec {
@@ -95,8 +95,8 @@ export function kebab(name: string): string {
 export function readTextFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
-  } catch {
-    throw new CommandError(EXIT.config, `${path} cannot be read`);
+  } catch (error) {
+    throw new CommandError(EXIT.config, `${path} ${whyUnreadable(error)}`);
   }
 }
 
@@ -127,9 +127,9 @@ function readFlags(args: readonly string[], specs: OptionSpecs) {
       { type: spec.kind === "flag" ? ("boolean" as const) : ("string" as const) },
     ]),
   );
-  let parsed: { values: Record<string, unknown>; positionals: string[] };
+  let parsed: ParsedArguments;
   try {
-    parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    parsed = parseArguments(args, options);
   } catch (error) {
     throw new CommandError(EXIT.usage, (error as Error).message);
   }
@@ -175,9 +175,10 @@ function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Ma
 }
 
 function readFile(path: string, specs: OptionSpecs): Map<string, OptionValue> {
+  const text = readTextFile(path);
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(path, "utf8"));
+    parsed = JSON.parse(text);
   } catch (error) {
     throw new CommandError(EXIT.config, `${path}: ${(error as Error).message}`);
   }

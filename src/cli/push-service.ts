@@ -98,7 +98,10 @@ export const pushServiceCommand: Command = {
     const { mqttPort } = service;
     if (output.isJson)
       output.json({ origin: service.origin, port: service.port, ...(mqttPort === 0 ? {} : { mqttPort }) });
-    else output.line(`push service ready at ${service.origin}`);
+    else
+      output.line(
+        `push service ready at ${service.origin}${mqttPort === 0 ? "" : `, MQTT on port ${mqttPort}`}`,
+      );
     await untilStopped();
     await service.close();
   },

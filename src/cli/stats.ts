@@ -7,6 +7,7 @@ import { type AgentStats, STATS_DEFAULTS } from "../stats.ts";
 import { askAgent } from "./admin-client.ts";
 import type { Command } from "./command.ts";
 import { defaultStateDirectory } from "./options.ts";
+import { faultText, overMqtt } from "./status.ts";
 
 /** Networks printed; --json has them all. */
 const NETWORKS_SHOWN_MAX = 10;
@@ -67,8 +68,8 @@ export function describeStats(stats: AgentStats): string[] {
   const idle = `${short(oracle.pingsPerHour)} pings/h, ${short(oracle.joulesPerDay)} J/day; an oracle ${short(oracle.oraclePingsPerHour)}, ${short(oracle.oracleJoulesPerDay)}, bound by ${BOUNDS[oracle.bound]}`;
   const shown = networks.slice(-NETWORKS_SHOWN_MAX).reverse();
   const lines: readonly (readonly [string, string | null])[] = [
-    ["connection", `${stats.link}${stats.transport === "mqtt" ? " over MQTT" : ""}${since}`],
-    ["last fault", lastFault === null ? null : `${lastFault.code}: ${lastFault.text}`],
+    ["connection", `${stats.link}${overMqtt(stats)}${since}`],
+    ["last fault", lastFault === null ? null : faultText(lastFault)],
     ["next try", stats.retryInMs === null ? null : `in ${span(stats.retryInMs)}`],
     ["next alarm", stats.alarmInMs === null ? "none" : `in ${span(stats.alarmInMs)}`],
     ["last frame", ago(stats.lastReceivedAgoMs)],

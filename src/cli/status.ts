@@ -14,22 +14,33 @@ export const statusCommand: Command = {
     const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
     const status = (await askAgent(stateDirectory, "status")) as AgentStatus;
     if (output.isJson) return output.json(status);
-    const since =
-      status.linkSinceEpochMs === null ? "" : ` since ${new Date(status.linkSinceEpochMs).toISOString()}`;
-    const retry = status.retryInMs === null ? "" : `, next try in ${Math.ceil(status.retryInMs / 1000)} s`;
-    const { messages, wakeUps, piggybacked, bytesReceived, bytesSent } = status.meter;
-    output.line(`connection    ${status.link}${since}${retry}`);
-    output.line(`push service  ${status.serviceUrl}`);
-    output.line(`device        ${status.device ?? "none yet"}`);
-    output.line(`subscriptions ${status.subscriptions.length}`);
-    output.line(
-      `messages      ${messages.received} received, ${messages.shown} shown, ${messages.delivered} to apps, ${messages.dropped} dropped, ${status.messagesWaiting} waiting`,
-    );
-    output.line(
-      `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping + piggybacked.ping} pings, ${wakeUps.connect + piggybacked.connect} connects`,
-    );
-    if (status.lastFault !== null)
-      output.line(`last fault    ${status.lastFault.code}: ${status.lastFault.text}`);
-    if (status.journalFailing) output.line("journal       cannot be written");
+    for (const line of describeStatus(status)) output.line(line);
   },
 };
+
+/** A few lines for people. */
+export function describeStatus(status: AgentStatus): string[] {
+  const since =
+    status.linkSinceEpochMs === null ? "" : ` since ${new Date(status.linkSinceEpochMs).toISOString()}`;
+  const retry = status.retryInMs === null ? "" : `, next try in ${Math.ceil(status.retryInMs / 1000)} s`;
+  const { messages, wakeUps, piggybacked, bytesReceived, bytesSent } = status.meter;
+  return [
+    `connection    ${status.link}${overMqtt(status)}${since}${retry}`,
+    ...(status.lastFault === null ? [] : [`last fault    ${faultText(status.lastFault)}`]),
+    `push service  ${status.serviceUrl}`,
+    `device        ${status.device ?? "none yet"}`,
+    `subscriptions ${status.subscriptions.length}`,
+    `messages      ${messages.received} received, ${messages.shown} shown, ${messages.delivered} to apps, ${messages.dropped} dropped, ${status.messagesWaiting} waiting`,
+    `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping + piggybacked.ping} pings, ${wakeUps.connect + piggybacked.connect} connects`,
+    ...(status.journalFailing ? ["journal       cannot be written"] : []),
+  ];
+}
+
+/** What stands behind the state of the connection when it is not the usual one. */
+export function overMqtt({ transport }: Pick<AgentStatus, "transport">): string {
+  return transport === "mqtt" ? " over MQTT" : "";
+}
+
+export function faultText({ code, text }: NonNullable<AgentStatus["lastFault"]>): string {
+  return `${code}: ${text}`;
+}

@@ -13,7 +13,7 @@ import { clockErrorS, graceful, parseScenario } from "../../bench/battery/scenar
 import { SCENARIOS } from "../../bench/battery/scenarios.ts";
 import { runScenario } from "../../bench/battery/suite.ts";
 import { alarmS } from "../../bench/battery/timeline.ts";
-import { brokenBatteryBudgets, herdLine, herdRow } from "../../bench/battery.ts";
+import { batteryTable, brokenBatteryBudgets, herdLine, herdRow } from "../../bench/battery.ts";
 import type { RadioName } from "../../src/energy.ts";
 import { STATS_DEFAULTS, statsOf } from "../../src/stats.ts";
 
@@ -247,31 +247,61 @@ describe("the rest", () => {
       name: "one",
       stretches: [
         { fromS: 0, toS: 60, radio: "wifi", network: "home", idleTimeoutS: 600 },
-        { fromS: 60, toS: 3600, radio: "wifi", idleTimeoutS: 600, isUplinkDead: true, alarmFloorS: 540 },
+        {
+          ...{ fromS: 60, toS: 3600, radio: "wifi", network: "home", idleTimeoutS: 600 },
+          ...{ isUplinkDead: true, alarmFloorS: 540 },
+        },
+        { fromS: 3600, toS: 3700, radio: null, isSilent: true },
       ],
       restarts: [{ atS: 5, mode: "unreachable", downS: 50 }],
       messages: [{ atS: 10 }],
       clockJumps: [{ atS: 20, byS: -86_400 }],
     };
     expect(parseScenario(JSON.stringify(file))).toMatchObject({
-      durationS: 3600,
+      name: "one",
+      durationS: 3700,
       stretches: [
-        { isUplinkDead: false, alarmFloorS: 0 },
+        { isUplinkDead: false, alarmFloorS: 0, network: "home" },
         { isUplinkDead: true, alarmFloorS: 540 },
+        { radio: null, network: null, isSilent: true },
       ],
       restarts: [{ mode: "unreachable", downS: 50 }],
       messages: [{ ttlS: 3600 }],
       clockJumps: [{ atS: 20, byS: -86_400 }],
     });
-    const [stretch] = file.stretches;
+    const [first, second] = file.stretches;
+    const starting = (change: object) => ({ ...file, stretches: [{ ...first, ...change }] });
+    const going = (change: object) => ({ ...file, stretches: [first, { ...second, ...change }] });
     const refusals: [object, string][] = [
-      [{ ...file, stretches: [{ ...stretch, radio: "smoke" }] }, "stretches[0].radio"],
-      [{ ...file, stretches: [{ ...stretch, alarmFloorS: -1 }] }, "stretches[0].alarmFloorS"],
+      [starting({ radio: "smoke" }), "stretches[0].radio: must be null or one of lte, "],
+      [starting({ radio: undefined }), "stretches[0].radio"],
+      [starting({ alarmFloorS: -1 }), "stretches[0].alarmFloorS"],
+      [starting({ network: undefined }), "stretches[0].network: a stretch with a radio needs the name"],
+      [starting({ idleTimeoutS: 0 }), "stretches[0].idleTimeoutS: must be above 0"],
+      [starting({ idleTimeout: 5 }), "stretches[0].idleTimeout: is not known here; there are fromS, "],
+      [starting({ resets: "yes" }), "stretches[0].resets: must be true or false"],
+      [starting({ isSilent: true }), "stretches[0].isSilent: is for a stretch without a radio"],
+      [starting({ radio: null }), "stretches[0].network: means nothing without a radio"],
+      [starting({ fromS: 10 }), "stretches[0].fromS: the first stretch must start at 0"],
+      [starting({ toS: 0 }), "stretches[0].toS: must be above fromS, 0"],
+      [going({ fromS: 50 }), "stretches[1].fromS: overlaps the one before, which ends at 60"],
+      [going({ fromS: 70 }), "stretches[1].fromS: leaves a gap behind the one before, which ends at 60"],
+      [{ ...file, stretches: [] }, "stretches: at least one is needed"],
       [{ ...file, restarts: [{ atS: 5, mode: "sulk" }] }, "restarts[0].mode"],
+      [{ ...file, restarts: [{ atS: 3700 }] }, "restarts[0].atS: is not before the end, 3700"],
+      [{ ...file, messages: [{ atS: 5, urgent: true }] }, "messages[0].urgent: is not known here"],
       [{ ...file, clockJumps: [{ atS: 5 }] }, "clockJumps[0].byS"],
+      [{ ...file, measureFromS: 3700 }, "measureFromS"],
+      [{ ...file, spreadS: 0.5 }, "spreadS: must be whole seconds"],
+      [{ ...file, spreadS: 86_401 }, "spreadS: must be whole seconds, at most 86400"],
+      [starting({ toS: 1e12 }), "stretches[0].toS: must be a number from 0 to 1000000000"],
+      [{ ...file, name: 1 }, "name: must be a text"],
+      [{ ...file, seed: 1 }, "scenario.seed: is not known here"],
       [{}, "stretches"],
     ];
     for (const [bad, name] of refusals) expect(() => parseScenario(JSON.stringify(bad))).toThrow(name);
+    expect(() => parseScenario("{,}")).toThrow(/^is not JSON: /);
+    expect(parseScenario(JSON.stringify({ ...file, name: undefined })).name).toBe("file");
   });
 
   test("the example in SPEC.md is one", () => {
@@ -279,6 +309,7 @@ describe("the rest", () => {
     const section = spec.slice(spec.indexOf("## Battery scenarios"));
     const example = /```json\n([\s\S]*?)```/.exec(section)?.[1] ?? "";
     expect(parseScenario(example).stretches.length).toBeGreaterThan(1);
+    for (const column of [...COLUMNS, "ratioOracle"]) expect(section).toContain(`\`${column}\``);
   });
 
   test("a suspended device has its alarms at the next tick, unless one is due at once", () => {
@@ -292,6 +323,19 @@ describe("the rest", () => {
     const row = herdRow();
     expect(row).toMatchObject({ suite: "battery", scenario: "herd", devices: 100_000 });
     expect(herdLine(row)).toContain(`${row.busiestSecond} in the busiest second`);
+  });
+
+  test("the columns of the table stand apart, however long names and numbers are", () => {
+    const [row] = runScenario({
+      scenario: () => ({ ...scenario("lte-4.6min", 1), name: "a name longer than any" }),
+      ...{ fromSeed: 1, toSeed: 1, isGraceful: true, isQuick: true },
+    });
+    if (row === undefined) throw new Error("no row");
+    const figures = Object.fromEntries(COLUMNS.map((column) => [column, 123_456.7]));
+    const [head, line] = batteryTable([{ ...row, ...figures }]).split("\n");
+    expect(head?.split(/ +/)).toHaveLength(12);
+    expect(line).toMatch(/^a name longer than any {2}godwit( +[\d.-]+){10}$/);
+    expect(line).toHaveLength(head?.length ?? 0);
   });
 
   test("the plot shows every algorithm", () => {

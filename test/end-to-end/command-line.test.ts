@@ -7,11 +7,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { agentCommand } from "../../src/cli/agent.ts";
+import { whyUnreadable } from "../../src/cli/arguments.ts";
 import type { Command } from "../../src/cli/command.ts";
 import { readOptions } from "../../src/cli/options.ts";
 import { pushServiceCommand } from "../../src/cli/push-service.ts";
 import { sendCommand } from "../../src/cli/send.ts";
 import { statsCommand } from "../../src/cli/stats.ts";
+import { describeStatus } from "../../src/cli/status.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
@@ -93,7 +95,8 @@ describe("usage", () => {
   test.each([
     [["frobnicate"], /unknown command "frobnicate"; try godwit help$/],
     [["constructor"], /unknown command "constructor"/],
-    [["agent", "--frobnicate"], /'--frobnicate'/],
+    [["agent", "--frobnicate"], /^godwit agent: unknown option --frobnicate$/],
+    [["agent", "-x"], /^godwit agent: unknown option -x$/],
     [["agent"], /^godwit agent: --service is needed$/],
     [["status", "please"], /unexpected argument "please"$/],
     [["stats", "--radio", "smoke"], /^godwit stats: --radio must be one of lte, lte-modern, 3g, /],
@@ -104,12 +107,13 @@ describe("usage", () => {
   });
 
   test.each([
-    ["agent", agentCommand, ["--service"], /--service/],
+    ["agent", agentCommand, ["--service"], /^--service needs a value$/],
+    ["agent", agentCommand, ["--service", "--quiet"], /^--service needs a value; .*: --service=VALUE$/],
     ["agent", agentCommand, ["--permission", "maybe"], /--permission must be one of granted, denied$/],
     ["agent", agentCommand, ["--heartbeat", "1"], /--heartbeat must be a whole number from 15 to 86400$/],
     ["push-service", pushServiceCommand, ["--port", "1.5"], /--port must be a whole number from 0 to 65535$/],
     ["push-service", pushServiceCommand, ["--port", "many"], /--port must be a whole number/],
-    ["push-service", pushServiceCommand, ["--quiet=no"], /--quiet/],
+    ["push-service", pushServiceCommand, ["--quiet=no"], /^--quiet takes no value$/],
     [
       "stats",
       statsCommand,
@@ -149,7 +153,11 @@ describe("configuration", () => {
   });
 
   test("a file that is not there is refused", async () => {
-    await expectRefusal(["status", "--config", "/nowhere/config.json"], CONFIG, /nowhere/);
+    await expectRefusal(
+      ["status", "--config", "/nowhere/config.json"],
+      CONFIG,
+      /^godwit status: \/nowhere\/config\.json is not there$/,
+    );
   });
 
   test.each([
@@ -186,12 +194,19 @@ describe("configuration", () => {
   });
 
   test.each([
-    ["that is not there", "/nowhere.pem", /\/nowhere\.pem cannot be read$/],
+    ["that is not there", "/nowhere.pem", /\/nowhere\.pem is not there$/],
+    ["that is a directory", "/", /: \/ is a directory$/],
     ["that holds none", null, /does not hold PEM certificates$/],
   ])("a file of certificates %s is refused", async (_what, path, message) => {
     const ca = path ?? stage.file("ca.pem", "no certificate");
     const args = ["agent", "--service", "https://localhost:1", "--state", stage.newDirectory(), "--ca", ca];
     await expectRefusal(args, CONFIG, message);
+  });
+
+  test("why a file cannot be read is told", () => {
+    const why = (code: string) => whyUnreadable(Object.assign(new Error(), { code }));
+    expect(why("EACCES")).toBe("may not be read");
+    expect(why("EIO")).toBe("cannot be read (EIO)");
   });
 
   test("a state directory whose path is too long for the admin socket is refused", async () => {
@@ -270,7 +285,7 @@ describe("nobody there", () => {
     await expectRefusal(
       [command, "--state", state],
       UNREACHABLE,
-      new RegExp(`no agent is running in ${state}$`),
+      new RegExp(`no agent is running in ${state} \\(--state names its directory\\)$`),
     );
   });
 
@@ -306,6 +321,13 @@ test("a second push service on state in use is refused", async () => {
   expect(second.code).not.toBe(0);
   expect(second.stdout).toBe("");
   expect(second.stderr).toMatch(/^godwit push-service: another push service uses .*$/m);
+});
+
+test("push-service says where MQTT is", async () => {
+  const directory = stage.newDirectory();
+  const service = stage.godwit(["push-service", "--port", "0", "--mqtt-port", "0", "--state", directory]);
+  const ready = await service.stdout.match(/^push service ready at /);
+  expect(ready).toMatch(/^push service ready at https:\/\/localhost:\d+, MQTT on port [1-9]\d*$/);
 });
 
 describe("a running agent", () => {
@@ -387,6 +409,17 @@ describe("a running agent", () => {
       link: "online",
       journalFailing: false,
     });
+  });
+
+  test("status says over MQTT, and the last fault", async () => {
+    const { stdout } = await stage.run(["status", "--state", state, "--json"]);
+    const lines = describeStatus({
+      ...JSON.parse(stdout),
+      transport: "mqtt",
+      lastFault: { code: "ERR_SERVICE_UNREACHABLE", text: "the push service does not answer" },
+    });
+    expect(lines[0]).toMatch(/^connection {4}online over MQTT since \d{4}-/);
+    expect(lines[1]).toBe("last fault    ERR_SERVICE_UNREACHABLE: the push service does not answer");
   });
 
   test("stats tells what the connection costs, on one page", async () => {
@@ -511,6 +544,25 @@ describe("a running agent", () => {
       return lines.filter((line) => line.startsWith("device-connected")).length >= 2 ? true : null;
     });
     await program.end("SIGTERM");
+    expect(program.stderr.all.filter((line) => !line.startsWith("agent ready"))).toEqual([]);
+  });
+
+  test("--json writes reports and what is shown as objects on stdout, nothing of it as text on stderr", async () => {
+    const directory = stage.newDirectory();
+    const program = stage.godwit([...agentArgs(directory), "--permission", "granted", "--json"]);
+    await program.stderr.match(/^agent ready/);
+    const key = ["--application-server-key", sender.keys.publicKey];
+    const { stdout } = await stage.run(["subscribe", NEWS, "--state", directory, ...key]);
+    await stage.run([...sendArgs(JSON.parse(stdout)), "--title", "Godwits are here"]);
+    await program.stdout.match(/"acknowledged"/);
+    await program.end("SIGTERM");
+    const objects = program.stdout.all.map((line) => JSON.parse(line));
+    const all = (type: string) => objects.filter((object) => object.type === type);
+    expect(all("registered")).toEqual([
+      { type: "registered", device: expect.stringMatching(/^[0-9a-f]{8}$/) },
+    ]);
+    expect(all("display")).toEqual([{ type: "display", text: `(1) ${NEWS}: Godwits are here` }]);
+    expect(all("shown")).toMatchObject([{ owner: NEWS, by: "declared" }]);
     expect(program.stderr.all.filter((line) => !line.startsWith("agent ready"))).toEqual([]);
   });
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Goal: `godwit demo --once` shows the whole system at work and ends with 0, leaving nothing behind. Method: runs the program
-// and reads its timeline.
+// Goal: `godwit demo --once` shows the whole system at work and ends with 0, leaving nothing behind, also when it is stopped.
+// Method: runs the program and reads its timeline; Ctrl-C is a signal to a process group made for it.
 
 import { readdirSync } from "node:fs";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { Stage } from "./stage.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Program, Stage } from "./stage.ts";
 
 let stage: Stage;
 beforeEach(() => {
@@ -70,6 +70,58 @@ test("leaves nothing in the temporary directory", async () => {
   const temporary = stage.newDirectory();
   expect((await stage.run(["demo", "--once"], { TMPDIR: temporary })).code).toBe(0);
   expect(readdirSync(temporary)).toEqual([]);
+});
+
+describe("Ctrl-C", () => {
+  /** As `npm start` does in a terminal: a group of its own, in it what passes signals on, and the demo. */
+  const start = (temporary: string, ...args: string[]): Program => {
+    const command = JSON.stringify(["dist/cli.js", "demo", ...args]);
+    const script = `import { runNode } from "./scripts/node.mjs"; runNode(${command});`;
+    return stage.start("npm start", [process.execPath, "--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: stage.environment({ TMPDIR: temporary }),
+      detached: true,
+    });
+  };
+  /** To the whole group; the demo gets it again from its parent. */
+  const press = ({ child }: Program): boolean => process.kill(-(child.pid ?? Number.NaN), "SIGINT");
+
+  test("ends it with 0 and leaves nothing in the temporary directory", async () => {
+    const temporary = stage.newDirectory();
+    const demo = start(temporary);
+    await demo.stderr.match(/Ctrl-C ends it/);
+    expect(readdirSync(temporary)).toHaveLength(1);
+    press(demo);
+    expect(await demo.exited).toEqual({ code: 0, signal: null });
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test.each([
+    ["while it starts", [], /listening at/],
+    ["in the midst of its run", [], /subscribed with its own/],
+    ["with --once", ["--once"], /registered, one connection/],
+  ])("%s ends it as a failure and leaves nothing either", async (_when, args, line) => {
+    const temporary = stage.newDirectory();
+    const demo = start(temporary, ...args);
+    await demo.stdout.match(line);
+    press(demo);
+    const { code } = await demo.exited;
+    // On a busy machine everything may have arrived before the signal does.
+    const isDone = demo.stdout.all.some((text) => text.includes("store empty"));
+    expect(code).toBe(isDone ? 0 : 1);
+    const said = demo.stderr.all.includes("godwit demo: stopped before everything had arrived");
+    expect(said).toBe(!isDone);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test("a closed terminal leaves nothing", async () => {
+    const temporary = stage.newDirectory();
+    const demo = start(temporary);
+    await demo.stderr.match(/Ctrl-C ends it/);
+    process.kill(-(demo.child.pid ?? Number.NaN), "SIGHUP");
+    expect(await demo.exited).toEqual({ code: 0, signal: null });
+    expect(readdirSync(temporary)).toEqual([]);
+  });
 });
 
 test("a second run on kept state works too", async () => {

@@ -350,7 +350,7 @@ export class Stage {
     try {
       this.#kill();
       await Promise.all(this.#programs.map(({ exited }) => exited));
-      for (const closer of this.#closers.reverse()) await closer();
+      await closeAll(this.#closers.reverse());
     } finally {
       process.off("exit", this.#kill);
       rmSync(this.directory, { recursive: true, force: true, maxRetries: 3 });
@@ -440,6 +440,15 @@ export class Stage {
     const program = new Program(name, spawn(command, args, options));
     this.#programs.push(program);
     return program;
+  }
+}
+
+/** One after the other, all of them, also behind one that fails; then a failure is thrown. */
+async function closeAll([first, ...others]: readonly (() => unknown)[]): Promise<void> {
+  try {
+    await first?.();
+  } finally {
+    if (others.length > 0) await closeAll(others);
   }
 }
 

@@ -159,7 +159,9 @@ describe("stopping", () => {
     "cuts a silent TLS connection at once",
     async () => {
       const directory = mkdtempSync(join(tmpdir(), "godwit-tls-"));
-      const tls = await loadDevCertificate({ directory, nowMs: Date.now() });
+      const tls = await loadDevCertificate({ directory, nowMs: Date.now() }).finally(() =>
+        rmSync(directory, { recursive: true }),
+      );
       const secure = await TestBench.start({ tls });
       const socket = connectTls({
         port: secure.service.port,
@@ -172,7 +174,6 @@ describe("stopping", () => {
       await secure.service.close();
       await noConnections(secure);
       socket.destroy();
-      rmSync(directory, { recursive: true });
     },
     AT_ONCE_MS,
   );

@@ -34,8 +34,19 @@ export class Mosquitto {
 
   static async start(): Promise<Mosquitto> {
     const directory = mkdtempSync(join(tmpdir(), "godwit-mosquitto-"));
-    const mosquitto = new Mosquitto(await freePort(), directory);
-    const security = join(directory, "dynamic-security.json");
+    try {
+      const mosquitto = new Mosquitto(await freePort(), directory);
+      mosquitto.#configure();
+      await mosquitto.run();
+      return mosquitto;
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  #configure(): void {
+    const security = join(this.#directory, "dynamic-security.json");
     const init = ["dynsec", "init", security, ADMIN, PASSWORD];
     const { status, stderr } = spawnSync("mosquitto_ctrl", init, {
       env: { PATH: MOSQUITTO },
@@ -44,7 +55,7 @@ export class Mosquitto {
     if (status !== 0) throw new Error(`mosquitto_ctrl: ${stderr}`);
     const plugin = PLUGINS.find((path) => spawnSync("test", ["-f", path]).status === 0) ?? PLUGINS[0];
     const lines = [
-      `listener ${mosquitto.port} 127.0.0.1`,
+      `listener ${this.port} 127.0.0.1`,
       "per_listener_settings false",
       "allow_anonymous false",
       `plugin ${plugin}`,
@@ -52,9 +63,7 @@ export class Mosquitto {
       "max_packet_size 16640",
       ...(process.getuid?.() === 0 ? ["user root"] : []),
     ];
-    writeFileSync(join(directory, "mosquitto.conf"), lines.join("\n"));
-    await mosquitto.run();
-    return mosquitto;
+    writeFileSync(join(this.#directory, "mosquitto.conf"), lines.join("\n"));
   }
 
   get url(): string {

@@ -45,17 +45,22 @@ function once(client: MqttClient, name: "connect" | "close" | "error"): Promise<
 export function mqttSuite(name: string, broker: BrokerUnderTest): void {
   describe(`MQTT, ${name}`, () => {
     let bench: TestBench;
+    let running: TestBench | null = null;
     const clients: MqttClient[] = [];
 
     beforeEach(async () => {
-      bench = await TestBench.start({ mqtt: await broker.start() });
+      bench = running = await TestBench.start({ mqtt: await broker.start() });
       if (name === "Mosquitto")
         await until(() => bench.log.some(({ event }) => event === "broker-connected"));
     });
     afterEach(async () => {
       for (const client of clients.splice(0)) client.end(true);
-      await bench.stop();
-      await broker.stop();
+      try {
+        await running?.stop();
+      } finally {
+        running = null;
+        await broker.stop();
+      }
     });
 
     function dial(uaid: string, password: string, options: IClientOptions = {}): MqttClient {

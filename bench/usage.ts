@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/** What the benchmark program takes: its arguments, checked before anything runs, and its help. */
+
+import { readFileSync } from "node:fs";
+import { parseArguments, whyUnreadable } from "../src/cli/arguments.ts";
+import { ALGORITHMS } from "./battery/algorithms/index.ts";
+import { parseScenario, type Scenario } from "./battery/scenario.ts";
+import { SCENARIOS } from "./battery/scenarios.ts";
+import { ROUNDS_MIN } from "./harness.ts";
+
+/** Suites that measure time, in the order they run; `battery`, which simulates, comes last. */
+export const MEASURING = ["decrypt", "parse"] as const;
+export const SUITES = [...MEASURING, "battery"] as const;
+export type Suite = (typeof SUITES)[number];
+
+export interface BenchArguments {
+  readonly isHelp: boolean;
+  readonly isJson: boolean;
+  readonly isCheck: boolean;
+  readonly suites: readonly Suite[];
+  readonly rounds: number;
+  readonly battery: BatteryArguments;
+}
+
+export interface BatteryArguments {
+  /** By name; a file stands under its path. */
+  readonly scenarios: Readonly<Record<string, (seed: number) => Scenario>>;
+  /** Nothing was chosen: every scenario with a name, and the herd. */
+  readonly isAll: boolean;
+  readonly fromSeed: number;
+  readonly toSeed: number;
+  readonly isGraceful: boolean;
+}
+
+/** Options that mean something to one kind of suite only. */
+const OF_BATTERY = ["scenario", "seeds", "graceful"];
+
+/**
+ * Reads what stands behind `npm run bench --`.
+ *
+ * @throws {Error} with one sentence saying what is wrong
+ */
+export function readArguments(args: readonly string[]): BenchArguments {
+  const { values, positionals } = parseArguments(args, {
+    help: { type: "boolean" },
+    json: { type: "boolean" },
+    check: { type: "boolean" },
+    rounds: { type: "string" },
+    scenario: { type: "string" },
+    seeds: { type: "string" },
+    graceful: { type: "boolean" },
+  });
+  const unknown = positionals.find((name) => !SUITES.some((suite) => suite === name));
+  if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${SUITES.join(", ")}`);
+  const suites = SUITES.filter((suite) => positionals.length === 0 || positionals.includes(suite));
+  const useless = suites.includes("battery")
+    ? suites.length === 1 && values.rounds !== undefined && "rounds"
+    : OF_BATTERY.find((name) => values[name] !== undefined);
+  if (useless) throw new Error(`--${useless} means nothing to ${suites.join(" and ")}`);
+  const rounds = Number(values.rounds ?? ROUNDS_MIN);
+  if (!Number.isInteger(rounds) || rounds < ROUNDS_MIN)
+    throw new Error(`--rounds must be a whole number from ${ROUNDS_MIN}`);
+  const isHelp = values.help === true;
+  const isCheck = values.check === true;
+  const scenario = values.scenario as string | undefined;
+  return {
+    isHelp,
+    isJson: values.json === true,
+    isCheck,
+    suites,
+    rounds,
+    battery: {
+      scenarios: scenario === undefined || isHelp ? SCENARIOS : { [scenario]: scenarioOf(scenario) },
+      isAll: scenario === undefined,
+      ...readSeeds((values.seeds as string | undefined) ?? "1-20"),
+      isGraceful: values.graceful === true || isCheck,
+    },
+  };
+}
+
+function readSeeds(text: string): { fromSeed: number; toSeed: number } {
+  const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(text);
+  const fromSeed = Number(match?.[1]);
+  const toSeed = Number(match?.[2] ?? fromSeed);
+  if (!(fromSeed <= toSeed)) throw new Error("--seeds must be a number or a rising range such as 1-20");
+  return { fromSeed, toSeed };
+}
+
+function scenarioOf(name: string): (seed: number) => Scenario {
+  const known = Object.hasOwn(SCENARIOS, name) ? SCENARIOS[name] : undefined;
+  if (known !== undefined) return known;
+  let text: string;
+  try {
+    text = readFileSync(name, "utf8");
+  } catch (error) {
+    const why = whyUnreadable(error);
+    throw new Error(
+      why === "is not there"
+        ? `no scenario and no file ${name}; there are ${Object.keys(SCENARIOS).join(", ")}`
+        : `scenario file ${name} ${why}`,
+    );
+  }
+  try {
+    const scenario = parseScenario(text);
+    return () => scenario;
+  } catch (error) {
+    throw new Error(`scenario file ${name}: ${(error as Error).message}`);
+  }
+}
+
+export function help(): string {
+  const algorithms = ["godwit", "godwit-hold", ...ALGORITHMS.map(({ name }) => name)];
+  return `usage: npm run bench -- [SUITE…] [OPTIONS]
+
+suites (default: all of them)
+  decrypt              one message: Godwit beside http_ece and beside the bare ECDH, and in QuickJS
+  parse                one declarative message beside the bare parsers it needs, and in QuickJS
+  battery              simulated days of a device: energy and deafness of Godwit and of published algorithms
+
+options
+  --json               one JSON object per line instead of tables
+  --check              exit code 1 when a limit of bench/budgets.json is broken; battery: as with --graceful
+  --rounds N           decrypt, parse: samples of each side (${ROUNDS_MIN}, the default, or more)
+  --scenario NAME|FILE battery: one scenario only (default: all with a name, and the herd of 100,000 devices)
+  --seeds A-B          battery: one seed or a range (default 1-20; random-nats among all: three)
+  --graceful           battery: the service closes connections in order when it restarts
+  --help               this text
+
+scenarios: ${wrapped(Object.keys(SCENARIOS))}
+a FILE is JSON, see "Battery scenarios" in SPEC.md
+
+algorithms: ${wrapped(algorithms)}
+`;
+}
+
+/** Names with commas, on lines of at most 100 characters. */
+function wrapped(names: readonly string[]): string {
+  return names.join(", ").replace(/(.{60,90}?,) /g, "$1\n  ");
+}
