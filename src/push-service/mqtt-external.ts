@@ -41,6 +41,7 @@ export class ExternalBroker implements Broker {
   /** A new one for each connection: what the old one had not sent is nobody's any more. */
   #client: MqttClient | null = null;
   #redial: NodeJS.Timeout | null = null;
+  #redialMs = MQTT_BROKER_RECONNECT_MS;
   #devices: MqttDevices | null = null;
   /** The devices' frames come in. */
   #isReady = false;
@@ -161,7 +162,8 @@ export class ExternalBroker implements Broker {
     const isCurrent = () => this.#client === client && !this.#isClosing;
     const answers = await this.#subscribe(client, `${CONTROL_TOPIC}/response`);
     const state = answers ? await this.#security.prepare(this.#options.username) : "refused";
-    // A connection that is of no use is made anew; so is one the broker will drop because of our new role.
+    // A connection that is of no use is made anew, and at once the one the broker will drop because of our new role.
+    this.#redialMs = state === "again" ? 0 : MQTT_BROKER_RECONNECT_MS;
     if (state !== "ready" || !isCurrent()) return void client.stream.destroy();
     if (!(await this.#subscribe(client, UP_TOPICS)) || !isCurrent()) return void client.stream.destroy();
     this.#isReady = true;
@@ -190,7 +192,7 @@ export class ExternalBroker implements Broker {
     this.#devices?.handleBrokerLost();
     if (this.#isClosing) return;
     if (wasReady) this.#fail("the connection to the broker is lost");
-    this.#redial = setTimeout(() => this.#dial(), MQTT_BROKER_RECONNECT_MS);
+    this.#redial = setTimeout(() => this.#dial(), this.#redialMs);
   }
 
   #received(topic: string, payload: Buffer, isRetained: boolean): void {

@@ -32,7 +32,8 @@ export class Mosquitto {
     this.#directory = directory;
   }
 
-  static async start(): Promise<Mosquitto> {
+  /** @param takesRetained false for the line SPEC.md recommends */
+  static async start(takesRetained = false): Promise<Mosquitto> {
     const directory = mkdtempSync(join(tmpdir(), "godwit-mosquitto-"));
     const mosquitto = new Mosquitto(await freePort(), directory);
     const security = join(directory, "dynamic-security.json");
@@ -50,6 +51,7 @@ export class Mosquitto {
       `plugin ${plugin}`,
       `plugin_opt_config_file ${security}`,
       "max_packet_size 16640",
+      ...(takesRetained ? [] : ["retain_available false"]),
       ...(process.getuid?.() === 0 ? ["user root"] : []),
     ];
     writeFileSync(join(directory, "mosquitto.conf"), lines.join("\n"));
