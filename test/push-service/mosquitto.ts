@@ -52,6 +52,7 @@ export class Mosquitto {
       `plugin_opt_config_file ${security}`,
       "max_packet_size 16640",
       ...(takesRetained ? [] : ["retain_available false"]),
+      "persistent_client_expiration 1h",
       ...(process.getuid?.() === 0 ? ["user root"] : []),
     ];
     writeFileSync(join(directory, "mosquitto.conf"), lines.join("\n"));
