@@ -292,6 +292,8 @@ export const MQTT_BROKER_HEARTBEAT_S_MAX = 3_600;
 export const MQTT_FLOOD_BAN_MS = 30_000;
 /** A command an external broker has not answered by then is given again. */
 export const MQTT_COMMAND_TIMEOUT_MS = 5_000;
+/** Devices for which something waits when an external broker is back are told to come spread out to so many a second. */
+export const MQTT_RETURNS_PER_SECOND = 100;
 /** The connection to an external broker is tried again after this. */
 export const MQTT_BROKER_RECONNECT_MS = 1_000;
 /** An external broker is asked to know a device within this, or the device learns its credentials without. */

@@ -11,6 +11,7 @@ import {
   LINK_QUEUED_BYTES_MAX,
   MQTT_REGISTRATIONS_BURST_MAX,
   MQTT_REGISTRATIONS_PER_MINUTE_MAX,
+  MQTT_RETURNS_PER_SECOND,
   RATES_REMEMBERED_MAX,
 } from "../limits.ts";
 import { type ByeReason, type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
@@ -111,7 +112,9 @@ export class MqttDevices {
   handleBrokerReady(): void {
     const devices = [...this.#untold];
     this.#untold.clear();
-    for (const device of devices) this.handleAbsent(device, this.#options.services.reconnectSpreadS);
+    // A few come back at once: a message waits for each.
+    const spreadS = Math.floor(devices.length / MQTT_RETURNS_PER_SECOND);
+    for (const device of devices) this.handleAbsent(device, spreadS);
   }
 
   /** A message waits for a device that may be at the broker still without knowing that its session is over. */

@@ -190,6 +190,7 @@ describe("sessions", () => {
     await until(() => bench.service.stats().devicesConnected === 0);
     expect((await bench.post(endpoint)).status).toBe(201);
     await until(() => broker.told(uaid).at(-1) === "bye");
+    expect(broker.down.at(-1)?.message).toMatchObject({ reason: "idle", retryAfterS: 0 });
   });
 
   test("so does one that was under way when the connection was lost", async () => {
