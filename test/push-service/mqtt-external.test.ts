@@ -154,19 +154,25 @@ describe("sessions", () => {
     const store = new MemoryStore();
     await start({ store });
     const { uaid, uaToken } = await bench.token();
-    const held = gate();
+    // The first is beyond its token and reads the store, the second is at its token.
+    const first = gate();
+    const second = gate();
+    const waits = [Promise.resolve(), first.promise, second.promise];
     const getDevice = store.getDevice.bind(store);
     let looks = 0;
     store.getDevice = async (name) => {
-      looks++;
-      await held.promise;
+      await waits[looks++];
       return getDevice(name);
     };
     broker.up(uaid, [registration(uaToken)]);
-    await until(() => looks === 1);
-    broker.up(uaid, [null, registration(uaToken)]);
     await until(() => looks === 2);
-    held.open();
+    broker.up(uaid, [null, registration(uaToken)]);
+    await until(() => looks === 3);
+    first.open();
+    await first.promise;
+    // Whatever the first one's end says is on its way before anything of the second.
+    await new Promise((resolve) => setImmediate(resolve));
+    second.open();
     await until(() => broker.told(uaid).length > 0);
     broker.up(uaid, [{ type: "probe", nonce: 7 }]);
     await until(() => broker.told(uaid).includes("probeReply"));
