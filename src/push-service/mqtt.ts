@@ -264,9 +264,10 @@ class MqttLink implements LinkPort {
     else if (this.#queuedBytes > LINK_CONGESTED_BYTES) this.#setCongested(true);
   }
 
-  close(reason: ByeReason): void {
+  close(_reason: ByeReason): void {
     if (this.#isEnded) return;
-    this.#broker.disconnect(this.#device, reason === "overload");
+    // Overload may as well be the store's.
+    this.#broker.disconnect(this.#device, this.#frames?.isFlooding ?? false);
     this.#forget();
     this.end();
   }

@@ -231,6 +231,22 @@ describe("sessions", () => {
     await until(() => broker.clients.get(uaid)?.disabled === false);
   });
 
+  test("one whose session ends because the store failed is not", async () => {
+    const store = new MemoryStore();
+    await start({ store });
+    const { uaid, uaToken } = await bench.token();
+    const { messages } = store;
+    store.messages = async () => {
+      throw new Error("disk");
+    };
+    broker.up(uaid, [registration(uaToken)]);
+    await until(() => broker.told(uaid).at(-1) === "bye");
+    expect(broker.down.at(-1)?.message).toMatchObject({ reason: "overload" });
+    store.messages = messages;
+    await online();
+    expect(broker.commands.filter(({ command }) => command === "disableClient")).toEqual([]);
+  });
+
   test("a service that stops lets everybody in again", async () => {
     await start();
     const { uaid } = await bench.token();
