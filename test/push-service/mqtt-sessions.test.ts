@@ -4,6 +4,8 @@
 
 import { once } from "node:events";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
+import fc from "fast-check";
+import mqttPacket from "mqtt-packet";
 import { afterEach, expect, test, vi } from "vitest";
 import { MQTT_REGISTER_TIMEOUT_MS } from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
@@ -212,4 +214,80 @@ test("when the MQTT port is taken, nothing is left listening", async () => {
   await expect(bench.service.listen()).rejects.toThrow(/EADDRINUSE/);
   expect(bench.service.port).toBe(0);
   taken.close();
+});
+
+test("whatever packets come in whatever order, the service goes on", async () => {
+  const rate = { burstMax: 10_000, perMinute: 1 };
+  bench = await TestBench.start({ mqtt: { port: 0 }, tokenRate: rate });
+  const { uaid, uaToken } = await bench.token();
+  const up = `godwit/v1/${uaid}/up`;
+  const connect = mqttPacket.generate({
+    cmd: "connect",
+    protocolId: "MQTT",
+    protocolVersion: 4,
+    clean: true,
+    clientId: uaid,
+    username: uaid,
+    password: Buffer.from(uaToken),
+    keepalive: 0,
+    will: { topic: up, payload: Buffer.alloc(0), qos: 1, retain: false },
+  });
+  const publish = (qos: 0 | 1 | 2) =>
+    mqttPacket.generate({
+      cmd: "publish",
+      topic: up,
+      qos,
+      messageId: 3,
+      payload: Buffer.from([0x82, 10, 7]),
+      dup: false,
+      retain: false,
+    });
+  const subscriptions = [{ topic: `godwit/v1/${uaid}/down`, qos: 1 as const }];
+  const packets = [
+    connect,
+    publish(0),
+    publish(1),
+    publish(2),
+    mqttPacket.generate({ cmd: "subscribe", messageId: 5, subscriptions }),
+    mqttPacket.generate({ cmd: "unsubscribe", messageId: 6, unsubscriptions: ["x/y"] }),
+    // PUBACK, PUBREC, PUBREL, PUBCOMP, PINGREQ, DISCONNECT, a CONNACK, a SUBACK, a reserved type, an empty topic.
+    ...[
+      "40020003",
+      "50020003",
+      "62020003",
+      "70020003",
+      "c000",
+      "e000",
+      "20020000",
+      "9003000100",
+      "f000",
+      "30020000",
+    ].map((hex) => Buffer.from(hex, "hex")),
+  ];
+  const packet = fc.record({
+    bytes: fc.constantFrom(...packets),
+    changes: fc.array(fc.tuple(fc.nat(200), fc.nat(255)), { maxLength: 2 }),
+  });
+  const sequence = fc.tuple(fc.boolean(), fc.array(packet, { minLength: 1, maxLength: 6 }));
+  await fc.assert(
+    fc.asyncProperty(sequence, async ([isEntering, sent]) => {
+      const socket = connectTcp(bench.service.mqttPort, "127.0.0.1").on("error", () => {});
+      sockets.push(socket);
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      socket.resume();
+      if (isEntering) socket.write(connect);
+      for (const { bytes, changes } of sent) {
+        const changed = Buffer.from(bytes);
+        for (const [at, byte] of changes) changed[at % changed.length] = byte;
+        socket.write(changed);
+      }
+      socket.end();
+      await closed;
+    }),
+    { numRuns: 200 },
+  );
+  await until(() => bench.service.stats().devicesConnected === 0);
+  const { device, uaToken: other } = await subscribed();
+  device.send(registration(other));
+  await device.next("registered");
 });
