@@ -290,6 +290,20 @@ export const REREAD_FRAME_WEIGHT = 20;
 /** RegisterUA frames of one device over MQTT: the burst, and what it refills by. */
 export const MQTT_REGISTRATIONS_BURST_MAX = 20;
 export const MQTT_REGISTRATIONS_PER_MINUTE_MAX = 10;
+/** An MQTT device that entered says RegisterUA within this. */
+export const MQTT_REGISTER_TIMEOUT_MS = 60_000;
+/** One MQTT packet of a device that is neither CONNECT nor PUBLISH: SUBSCRIBE to its own topic takes 52. */
+export const MQTT_CONTROL_BYTES_MAX = 256;
+/** At an external broker, where a device without a last will goes unnoticed, a longer heartbeat counts as this. */
+export const MQTT_BROKER_HEARTBEAT_S_MAX = 3_600;
+/** A device that sends too much is kept away from an external broker for this; it is told to stay away longer. */
+export const MQTT_FLOOD_BAN_MS = 30_000;
+/** A command an external broker has not answered by then is given again. */
+export const MQTT_COMMAND_TIMEOUT_MS = 5_000;
+/** Devices for which something waits when an external broker is back are told to come spread out to so many a second. */
+export const MQTT_RETURNS_PER_SECOND = 100;
+/** The connection to an external broker is tried again after this. */
+export const MQTT_BROKER_RECONNECT_MS = 1_000;
 /** An external broker is asked to know a device within this, or the device learns its credentials without. */
 export const MQTT_PROVISION_TIMEOUT_MS = 2_000;
 /** Provisioning commands waiting for an external broker that is away. */

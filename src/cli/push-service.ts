@@ -91,7 +91,13 @@ export const pushServiceCommand: Command = {
       ...origin,
       ...mqtt,
     });
-    await service.listen();
+    try {
+      await service.listen();
+    } catch (error) {
+      // The store is open already, and would keep the process.
+      await service.close();
+      throw error;
+    }
     if (["0.0.0.0", "::"].includes(options.text("host") ?? "") && options.text("origin") === null) {
       output.log("listening on all addresses, but endpoints say localhost: other machines need --origin");
     }
@@ -147,13 +153,28 @@ function readEnrolment(options: Options): string[] {
   return secrets;
 }
 
+const BROKER_OPTIONS = [
+  ["mqttUser", "--mqtt-user"],
+  ["mqttPasswordFile", "--mqtt-password-file"],
+  ["mqttCa", "--mqtt-ca"],
+] as const;
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
+
 function readMqtt(options: Options): Pick<PushServiceOptions, "mqtt"> {
   const port = options.number("mqttPort");
   const url = options.text("mqttBroker");
-  if (url === null) return port === null ? {} : { mqtt: { port } };
+  if (url === null) {
+    const named = BROKER_OPTIONS.find(([name]) => options.text(name) !== null);
+    if (named !== undefined)
+      throw new CommandError(EXIT.config, `${named[1]} says something only with --mqtt-broker`);
+    return port === null ? {} : { mqtt: { port } };
+  }
   if (port !== null) throw new CommandError(EXIT.config, "--mqtt-port and --mqtt-broker exclude each other");
   if (!URL.canParse(url) || !/^mqtts?:$/.test(new URL(url).protocol))
     throw new CommandError(EXIT.config, "--mqtt-broker must be like mqtts://broker.example:8883");
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "mqtt:" && !LOOPBACK.includes(hostname))
+    throw new CommandError(EXIT.config, "mqtt is for loopback only: --mqtt-broker must be an mqtts URL");
   const caFile = options.text("mqttCa");
   const broker = {
     url,

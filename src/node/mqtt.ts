@@ -103,7 +103,9 @@ export class MqttLinks {
     }
     // A DISCONNECT takes the last will back, so its message is sent in its place.
     client.publish(`${link.topic}/up`, Buffer.alloc(0), { qos: 0 });
-    const cut = setTimeout(() => client.end(true), MQTT_CLOSE_MS);
+    // A forced end does nothing while the library waits for a PUBACK.
+    const cut = setTimeout(() => client.stream.destroy(), MQTT_CLOSE_MS);
+    client.once("close", () => clearTimeout(cut));
     client.end(false, {}, () => clearTimeout(cut));
   }
 

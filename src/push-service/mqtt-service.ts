@@ -6,7 +6,7 @@ import type { Server as HttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { hexEncode } from "../bytes.ts";
-import { TLS_HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
+import { MQTT_BROKER_HEARTBEAT_S_MAX, TLS_HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
 import { Connections } from "./connections.ts";
 import type { Enrolment } from "./enrolment.ts";
 import type { Log } from "./log.ts";
@@ -59,7 +59,7 @@ export class MqttService {
 
   /** Whom to tell of tokens, or null where the broker asks the service itself. */
   get credentials(): DeviceCredentials | null {
-    return this.#external;
+    return this.#external?.credentials ?? null;
   }
 
   /** Of the embedded broker; 0 without a listener. */
@@ -67,11 +67,20 @@ export class MqttService {
     return (this.#listener?.address() as AddressInfo | null)?.port ?? 0;
   }
 
+  /** Open connections to the embedded broker's own port. */
+  get connections(): number {
+    return this.#connections?.size ?? 0;
+  }
+
   /** @throws {NodeJS.ErrnoException} as `net.Server.listen` */
   async start({ services, enrolment, deviceLinksMax, ...listening }: MqttStartOptions): Promise<void> {
     const isEmbedded = this.#embedded !== null;
     const options = {
-      services: { ...services, canary: null },
+      services: {
+        ...services,
+        canary: null,
+        ...(isEmbedded ? {} : { heartbeatSMax: MQTT_BROKER_HEARTBEAT_S_MAX }),
+      },
       enrolment,
       deviceLinksMax,
       givesFreshTokens: isEmbedded,
@@ -98,15 +107,17 @@ export class MqttService {
   async close(): Promise<void> {
     this.#isStarted = false;
     this.#embedded?.drain();
+    this.#connections?.cutSilent();
     const listener = this.#listener;
     if (listener !== null) await new Promise((resolve) => listener.close(resolve));
     await this.#embedded?.close();
     await this.#external?.close();
   }
 
-  /** Cuts every connection to the listener. */
+  /** Cuts every connection to the listener, and the one to an external broker. */
   cut(): void {
     this.#connections?.cutAll();
+    this.#external?.cut();
   }
 
   async #listen({
@@ -114,14 +125,17 @@ export class MqttService {
     host,
     connectionsPerAddressMax,
   }: Pick<MqttStartOptions, "tls" | "host" | "connectionsPerAddressMax">): Promise<void> {
-    const serve = (socket: Socket): void => this.serve(socket);
+    // Those still busy with TLS are silent until then.
+    const serve = (socket: Socket): void => {
+      this.#connections?.upgraded(socket);
+      this.serve(socket);
+    };
     const bounds = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, minVersion: "TLSv1.2" } as const;
     const listener =
-      tls === null
-        ? createTcpServer({ noDelay: true }, serve)
-        : createTlsServer({ ...tls, ...bounds }, serve);
+      tls === null ? createTcpServer({ noDelay: true }) : createTlsServer({ ...tls, ...bounds });
     this.#listener = listener;
     this.#connections = new Connections(listener, connectionsPerAddressMax);
+    listener.on(tls === null ? "connection" : "secureConnection", serve);
     const port = "port" in this.#options ? this.#options.port : 0;
     await new Promise<void>((resolve, reject) => {
       listener.once("error", reject);

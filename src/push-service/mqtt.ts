@@ -11,6 +11,7 @@ import {
   LINK_QUEUED_BYTES_MAX,
   MQTT_REGISTRATIONS_BURST_MAX,
   MQTT_REGISTRATIONS_PER_MINUTE_MAX,
+  MQTT_RETURNS_PER_SECOND,
   RATES_REMEMBERED_MAX,
 } from "../limits.ts";
 import { type ByeReason, type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
@@ -18,7 +19,7 @@ import { godwitDialect } from "../wire/godwit.ts";
 import type { Enrolment } from "./enrolment.ts";
 import { HttpError } from "./http-errors.ts";
 import { RateLimit } from "./rate-limit.ts";
-import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
+import { type LinkPort, SessionHost, type SessionHostOptions, type SessionServices } from "./session-host.ts";
 import { UAID_BYTES } from "./tokens.ts";
 import { UpstreamFrames } from "./upstream-frames.ts";
 
@@ -29,10 +30,14 @@ export const MQTT_TOPIC_PREFIX = "godwit/v1/";
 
 /** What carries frames to devices. */
 export interface Broker {
-  /** `done` is called once the broker has taken the frame, or lost it with the connection. */
-  publish(device: DeviceId, frame: Uint8Array, done: () => void): void;
-  /** Ends the device's connection behind what was published, where the broker can be told to. */
-  disconnect(device: DeviceId): void;
+  /**
+   * `done` is called once the broker has taken the frame, or lost it with the connection.
+   *
+   * @returns false when there is nobody to take it: the device, or the whole broker, is away
+   */
+  publish(device: DeviceId, frame: Uint8Array, done: () => void): boolean;
+  /** Ends the device's connection behind what was published. One that sends too much is cut whatever it costs. */
+  disconnect(device: DeviceId, isFlooding: boolean): void;
 }
 
 export interface MqttDevicesOptions {
@@ -51,8 +56,12 @@ export class MqttDevices {
   readonly #options: MqttDevicesOptions;
   readonly #broker: Broker;
   readonly #links = new Map<DeviceId, MqttLink>();
+  /** Whose RegisterUA is being checked, and the one that counts: anything else that happens takes it away. */
+  readonly #registering = new Map<DeviceId, object>();
   /** Devices of which it is known whether they are there, since the broker is. */
   readonly #seen = new Set<DeviceId>();
+  /** To be told, once the broker is back, that their session is over: something waits for them. */
+  readonly #untold = new Set<DeviceId>();
   /** Of frames that begin a session, or should have. */
   readonly #registrations = new RateLimit({
     burstMax: MQTT_REGISTRATIONS_BURST_MAX,
@@ -72,7 +81,9 @@ export class MqttDevices {
     const registration = parseRegistration(payload);
     const link = this.#links.get(device);
     if (registration === null && link !== undefined) return link.frames.handle(payload);
-    if (this.#registrations.take(device, performance.now()) > 0) return this.#broker.disconnect(device);
+    // Too early, not too late: Registered is still to come.
+    if (registration === null && this.#registering.has(device)) return;
+    if (this.#registrations.take(device, performance.now()) > 0) return this.#broker.disconnect(device, true);
     if (registration !== null) void this.#register(device, registration);
     // A session from before the service, or its connection to the broker, began anew.
     else this.#sayBye(device, this.#options.services.reconnectSpreadS);
@@ -80,6 +91,7 @@ export class MqttDevices {
 
   /** The device's connection to the broker is gone. */
   handleGone(device: DeviceId): void {
+    this.#registering.delete(device);
     const link = this.#links.get(device);
     this.#links.delete(device);
     link?.end();
@@ -88,14 +100,28 @@ export class MqttDevices {
   /** The connection to the broker is gone, and nobody knows who is still there. */
   handleBrokerLost(): void {
     this.#seen.clear();
-    for (const device of [...this.#links.keys()]) this.handleGone(device);
+    this.#registering.clear();
+    for (const [device, link] of [...this.#links]) {
+      // What was under way may be lost, and the device does not know.
+      if (link.hasUnacknowledged()) this.#remind(device);
+      this.handleGone(device);
+    }
+  }
+
+  /** The broker is there, and `up` frames arrive: those for whom something came meanwhile are told. */
+  handleBrokerReady(): void {
+    const devices = [...this.#untold];
+    this.#untold.clear();
+    // A few come back at once: a message waits for each.
+    const spreadS = Math.floor(devices.length / MQTT_RETURNS_PER_SECOND);
+    for (const device of devices) this.handleAbsent(device, spreadS);
   }
 
   /** A message waits for a device that may be at the broker still without knowing that its session is over. */
-  handleAbsent(device: DeviceId): void {
+  handleAbsent(device: DeviceId, spreadS = 0): void {
     if (this.#seen.has(device)) return;
-    this.#see(device);
-    this.#sayBye(device, 0);
+    if (this.#sayBye(device, spreadS)) this.#see(device);
+    else this.#remind(device);
   }
 
   async #register(device: DeviceId, message: RegisterUa): Promise<void> {
@@ -104,33 +130,50 @@ export class MqttDevices {
     // It views the frame, which is borrowed.
     const channelsDigest = message.channelsDigest.slice();
     this.handleGone(device);
+    const registration = {};
+    this.#registering.set(device, registration);
+    const isCurrent = () => this.#registering.get(device) === registration;
+    let link: MqttLink | null = null;
     try {
       const { uaid, freshUaToken } = await enrolment.authenticate(uaToken);
+      // The device went away meanwhile, or a later RegisterUA counts.
+      if (!isCurrent()) return;
       if (!bytesEqual(uaid, hexDecode(device) ?? new Uint8Array())) throw new HttpError("uaToken");
       const { hub } = services;
       if (!hub.isConnected(uaid) && hub.size + hub.pendingSize >= deviceLinksMax)
         throw new HttpError("linksFull");
-      // A second RegisterUA that came meanwhile is the one that counts.
-      this.handleGone(device);
-      const link = new MqttLink(device, this.#broker, () => {
-        if (this.#links.get(device) === link) this.#links.delete(device);
-      });
-      const host = new SessionHost({ services, device: { uaid, conditions, channelsDigest }, link });
-      link.open(host);
-      this.#links.set(device, link);
-      await host.start(givesFreshTokens ? freshUaToken : null, () => {
-        if (this.#links.get(device) !== link) throw new HttpError("draining");
+      link = this.#open(device, { uaid, conditions, channelsDigest });
+      await link.host.start(givesFreshTokens ? freshUaToken : null, () => {
+        if (!isCurrent()) throw new HttpError("draining");
+        this.#registering.delete(device);
       });
     } catch (error) {
+      // Who took this one's place hears what becomes of it, and nobody else is there.
+      if (!isCurrent()) return;
+      this.#registering.delete(device);
+      // Its session has said Bye already.
+      if (link?.isEnded) return;
+      this.#links.delete(device);
+      link?.end();
       this.#refuse(device, error);
     }
   }
 
-  /** Tells it to begin a session, within `spreadS`. */
-  #sayBye(device: DeviceId, spreadS: number): void {
+  #open(device: DeviceId, registration: SessionHostOptions["device"]): MqttLink {
+    const link = new MqttLink(device, this.#broker, () => {
+      if (this.#links.get(device) === link) this.#links.delete(device);
+    });
+    link.open(new SessionHost({ services: this.#options.services, device: registration, link }));
+    this.#links.set(device, link);
+    return link;
+  }
+
+  /** Tells it to begin a session, within `spreadS`. False when the broker could not take it. */
+  #sayBye(device: DeviceId, spreadS: number): boolean {
     const bye = { type: "bye", reason: "idle", retryAfterS: Math.round(Math.random() * spreadS) } as const;
-    this.#broker.publish(device, godwitDialect.encodeDownstream(bye), () => {});
-    this.#broker.disconnect(device);
+    const isTaken = this.#broker.publish(device, godwitDialect.encodeDownstream(bye), () => {});
+    this.#broker.disconnect(device, false);
+    return isTaken;
   }
 
   #see(device: DeviceId): void {
@@ -138,14 +181,18 @@ export class MqttDevices {
     this.#seen.add(device);
   }
 
+  /** Who is too many is told with its next message, or when it says something. */
+  #remind(device: DeviceId): void {
+    if (this.#untold.size < RATES_REMEMBERED_MAX) this.#untold.add(device);
+  }
+
   /** A token that is void is renewed over HTTPS; anything else is worth coming back for. */
   #refuse(device: DeviceId, error: unknown): void {
     const { services } = this.#options;
-    if (this.#links.has(device)) return;
     if (!(error instanceof HttpError))
       services.log({ event: "unexpected", error: (error as Error | undefined)?.name ?? "unknown" });
     if (!(error instanceof HttpError) || error.httpErrorName !== "uaToken")
-      return this.#sayBye(device, services.reconnectSpreadS);
+      return void this.#sayBye(device, services.reconnectSpreadS);
     const refused: Downstream = {
       type: "registered",
       status: STATUS.badToken,
@@ -160,7 +207,7 @@ export class MqttDevices {
       lastId: 0,
     };
     this.#broker.publish(device, godwitDialect.encodeDownstream(refused), () => {});
-    this.#broker.disconnect(device);
+    this.#broker.disconnect(device, false);
   }
 }
 
@@ -186,6 +233,20 @@ class MqttLink implements LinkPort {
     return this.#frames;
   }
 
+  get host(): SessionHost {
+    if (this.#host === null) throw new Error("not open");
+    return this.#host;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** True when messages were sent that the device has not acknowledged. */
+  hasUnacknowledged(): boolean {
+    return this.host.attempts.size > 0;
+  }
+
   open(host: SessionHost): void {
     this.#host = host;
     this.#frames = new UpstreamFrames(host);
@@ -205,7 +266,8 @@ class MqttLink implements LinkPort {
 
   close(_reason: ByeReason): void {
     if (this.#isEnded) return;
-    this.#broker.disconnect(this.#device);
+    // Overload may as well be the store's.
+    this.#broker.disconnect(this.#device, this.#frames?.isFlooding ?? false);
     this.#forget();
     this.end();
   }

@@ -121,6 +121,7 @@ class Service implements PushService {
   readonly #log: Log;
   readonly #server: Server;
   readonly #connections: Connections;
+  readonly #perAddressMax: number;
   #mqtt: MqttService | null = null;
   #routes: RoutesOptions | null = null;
   #devices: DeviceWebSockets | null = null;
@@ -144,8 +145,8 @@ class Service implements PushService {
       else this.#mqtt.serve(socket);
     });
     const { isBehindProxy = false, connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } = options;
-    const perAddressMax = isBehindProxy ? Number.POSITIVE_INFINITY : connectionsPerAddressMax;
-    this.#connections = new Connections(this.#server, perAddressMax);
+    this.#perAddressMax = isBehindProxy ? Number.POSITIVE_INFINITY : connectionsPerAddressMax;
+    this.#connections = new Connections(this.#server, this.#perAddressMax);
     this.#server.on("request", (request, response) => void this.#answer(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
@@ -173,9 +174,14 @@ class Service implements PushService {
     });
     const scheme = tls === null ? "http" : "https";
     if (this.#origin === "") this.#origin = publicOriginOf(`${scheme}://localhost:${this.port}`);
-    if (this.#options.mqtt !== undefined)
-      this.#mqtt = await MqttService.create(this.#options.mqtt, this.#log);
-    await this.#assemble();
+    try {
+      if (this.#options.mqtt !== undefined)
+        this.#mqtt = await MqttService.create(this.#options.mqtt, this.#log);
+      await this.#assemble();
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
     this.#sweep = setInterval(() => void this.#expire(), limits.EXPIRE_INTERVAL_MS);
     this.#log({ event: "listening", port: this.port, isTls: tls !== null });
   }
@@ -184,7 +190,6 @@ class Service implements PushService {
     if (this.#isDraining) return;
     this.#isDraining = true;
     if (this.#sweep !== null) clearInterval(this.#sweep);
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const spreadS = this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S;
     for (const link of this.#hub.links()) {
       // Drawn for each device, so that they do not all come back at once.
@@ -192,10 +197,7 @@ class Service implements PushService {
       link.handle({ type: "goodbye", reason: "shutdown", retryAfterS });
     }
     this.#canaries.closeAll();
-    this.#connections.cutSilent();
-    const cut = setTimeout(() => this.#cut(), limits.SHUTDOWN_TIMEOUT_MS);
-    await Promise.all([closed, this.#mqtt?.close()]);
-    clearTimeout(cut);
+    await this.#close();
     await this.#options.store.close();
     this.#log({ event: "stopped" });
   }
@@ -204,9 +206,18 @@ class Service implements PushService {
     return {
       devicesConnected: this.#hub.size,
       canariesConnected: this.#canaries.size,
-      connections: this.#connections.size,
+      connections: this.#connections.size + (this.#mqtt?.connections ?? 0),
       events: { ...this.#counts },
     };
+  }
+
+  /** Nobody comes in any more, and everybody goes, within a bounded time. */
+  async #close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#connections.cutSilent();
+    const cut = setTimeout(() => this.#cut(), limits.SHUTDOWN_TIMEOUT_MS);
+    await Promise.all([closed, this.#mqtt?.close()]);
+    clearTimeout(cut);
   }
 
   /** Made once the port, and so the public origin, is known. */
@@ -243,7 +254,7 @@ class Service implements PushService {
     };
     const deviceLinksMax = this.#options.deviceLinksMax ?? limits.DEVICE_LINKS_MAX;
     const { tls, host = "127.0.0.1" } = this.#options;
-    const { connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } = this.#options;
+    const connectionsPerAddressMax = this.#perAddressMax;
     await this.#mqtt?.start({ services, enrolment, deviceLinksMax, tls, host, connectionsPerAddressMax });
     this.#devices = new DeviceWebSockets({ services, enrolment, canaries: this.#canaries, deviceLinksMax });
   }

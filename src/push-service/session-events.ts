@@ -27,6 +27,8 @@ export interface SessionOptions {
   readonly reconnectSpreadS: number;
   /** What a balancer or proxy in front allows a silent link; null for none. */
   readonly idleLimitS: number | null;
+  /** A longer heartbeat counts as this; default `HEARTBEAT_S_MAX`. */
+  readonly heartbeatSMax?: number;
   /** Path of the canary responder, or null. */
   readonly canary: string | null;
   /** How often messages of this device were sent; outlives the session, changed by it. */

@@ -5,6 +5,7 @@
  */
 
 import { GodwitError } from "../errors.ts";
+import { HEARTBEAT_S_MAX } from "../limits.ts";
 import type { ByeReason, Downstream, Status } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
@@ -36,6 +37,8 @@ export interface SessionServices {
   /** What a balancer in front allows a silent link, or null. */
   readonly idleLimitS: number | null;
   readonly canary: string | null;
+  /** A longer heartbeat counts as this where nobody can be sure to hear of a device that is gone; default `HEARTBEAT_S_MAX`. */
+  readonly heartbeatSMax?: number;
   /** An MQTT broker that checks passwords itself, or null. */
   readonly credentials: DeviceCredentials | null;
   readonly clock: Clock;
@@ -58,6 +61,8 @@ export interface SessionHostOptions {
 
 /** Hears of the device from the start, but takes the place of its older link only with {@link start}. */
 export class SessionHost implements DeviceLink {
+  /** How often each message was sent that is not acknowledged yet; the hub's. */
+  readonly attempts: ReadonlyMap<number, unknown>;
   readonly #services: SessionServices;
   readonly #uaid: Uint8Array;
   readonly #link: LinkPort;
@@ -70,13 +75,20 @@ export class SessionHost implements DeviceLink {
   #isOpen = false;
 
   constructor({ services, device, link }: SessionHostOptions) {
-    const { store, hub, reconnectSpreadS, idleLimitS, canary } = services;
+    const { store, hub, reconnectSpreadS, idleLimitS, canary, heartbeatSMax = HEARTBEAT_S_MAX } = services;
     this.#services = services;
     this.#uaid = device.uaid;
     this.#link = link;
     const attempts = hub.attempts(device.uaid);
-    const shared = { storeEpoch: store.epoch, reconnectSpreadS, idleLimitS, canary, attempts };
-    this.#session = new Session({ ...device, ...shared });
+    this.attempts = attempts;
+    const limits = { reconnectSpreadS, idleLimitS, heartbeatSMax };
+    this.#session = new Session({
+      ...device,
+      ...limits,
+      storeEpoch: store.epoch,
+      canary,
+      attempts,
+    });
     hub.expect(device.uaid, this);
   }
 

@@ -347,7 +347,8 @@ export class Session {
   }
 
   #idleMs(): number {
-    const declaredMs = Math.min(this.#conditions.heartbeatS, HEARTBEAT_S_MAX) * 1000;
+    const { heartbeatSMax = HEARTBEAT_S_MAX } = this.#options;
+    const declaredMs = Math.min(this.#conditions.heartbeatS, heartbeatSMax) * 1000;
     return (declaredMs || HEARTBEAT_DEFAULT_MS) * 1.5 + IDLE_GRACE_MS;
   }
 
@@ -355,8 +356,8 @@ export class Session {
   #idleLimitS(): number | null {
     const { idleLimitS } = this.#options;
     const declaredS = this.#conditions.heartbeatS;
-    if (declaredS === 0) return Math.min(Math.floor(this.#idleMs() / 1000), idleLimitS ?? HEARTBEAT_S_MAX);
-    return idleLimitS !== null && idleLimitS <= declaredS ? idleLimitS : null;
+    const limitS = Math.min(Math.floor(this.#idleMs() / 1000), idleLimitS ?? Number.POSITIVE_INFINITY);
+    return declaredS === 0 || limitS <= declaredS ? limitS : null;
   }
 
   #begin(operation: Operation): number | null {

@@ -19,6 +19,8 @@ export class UpstreamFrames {
     namesMax: 1,
   });
 
+  #isFlooding = false;
+
   constructor(host: SessionHost) {
     this.#host = host;
   }
@@ -37,9 +39,15 @@ export class UpstreamFrames {
     }
   }
 
+  /** True once the device has sent more than any honest one would. */
+  get isFlooding(): boolean {
+    return this.#isFlooding;
+  }
+
   /** False, and the session ends, when the device sends more than any honest one would. */
   take(weight = 1): boolean {
     if (this.#rate.take("", performance.now(), weight) === 0) return true;
+    this.#isFlooding = true;
     this.#host.handle({ type: "goodbye", reason: "overload", retryAfterS: 60 });
     return false;
   }

@@ -32,7 +32,8 @@ export class Mosquitto {
     this.#directory = directory;
   }
 
-  static async start(): Promise<Mosquitto> {
+  /** @param takesRetained false for the line SPEC.md recommends */
+  static async start(takesRetained = false): Promise<Mosquitto> {
     const directory = mkdtempSync(join(tmpdir(), "godwit-mosquitto-"));
     try {
       const mosquitto = new Mosquitto(await freePort(), directory);
@@ -61,6 +62,8 @@ export class Mosquitto {
       `plugin ${plugin}`,
       `plugin_opt_config_file ${security}`,
       "max_packet_size 16640",
+      ...(takesRetained ? [] : ["retain_available false"]),
+      "persistent_client_expiration 1h",
       ...(process.getuid?.() === 0 ? ["user root"] : []),
     ];
     writeFileSync(join(this.#directory, "mosquitto.conf"), lines.join("\n"));

@@ -4,6 +4,7 @@
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
+import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -14,6 +15,10 @@ import type { AgentEvent } from "../../src/agent/events.ts";
 import { MqttLinks } from "../../src/node/mqtt.ts";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { TestBench } from "./bench.ts";
+import { until } from "./mqtt-suite.ts";
+
+/** A stop that cuts by its time-out takes twice as long. */
+const STOP_MS_MAX = 5_000;
 
 let bench: TestBench;
 let directory: string;
@@ -121,4 +126,31 @@ test("a connection that negotiated MQTT and says something else is closed, and h
   socket.once("secureConnect", () => socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   await closed;
   expect((await token()).uaToken).toBeTruthy();
+});
+
+test("a connection that negotiated MQTT and stays silent does not hold up a stop", async () => {
+  const socket = connectTls({
+    port: bench.service.port,
+    host: "localhost",
+    ca,
+    servername: "localhost",
+    ALPNProtocols: ["mqtt"],
+  });
+  socket.on("error", () => {});
+  await new Promise((resolve) => socket.once("secureConnect", resolve));
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  const startMs = performance.now();
+  await bench.service.close();
+  expect(performance.now() - startMs).toBeLessThan(STOP_MS_MAX);
+  await closed;
+});
+
+test("nor does one that never ended its handshake on the MQTT port", async () => {
+  const socket = connectTcp(bench.service.mqttPort, "127.0.0.1").on("error", () => {});
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  await until(() => bench.service.stats().connections > 0);
+  const startMs = performance.now();
+  await bench.service.close();
+  expect(performance.now() - startMs).toBeLessThan(STOP_MS_MAX);
+  await closed;
 });
