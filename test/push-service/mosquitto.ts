@@ -34,10 +34,21 @@ export class Mosquitto {
 
   /** @param takesRetained false for the line SPEC.md recommends */
   static async start(takesRetained = false): Promise<Mosquitto> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await Mosquitto.#startOnce(takesRetained);
+      } catch (error) {
+        // Somebody else was given the same free port meanwhile.
+        if (tries === 3 || !String(error).includes("Address already in use")) throw error;
+      }
+    }
+  }
+
+  static async #startOnce(takesRetained: boolean): Promise<Mosquitto> {
     const directory = mkdtempSync(join(tmpdir(), "godwit-mosquitto-"));
     try {
       const mosquitto = new Mosquitto(await freePort(), directory);
-      mosquitto.#configure();
+      mosquitto.#configure(takesRetained);
       await mosquitto.run();
       return mosquitto;
     } catch (error) {
@@ -46,7 +57,7 @@ export class Mosquitto {
     }
   }
 
-  #configure(): void {
+  #configure(takesRetained: boolean): void {
     const security = join(this.#directory, "dynamic-security.json");
     const init = ["dynsec", "init", security, ADMIN, PASSWORD];
     const { status, stderr } = spawnSync("mosquitto_ctrl", init, {
