@@ -112,8 +112,7 @@ export class Agent {
     const heartbeat = new Heartbeat({ fixedMs, memory, budget, emit: emitCanary, nextLinkId });
     const transports = new Transports(serviceUrl.replace(/^http/, "ws"), options.mqttUrls, memory);
     const identity = () => state.userAgent;
-    const channelsDigest = () => registry.channelsDigest();
-    const dialer = new Dialer({ dialect, transports, emit, nextLinkId, identity, channelsDigest });
+    const dialer = new Dialer({ dialect, transports, emit, nextLinkId, identity, registry });
     const link = new Link({
       dialect,
       dialer,
@@ -131,6 +130,7 @@ export class Agent {
         linkLost: () => this.#handleLinkLost(),
       },
       conditions: { windowS: options.windowS, leastUrgency: options.leastUrgency },
+      jitter,
     });
     const requests = new Requests(link);
     const acks = new Acks(link, emit);

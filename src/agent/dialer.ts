@@ -6,6 +6,7 @@ import { base64urlEncode } from "../webpush/base64url.ts";
 import type { Conditions, Dialect, Upstream } from "../wire/dialect.ts";
 import type { CanaryRequest } from "./canaries.ts";
 import type { Emit } from "./events.ts";
+import type { Registry } from "./registry.ts";
 import type { Transports } from "./transports.ts";
 
 export interface DialerOptions {
@@ -16,8 +17,7 @@ export interface DialerOptions {
   readonly nextLinkId: () => number;
   /** What the device is known by, or null when it is not yet. */
   readonly identity: () => { readonly uaid: Uint8Array; readonly uaToken: string } | null;
-  /** 8 bytes. */
-  readonly channelsDigest: () => Uint8Array;
+  readonly registry: Registry;
 }
 
 const WEBSOCKET_PATH = "/v1/ws";
@@ -55,13 +55,13 @@ export class Dialer {
 
   /** @param url ws or wss, without path */
   dialWebSocket(url: string, conditions: Conditions): number {
-    const { emit, nextLinkId, channelsDigest } = this.#options;
+    const { emit, nextLinkId, registry } = this.#options;
     const linkId = nextLinkId();
     const { heartbeatS, windowS, leastUrgency } = conditions;
     // The conditions go into the upgrade, so that the right stored messages follow right behind the 101.
     const headers = {
       "Godwit-Conditions": `heartbeat=${heartbeatS}, window=${windowS}, urgency=${leastUrgency}`,
-      "Godwit-Channels": base64urlEncode(channelsDigest()),
+      "Godwit-Channels": base64urlEncode(registry.channelsDigest()),
     };
     emit({ type: "openLink", linkId, ...this.#request(url + WEBSOCKET_PATH), headers });
     return linkId;
@@ -76,7 +76,12 @@ export class Dialer {
   /** What a WebSocket's upgrade says, as the first frame over MQTT. */
   registration(conditions: Conditions): Upstream {
     const { uaToken } = this.#options.identity() ?? NOBODY;
-    return { type: "registerUa", uaToken, conditions, channelsDigest: this.#options.channelsDigest() };
+    return {
+      type: "registerUa",
+      uaToken,
+      conditions,
+      channelsDigest: this.#options.registry.channelsDigest(),
+    };
   }
 
   #request(url: string): CanaryRequest {

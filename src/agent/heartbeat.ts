@@ -73,6 +73,8 @@ export class Heartbeat implements MainLink {
   /** Both ways of the link worked. */
   #provedMs = 0;
   #ping: Ping | null = null;
+  /** The link is doubted, and not asked yet. */
+  #mustAsk = false;
   /** Idleness after which the last link was reset though nobody used it. */
   #toldMs = Number.NEGATIVE_INFINITY;
   readonly #roundTrip = new RoundTrip();
@@ -164,10 +166,11 @@ export class Heartbeat implements MainLink {
   }
 
   handleOpened(monotonicMs: number): void {
+    const { verdictMs } = this;
     this.#roundTrip.handleOpened(monotonicMs);
     // A link at once: the network was well, it had forgotten the old one.
     const unanswered = this.#unansweredMs;
-    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * this.verdictMs)
+    if (unanswered !== null && monotonicMs <= unanswered.sinceMs + 2 * verdictMs)
       this.#failed(unanswered.idleMs);
     this.#unansweredMs = null;
     this.#trafficMs = this.#receivedMs = this.#provedMs = monotonicMs;
@@ -208,11 +211,11 @@ export class Heartbeat implements MainLink {
     this.#trials.settle(monotonicMs);
   }
 
-  /** Something happened that may have killed the link without a word. True when a ping is to be sent. */
-  handleDoubted(monotonicMs: number): boolean {
-    if (this.#trafficMs === null || this.#ping !== null) return false;
-    this.#ping = { sentMs: monotonicMs, idleMs: 0, isDoubted: false };
-    return true;
+  /** Something happened that may have killed the link without a word: it is asked as soon as may be. */
+  handleDoubted(): void {
+    this.#unansweredMs = null;
+    if (this.#ping === null) this.#mustAsk = this.#trafficMs !== null;
+    else this.#ping = { ...this.#ping, idleMs: 0 };
   }
 
   /** A frame went out: middleboxes saw traffic, though nothing is proved. */
@@ -242,7 +245,8 @@ export class Heartbeat implements MainLink {
     emit({ type: "stayAwake", untilMs: monotonicMs + this.verdictMs });
     this.#known.countPing();
     // A device that was off was idle for longer than anybody meant to try.
-    const idleMs = isUnexpected ? 0 : monotonicMs - trafficMs;
+    const idleMs = isUnexpected || this.#mustAsk ? 0 : monotonicMs - trafficMs;
+    this.#mustAsk = false;
     this.#ping = { sentMs: monotonicMs, idleMs, isDoubted: false };
     // The ping counts as traffic on its way out; what it proves is known with the pong.
     this.#trafficMs = monotonicMs;
@@ -277,7 +281,9 @@ export class Heartbeat implements MainLink {
   handleClosed(cause: LinkCause | null, monotonicMs: number): void {
     const ping = this.#ping;
     const idleMs = monotonicMs - (this.#trafficMs ?? monotonicMs);
-    if (ping === null && cause === "reset" && this.isHeld) this.#handleTold(idleMs);
+    // A device that slept through a ping says nothing.
+    const isAwake = this.#trafficMs !== null && idleMs <= this.intervalMs + ON_TIME_MS;
+    if (ping === null && cause === "reset" && this.isHeld && isAwake) this.#handleTold(idleMs);
     if (ping !== null && ping.idleMs > 0 && this.isHeld) {
       if (cause === "reset" && !ping.isDoubted) this.#failed(ping.idleMs);
       else if (cause === "reset") {
@@ -288,6 +294,7 @@ export class Heartbeat implements MainLink {
     }
     this.#trials.handleLinkClosed();
     this.#trafficMs = this.#ping = null;
+    this.#mustAsk = false;
   }
 
   // --- what is safe, and what is worth trying --------------------------------------------------------------------------
@@ -333,6 +340,7 @@ export class Heartbeat implements MainLink {
 
   /** When to ping next: as late as is safe, or earlier where a canary then has an age worth more than the ping costs. */
   #due(trafficMs: number): Alarm {
+    if (this.#mustAsk) return { atMs: trafficMs, windowMs: 0 };
     const intervalMs = this.intervalMs;
     const latestMs = trafficMs + intervalMs;
     const atMs = this.#trials.nextAtMs(trafficMs, latestMs);

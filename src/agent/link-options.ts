@@ -2,7 +2,7 @@
 /** What the link is given, and whom it tells. Pure types. */
 
 import type { Conditions, Dialect } from "../wire/dialect.ts";
-import type { Backoff } from "./backoff.ts";
+import type { Backoff, Jitter } from "./backoff.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Emit, Instant } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
@@ -35,4 +35,5 @@ export interface LinkOptions {
   readonly emit: Emit;
   readonly listener: LinkListener;
   readonly conditions: Omit<Conditions, "heartbeatS">;
+  readonly jitter: Jitter;
 }

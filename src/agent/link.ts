@@ -14,6 +14,7 @@ import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.
 import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
 import { Spare } from "./spare.ts";
+import { isFromService } from "./transports.ts";
 
 export class Link {
   readonly #options: LinkOptions;
@@ -113,7 +114,11 @@ export class Link {
    * reported and costs the link only when it happens before Registered.
    */
   handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
-    if (this.#spare.is(linkId) && this.#spare.isTrial) this.#replace(null, now);
+    if (this.#spare.is(linkId) && this.#spare.isTrial) {
+      // What is no frame is no push service.
+      if (this.#channel.read(frame) === null) this.#spare.drop();
+      else this.#replace(null, now);
+    }
     if (linkId !== this.#channel.linkId || (this.#state !== "greeting" && this.#state !== "online"))
       return null;
     this.#options.meter.countReceived(frame.length);
@@ -165,7 +170,8 @@ export class Link {
     if (++this.#tokenRefusals > 1) {
       // A service that refuses what it has just issued must not make a loop of us.
       this.#mustRenewToken = true;
-      return this.#closeAndLose("refused", now);
+      this.#channel.close();
+      return this.#lose("refused", 401, this.#byeRetryAfterS, now);
     }
     const before = this.#state;
     this.#step("tokenRefused", now);
@@ -177,8 +183,8 @@ export class Link {
     this.#byeRetryAfterS = Math.min(retryAfterS, RETRY_AFTER_S_MAX);
     // Behind a broker the service has no connection of ours that it could close.
     if (!this.#channel.isMqtt || !isConnected(this.#state)) return;
-    // While WebSocket is tried, Bye says that this is open, or about to be.
-    if (this.#spare.isThere) this.#replace(this.#spare.isTrial ? null : "closed", now);
+    // While WebSocket is tried, a Bye that asks for no wait says that this is open, or about to be.
+    if (this.#spare.isThere && retryAfterS === 0) this.#replace(this.#spare.isTrial ? null : "closed", now);
     else this.#closeAndLose("closed", now);
   }
 
@@ -201,10 +207,9 @@ export class Link {
    * @param hasNewAddress unless the device's address on it is another
    */
   handleNetwork(label: string | null, hasNewAddress: boolean, now: Instant): void {
-    const { heartbeat, backoff, transports, budget } = this.#options;
+    const { heartbeat, backoff, transports } = this.#options;
     if (label !== null && label === this.#networkLabel) {
-      const isDoubted = hasNewAddress && this.#state === "online" && budget.take(now.monotonicMs);
-      if (isDoubted && heartbeat.handleDoubted(now.monotonicMs)) this.#channel.ping();
+      if (hasNewAddress) heartbeat.handleDoubted();
       return;
     }
     this.#networkLabel = label;
@@ -403,6 +408,8 @@ export class Link {
       if (verdict === "next") return 0;
       isPortal = verdict === "portal";
     }
+    // Whoever stood between has let us through.
+    if (isFromService(httpStatus)) this.#portal.handleGone();
     // Also a dial into a portal that nobody answers is no reason to be less patient.
     if (isPortal || this.#portal.isMet) return this.#portal.handleMet(monotonicMs);
     return backoff.handleLost(monotonicMs, retryAfterS, heartbeat.rttMs);

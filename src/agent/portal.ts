@@ -11,6 +11,7 @@ import {
   PORTAL_PROBE_MS_MIN,
   TOKEN_TIMEOUT_MS,
 } from "../limits.ts";
+import type { Jitter } from "./backoff.ts";
 import type { Emit, LinkCause } from "./events.ts";
 
 /** True when somebody else than a push service answered: wrong certificate, a page, a redirection, RFC 6585 §6. */
@@ -18,12 +19,16 @@ export function isPortalLike(cause: LinkCause, httpStatus: number | null): boole
   return cause === "tls" || (httpStatus !== null && (httpStatus < 400 || httpStatus === 511));
 }
 
+/** By which a patient look may be later. */
+const JITTER_SHARE = 0.15;
+
 export interface PortalOptions {
   /** Plain http URL that answers 204 when nothing stands between; null: the dial itself finds out. */
   readonly probeUrl: string | null;
   readonly emit: Emit;
   /** A number no link has had. */
   readonly nextLinkId: () => number;
+  readonly jitter: Jitter;
 }
 
 export class Portal {
@@ -54,16 +59,20 @@ export class Portal {
   /** Met, or still there. Returns ms until the next look. */
   handleMet(monotonicMs: number): number {
     this.#sinceMs ??= monotonicMs;
-    if (monotonicMs - this.#sinceMs >= PORTAL_PATIENCE_MS)
-      this.#delayMs = Math.min(2 * this.#delayMs, PORTAL_PROBE_MS_MAX);
-    else this.#delayMs = Math.min(this.#delayMs + PORTAL_PROBE_MS_MIN, PORTAL_PROBE_MS);
-    return this.#delayMs;
+    if (monotonicMs - this.#sinceMs < PORTAL_PATIENCE_MS) {
+      this.#delayMs = Math.min(this.#delayMs + PORTAL_PROBE_MS_MIN, PORTAL_PROBE_MS);
+      return this.#delayMs;
+    }
+    this.#delayMs = Math.min(2 * this.#delayMs, PORTAL_PROBE_MS_MAX);
+    // What was taken for a portal may be a page that a whole fleet met: it does not come back in step.
+    return Math.floor(this.#delayMs * (1 + JITTER_SHARE * this.#options.jitter()));
   }
 
   /** Another network, or the service itself answered. */
   handleGone(): void {
     this.#sinceMs = null;
     this.#delayMs = 0;
+    this.#probeId = 0;
   }
 
   /** Looks; {@link takeAnswer} knows the answer. */

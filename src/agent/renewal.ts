@@ -120,6 +120,8 @@ export class Renewal {
     // Ended meanwhile: the channel shows up as an orphan on the next link and is ended too.
     if (registry.byId(before.id) !== before) return;
     if (!isGranted(answer) || registry.byChannel(answer.channel) !== null) {
+      // The others first next time.
+      if (this.#lost.delete(before.id)) this.#lost.set(before.id, lost);
       return this.#postpone(lost, now);
     }
     const { channel, endpoint, expirationTime } = answer;

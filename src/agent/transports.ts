@@ -168,7 +168,7 @@ export class Transports {
 }
 
 /** The push service itself, or a proxy that speaks for it. */
-function isFromService(httpStatus: number | null): boolean {
+export function isFromService(httpStatus: number | null): boolean {
   if (httpStatus === 401 || httpStatus === 429) return true;
   return httpStatus !== null && httpStatus >= 500 && httpStatus !== 511;
 }

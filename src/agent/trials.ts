@@ -34,6 +34,8 @@ export interface MainLink {
   handleSurvived(idleMs: number): void;
 }
 
+/** Canaries that cannot be opened within this failed for one reason. */
+const CANARY_FAILURE_MS = 60_000;
 /** What a trial in a narrow bracket costs, in pings. */
 const HATCH_COST = 0.9;
 
@@ -46,6 +48,8 @@ export class Trials {
   #isBlind = false;
   /** Canaries in a row that could not be opened. */
   #canariesFailed = 0;
+  /** When the last of them failed. */
+  #failedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: TrialsOptions, main: MainLink) {
     this.#options = options;
@@ -67,9 +71,10 @@ export class Trials {
     this.#hatch(known.isGrowing ? Math.ceil(Math.log2(targetMs / intervalMs)) : 1, monotonicMs);
   }
 
-  /** What they learned is meaningless without the main link. */
+  /** What they learned is meaningless without the main link, and the next one may be of another kind. */
   handleLinkClosed(): void {
     this.#canaries.dropAll();
+    this.#canaryRequest = null;
   }
 
   /** An event of a link. False when it is no canary's. */
@@ -88,7 +93,7 @@ export class Trials {
       }
       // Closed without a ping of ours: a service that drains, which teaches nothing.
       this.#canaries.drop(canary, false);
-      if (idleSinceMs === null) this.#handleNotOpened(event.httpStatus);
+      if (idleSinceMs === null) this.#handleNotOpened(event.httpStatus, monotonicMs);
       return true;
     }
     this.#canariesFailed = 0;
@@ -150,9 +155,12 @@ export class Trials {
     this.#canaryFailed(trial.idleMs, monotonicMs);
   }
 
-  #handleNotOpened(httpStatus: number | null): void {
+  #handleNotOpened(httpStatus: number | null, monotonicMs: number): void {
     // Refused for good, by a service or a proxy that knows no canaries: the main link itself has to try.
-    this.#isBlind = httpStatus !== null && httpStatus !== 429 && httpStatus < 500;
+    this.#isBlind ||= httpStatus !== null && httpStatus !== 429 && httpStatus < 500;
+    // Those opened together fail together, which is one failure.
+    if (!this.#isBlind && monotonicMs - this.#failedMs < CANARY_FAILURE_MS) return;
+    this.#failedMs = monotonicMs;
     if (!this.#isBlind && ++this.#canariesFailed < CANARIES_FAILED_MAX) return;
     this.#canaryRequest = null;
     this.#canaries.dropAll();

@@ -4,52 +4,22 @@
 
 import { describe, expect, test } from "vitest";
 import { Backoff } from "../../src/agent/backoff.ts";
-import type { LinkCause } from "../../src/agent/events.ts";
 import { HeartbeatWorld } from "./heartbeat-world.ts";
+import {
+  canariesOf,
+  dialed,
+  fail,
+  HOUR,
+  live,
+  liveOverMqtt,
+  MINUTE,
+  MQTT_URLS,
+  move,
+  NEWS,
+  online,
+  overMqtt,
+} from "./online.ts";
 import { Device } from "./world.ts";
-
-const NEWS = "https://news.example";
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const MQTT_URLS = ["mqtts://push.example:8883", "mqtts://push.example:443"];
-
-function online(options: ConstructorParameters<typeof Device>[0] = {}, members = {}): Device {
-  const device = new Device({ heartbeatMs: null, ...options });
-  move(device, "office");
-  device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
-  device.subscribe(NEWS);
-  device.answerToken();
-  device.openLink();
-  device.registered(members);
-  device.grantRegistration(1);
-  return device;
-}
-
-function move(device: Device, label: string | null): void {
-  const network = label === null ? null : ({ label, kind: "wifi", metered: false } as const);
-  device.dispatch({ type: "networkChanged", network });
-}
-
-function fail(device: Device, cause: LinkCause, httpStatus: number | null = null): void {
-  const { linkId } = device;
-  device.dispatch({ type: "linkClosed", linkId, cause, httpStatus, retryAfterS: null });
-  device.pass(0);
-}
-
-const dialed = (device: Device) =>
-  device.effects.flatMap((effect) => (effect.type === "openLink" ? [effect.url] : []));
-
-/** Lets time pass with every ping answered after `rttMs`. */
-function live(device: Device, ms: number, rttMs = 100): void {
-  let seen = device.effects.length;
-  for (const endMs = device.nowMs + ms; device.nowMs < endMs; ) {
-    device.pass(rttMs);
-    const news = device.effects.slice(seen);
-    seen = device.effects.length;
-    for (const effect of news)
-      if (effect.type === "ping") device.dispatch({ type: "linkPong", linkId: effect.linkId });
-  }
-}
 
 /** One alarm comes eight hours late. */
 function sleepOnce(world: HeartbeatWorld): void {
@@ -78,6 +48,49 @@ describe("coming back", () => {
       }
       return dialed(device).length > before;
     });
+  });
+
+  test("what the service itself says is obeyed, whatever was taken for a portal before", () => {
+    const device = online();
+    device.pass(2 * MINUTE);
+    fail(device, "closed");
+    fail(device, "refused", 302);
+    device.passUntil(HOUR, () => device.status.link === "dialing");
+    fail(device, "refused", 503, 3_600);
+    expect(device.status.retryInMs ?? 0).toBeGreaterThanOrEqual(HOUR);
+  });
+
+  test("the answer to a probe of the last network says nothing about this one", () => {
+    const device = online({ portalProbeUrl: "http://probe.example/204" });
+    device.pass(2 * MINUTE);
+    fail(device, "closed");
+    fail(device, "refused", 302);
+    device.passUntil(HOUR, () => device.last("httpRequest").url.startsWith("http://probe"));
+    const { requestId } = device.last("httpRequest");
+    move(device, "lte");
+    fail(device, "refused", 503, 600);
+    const answer = { status: 0, cause: "unreachable", retryAfterS: null, body: null } as const;
+    device.dispatch({ type: "httpResponse", requestId, ...answer });
+    expect(device.status.link).toBe("waiting");
+  });
+
+  test("another address while the wake-ups are spaced: asked as soon as the budget allows, and kept awake", () => {
+    const device = online();
+    live(device, 5 * HOUR, 500);
+    for (let i = 0; i < 25; i++) {
+      device.pass(20_000);
+      move(device, i < 24 ? `station ${i}` : "office");
+      device.passUntil(HOUR, () => device.status.link === "dialing");
+      device.openLink();
+      device.registered();
+    }
+    live(device, 3_000);
+    const [pings, awake, atMs] = [device.count("ping"), device.count("stayAwake"), device.nowMs];
+    expect(device.status.network.intervalMs).toBeGreaterThan(20 * MINUTE);
+    move(device, "office", true);
+    device.passUntil(HOUR, () => device.count("ping") > pings);
+    expect(device.nowMs - atMs).toBeLessThan(5 * MINUTE);
+    expect(device.count("stayAwake")).toBe(awake + 1);
   });
 
   test("a goodbye to one link says nothing about the next one", () => {
@@ -211,32 +224,76 @@ describe("transports", () => {
 
   test("a WebSocket that opens and carries nothing does not cost the MQTT link", () => {
     const device = online({ mqttUrls: MQTT_URLS });
-    fail(device, "reset");
-    device.passUntil(MINUTE, () => device.status.link === "dialing");
-    fail(device, "refused", 403);
-    device.openLink();
-    device.registered();
-    const mqtt = device.linkId;
-    /** Lets time pass with every Probe answered over MQTT. */
-    const liveUntil = (isOver: () => boolean): void => {
-      for (let seen = device.upstream.length; !isOver(); ) {
-        device.pass(500);
-        for (const message of device.upstream.slice(seen)) {
-          if (message.type !== "probe") continue;
-          const trial = device.linkId;
-          device.linkId = mqtt;
-          device.send({ type: "probeReply", nonce: message.nonce });
-          device.linkId = trial;
-        }
-        seen = device.upstream.length;
-      }
-    };
-    liveUntil(() => device.linkId !== mqtt);
+    const mqtt = overMqtt(device);
+    liveOverMqtt(device, mqtt, () => device.linkId !== mqtt);
     const trial = device.linkId;
     device.openLink();
-    liveUntil(() => device.count("closeLink") > 0);
+    liveOverMqtt(device, mqtt, () => device.count("closeLink") > 0);
     expect(device.last("closeLink").linkId).toBe(trial);
     expect(device.status).toMatchObject({ link: "online", transport: "mqtt" });
+  });
+
+  test("nor does one that carries something else", () => {
+    const device = online({ mqttUrls: MQTT_URLS });
+    const mqtt = overMqtt(device);
+    liveOverMqtt(device, mqtt, () => device.linkId !== mqtt);
+    const trial = device.linkId;
+    device.openLink();
+    device.dispatch({ type: "linkMessage", linkId: trial, frame: Uint8Array.of(60, 104) });
+    expect(device.last("closeLink").linkId).toBe(trial);
+    expect(device.status).toMatchObject({ link: "online", transport: "mqtt" });
+  });
+
+  test("a goodbye over MQTT that asks for a wait is obeyed while WebSocket is tried", () => {
+    const device = online({ mqttUrls: MQTT_URLS });
+    const mqtt = overMqtt(device);
+    liveOverMqtt(device, mqtt, () => device.linkId !== mqtt);
+    device.linkId = mqtt;
+    device.send({ type: "bye", reason: "shutdown", retryAfterS: 3_600 });
+    expect(device.status.link).toBe("waiting");
+    expect(device.status.retryInMs ?? 0).toBeGreaterThanOrEqual(HOUR);
+  });
+
+  test("a token that is refused twice is no reason for MQTT", () => {
+    const device = online({ mqttUrls: MQTT_URLS });
+    device.pass(2 * MINUTE);
+    const before = dialed(device).length;
+    move(device, "lte");
+    for (let i = 0; i < 6; i++) {
+      device.passUntil(HOUR, () => device.status.link !== "waiting");
+      if (device.status.link === "token") device.answerToken(`token-${i}`);
+      else fail(device, "refused", 401);
+      device.pass(0);
+    }
+    expect(
+      dialed(device)
+        .slice(before)
+        .filter((url) => url.startsWith("mqtt")),
+    ).toEqual([]);
+  });
+
+  test("no canary of the last link is opened beside the next one, which is of another kind", () => {
+    const device = online({ mqttUrls: MQTT_URLS }, { canary: "/v1/canary" });
+    for (const linkId of canariesOf(device)) device.dispatch({ type: "linkOpened", linkId });
+    device.pass(2 * MINUTE);
+    move(device, "train");
+    device.passUntil(HOUR, () => device.status.link === "dialing");
+    const before = canariesOf(device).length;
+    fail(device, "refused", 403);
+    device.openLink();
+    const mqtt = device.linkId;
+    device.registered();
+    expect(canariesOf(device)).toHaveLength(before);
+    const endMs = device.nowMs + 12 * HOUR;
+    liveOverMqtt(device, mqtt, () => {
+      const { linkId } = device;
+      if (linkId !== mqtt) {
+        device.linkId = mqtt;
+        device.dispatch({ type: "linkClosed", linkId, cause: "refused", httpStatus: 403, retryAfterS: null });
+      }
+      return device.nowMs >= endMs;
+    });
+    expect(device.status.network.intervalMs).toBeGreaterThan(20 * MINUTE);
   });
 });
 
@@ -251,6 +308,45 @@ describe("lessons that are none", () => {
     device.pass(100);
     device.openLink();
     device.registered();
+    expect(device.status.network.hiMs).toBe(null);
+  });
+
+  test.each([0, 400, 2_000])("a ping that was out for %d ms when the address changed", (ms) => {
+    const device = online();
+    live(device, 30 * MINUTE, 1_000);
+    const pings = device.count("ping");
+    device.passUntil(40 * MINUTE, () => device.count("ping") > pings);
+    const { linkId } = device;
+    device.pass(ms);
+    move(device, "office", true);
+    device.passUntil(10_000, () => device.linkId !== linkId);
+    device.pass(200);
+    device.openLink();
+    device.registered();
+    expect(device.status.networks.at(-1)?.losses).toBe(0);
+  });
+
+  test("a ping and a handshake that an outage held up together", () => {
+    const device = online();
+    device.passUntil(10 * MINUTE, () => device.count("ping") === 1);
+    device.passUntil(MINUTE, () => device.status.link === "dialing");
+    device.pass(14_000);
+    device.openLink();
+    device.registered();
+    expect(device.status.network.hiMs).toBe(null);
+  });
+
+  test("two nights asleep that end with a reset", () => {
+    const device = online();
+    device.pass(MINUTE);
+    for (let night = 0; night < 2; night++) {
+      device.nowMs += 8 * HOUR;
+      fail(device, "reset");
+      device.passUntil(HOUR, () => device.status.link === "dialing");
+      device.openLink();
+      device.registered();
+      device.pass(30_000);
+    }
     expect(device.status.network.hiMs).toBe(null);
   });
 
@@ -294,10 +390,6 @@ describe("lessons that are none", () => {
 });
 
 describe("canaries", () => {
-  const canariesOf = (device: Device) =>
-    device.effects.flatMap((effect) =>
-      effect.type === "openLink" && effect.url.endsWith("canary") ? [effect.linkId] : [],
-    );
   const close = (device: Device, linkId: number, httpStatus: number | null) =>
     device.dispatch({ type: "linkClosed", linkId, cause: "unreachable", httpStatus, retryAfterS: null });
 
@@ -309,6 +401,20 @@ describe("canaries", () => {
     let opened = canariesOf(device).length;
     for (const endMs = device.nowMs + 2 * HOUR; device.nowMs < endMs; ) {
       live(device, 10_000);
+      for (const linkId of canariesOf(device).slice(opened)) device.dispatch({ type: "linkOpened", linkId });
+      opened = canariesOf(device).length;
+    }
+    expect(device.status.network.intervalMs).toBeGreaterThan(28 * MINUTE);
+  });
+
+  test("those that fail together are one failure", () => {
+    const device = online({}, { canary: "/v1/canary" });
+    const first = canariesOf(device);
+    expect(first.length).toBeGreaterThanOrEqual(3);
+    for (const linkId of first) close(device, linkId, 503);
+    let opened = first.length;
+    for (const endMs = device.nowMs + 12 * HOUR; device.nowMs < endMs; ) {
+      live(device, 10_000, 500);
       for (const linkId of canariesOf(device).slice(opened)) device.dispatch({ type: "linkOpened", linkId });
       opened = canariesOf(device).length;
     }
