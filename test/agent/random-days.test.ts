@@ -27,9 +27,8 @@ function brokenPromise({ device, links, wakeUpsMs, alarmsMs, requestsOpen }: Ran
   const isConnecting = state === "dialing" || state === "greeting";
   const hasAlarm = device.alarm !== null;
 
-  // The one before the last thirty is at least an hour older than the last.
-  const hasMore = areWithin(wakeUpsMs, WAKE_UPS_PER_HOUR_MAX + 1, HOUR);
-  if (hasMore) return `more than ${WAKE_UPS_PER_HOUR_MAX} budgeted wake-ups in an hour`;
+  if (areWithin(wakeUpsMs, WAKE_UPS_PER_HOUR_MAX + 1, HOUR))
+    return `more than ${WAKE_UPS_PER_HOUR_MAX} budgeted wake-ups in an hour`;
   if (areWithin(alarmsMs, STORM_ALARMS + 1, 1000)) return "alarm storm";
 
   // Every state has something that ends it; and the device is to stay connected, so it never gives up.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * Random days of the real agent in a hostile world, in virtual time: networks that come and go, middleboxes that forget,
- * services, brokers, tokens and portals that answer anything, alarms that come hours late. After every event the
- * promises of the connection are checked. All of it follows from the seed. Pure, so the same specs run in QuickJS.
+ * services, brokers, tokens and portals that answer anything, alarms that come hours late. A check of the
+ * spec's runs after every event. All of it follows from the seed. Pure, so the same specs run in QuickJS.
  */
 
 import { seededRandom } from "../../bench/battery/seeded-random.ts";
@@ -24,6 +24,13 @@ const SERVICE_ANSWERS: readonly Answer[] = [
 const CANARY_ANSWERS: readonly Answer[] = ["silent", "silent", "silent", 404, 503, "unreachable", "reset"];
 /** Statuses of the token request and causes for there being none. */
 const TOKEN_ANSWERS: readonly (number | LinkCause)[] = [200, 200, 500, 403, 302, "unreachable", "tls"];
+/** How every registration of an app is answered. */
+const GRANTED = {
+  status: 200,
+  channel: 1,
+  endpoint: "https://push.example/p/1",
+  expirationTime: null,
+} as const;
 
 interface Link {
   readonly id: number;
@@ -90,25 +97,10 @@ export class RandomDays {
     this.#setNetwork("wifi");
     this.#dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
     this.device.subscribe(NEWS);
-    const about = (...minutes: number[]) => this.#pick(...minutes) * MINUTE * (0.5 + this.#random());
-    this.#repeat(
-      () => about(1, 5, 20, 60, 180, 600),
-      () => {
-        this.#weather = drawWeather(this.#random, this.#pick);
-      },
-    );
-    this.#repeat(
-      () => about(0.01, 1, 30, 120, 600, 2000),
-      () => this.#move(),
-    );
-    this.#repeat(
-      () => about(0.5, 5, 20, 100),
-      () => this.#serve(),
-    );
-    this.#repeat(
-      () => 10_000,
-      () => this.#forgetAloud(),
-    );
+    this.#repeat([1, 5, 20, 60, 180, 600], () => this.#changeWeather());
+    this.#repeat([0.01, 1, 30, 120, 600, 2000], () => this.#move());
+    this.#repeat([0.5, 5, 20, 100], () => this.#serve());
+    this.#repeat([0.2], () => this.#forgetAloud());
   }
 
   /** Lets `hours` pass. Returns the first broken promise, with state and hour, or null. An exception is one. */
@@ -155,16 +147,21 @@ export class RandomDays {
     this.#plans.splice(index === -1 ? this.#plans.length : index, 0, { atMs, act });
   }
 
-  #repeat(delayMs: () => number, act: () => void): void {
-    this.#later(delayMs(), () => {
+  /** Does it again and again, after about one of `minutes` each time. */
+  #repeat(minutes: readonly number[], act: () => void): void {
+    this.#later(this.#pick(...minutes) * MINUTE * (0.5 + this.#random()), () => {
       act();
-      this.#repeat(delayMs, act);
+      this.#repeat(minutes, act);
     });
   }
 
   readonly #pick: Pick = (...items) => items[Math.floor(this.#random() * items.length)] as (typeof items)[0];
 
   // --- what the world does of its own accord ---
+
+  #changeWeather(): void {
+    this.#weather = drawWeather(this.#random, this.#pick);
+  }
 
   #setNetwork(label: string | null): void {
     this.#label = label;
@@ -207,13 +204,9 @@ export class RandomDays {
     return this.#label !== null && this.device.nowMs - link.usedMs < this.#weather.natMs;
   }
 
-  #close(
-    link: Link,
-    cause: LinkCause,
-    httpStatus: number | null = null,
-    retryAfterS: number | null = null,
-  ): void {
+  #close(link: Link, cause: LinkCause, httpStatus: number | null = null): void {
     if (!this.links.delete(link.id)) return;
+    const retryAfterS = httpStatus === 503 ? this.#pick(null, 10, 600, 7200) : null;
     this.#dispatch({ type: "linkClosed", linkId: link.id, cause, httpStatus, retryAfterS });
   }
 
@@ -256,23 +249,18 @@ export class RandomDays {
 
   #dial(effect: EffectOf<"openLink">): void {
     const kind = effect.url.endsWith("/v1/canary") ? "canary" : effect.mqtt === null ? "websocket" : "mqtt";
-    const link: Link = {
-      id: effect.linkId,
-      kind,
-      isOpen: false,
-      isSilent: false,
-      usedMs: this.device.nowMs,
-    };
+    const usedMs = this.device.nowMs;
+    const link: Link = { id: effect.linkId, kind, isOpen: false, isSilent: false, usedMs };
     this.links.set(link.id, link);
     const { rttMs, [kind]: chosen } = this.#weather;
+    // Trouble comes in clusters: what breaks one link often breaks the network while the next is being made.
+    if (this.#random() < 0.05) this.#later(this.#random() * rttMs * 3, () => this.#move());
     const answer = this.#label === null ? "unreachable" : chosen;
     if (answer === "unreachable") this.#later(this.#pick(2_000, 20_000), () => this.#close(link, answer));
     else if (answer === "refused" || answer === "tls" || answer === "reset")
       this.#later(rttMs, () => this.#close(link, answer));
-    else if (typeof answer === "number") {
-      const retryAfterS = answer === 503 ? this.#pick(null, 10, 600, 7200) : null;
-      this.#later(rttMs * 2, () => this.#close(link, "refused", answer, retryAfterS));
-    } else this.#later(rttMs * 2, () => this.#open(link, answer, rttMs));
+    else if (typeof answer === "number") this.#later(rttMs * 2, () => this.#close(link, "refused", answer));
+    else this.#later(rttMs * 2, () => this.#open(link, answer, rttMs));
   }
 
   #open(link: Link, answer: "welcome" | "silent" | "junk" | "bye", rttMs: number): void {
@@ -316,7 +304,7 @@ export class RandomDays {
     });
   }
 
-  // --- the device and what it has promised ---
+  // --- what the device does ---
 
   #dispatch(event: AgentEvent): void {
     this.device.dispatch(event);
@@ -335,7 +323,7 @@ export class RandomDays {
       this.#request(effect);
     } else if (effect.type === "openLink") {
       this.#dial(effect);
-      // The spare link that is made while the other still serves is no sign of trouble and costs no budget.
+      // Spare links, made beside one that is online, are left out: how many there may be is checked on its own.
       if (this.links.get(effect.linkId)?.kind !== "canary" && this.device.status.link !== "online")
         this.wakeUpsMs.push(this.device.nowMs);
     } else if (effect.type === "ping" || effect.type === "send") {
@@ -360,13 +348,7 @@ export class RandomDays {
     } else if (message.type === "registerUa") {
       if (this.#weather.mqtt === "welcome") this.#carry(link, () => this.#register(link));
     } else if (message.type === "registerWa") {
-      const granted = {
-        status: 200,
-        channel: 1,
-        endpoint: "https://push.example/p/1",
-        expirationTime: null,
-      } as const;
-      this.#carry(link, () => this.#say(link, { type: "waRegistered", ref: message.ref, ...granted }));
+      this.#carry(link, () => this.#say(link, { type: "waRegistered", ref: message.ref, ...GRANTED }));
     } else this.#carry(link);
   }
 }
