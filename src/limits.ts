@@ -214,6 +214,8 @@ export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
 export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
 /** Notifications kept until closed, per owner; the oldest goes first. */
 export const NOTIFICATIONS_PER_OWNER_MAX = 32;
+/** A notification stays this long before its app may close it, ms: one that is shown and closed at once was never seen. */
+export const SCRIPT_CLOSE_MS_MIN = 30_000;
 /** A notification as JSON text; three UTF-8 bytes a character stay within a journal record. */
 export const NOTIFICATION_CHARS_MAX = 10_000;
 /** One journal record, framed. */

@@ -294,6 +294,9 @@ export class GodwitWorld {
       openUrl: ignore,
       askPermission: ({ owner }) =>
         this.#dispatch({ type: "permissionAnswered", owner, permission: "granted" }),
+      permissionSettled: ignore,
+      askNavigation: ignore,
+      warnApp: ignore,
       report: ignore,
     };
   }

@@ -264,6 +264,9 @@ export class Agent {
         return this.#notifications.handleDisplayFailed(event.notificationId);
       case "permissionAnswered":
         return this.#subscriptions.handlePermission(event.owner, event.permission, now);
+      case "choice":
+      case "navigationAnswered":
+        return;
       case "notificationActivated":
         return this.#notifications.handleActivated(event.notificationId, event.action);
       case "notificationClosed":

@@ -44,6 +44,10 @@ export class AppRequests {
         return this.#showNotification(requestId, owner, request, now);
       case "setAppBadge":
         return this.#setAppBadge(requestId, owner, request);
+      case "requestPermission":
+      case "getNotifications":
+      case "closeNotification":
+        return;
     }
   }
 

@@ -92,6 +92,8 @@ export type AppRequest =
   | { readonly type: "getSubscription"; readonly waToken: string | null }
   | { readonly type: "unsubscribe"; readonly subscriptionId: number }
   | { readonly type: "permissionState" }
+  /** Asks the person when nothing is decided yet; answered with what is, or with "prompt" when they leave it open. */
+  | { readonly type: "requestPermission" }
   | {
       readonly type: "showNotification";
       /** The delivery being handled, or null outside of one. */
@@ -100,13 +102,44 @@ export type AppRequest =
       /** Members as in the Notifications API; unknown ones are ignored, wrong types refused. */
       readonly options: Readonly<Record<string, unknown>>;
     }
-  | { readonly type: "setAppBadge"; readonly deliveryId: number | null; readonly badge: AppBadge };
+  | { readonly type: "setAppBadge"; readonly deliveryId: number | null; readonly badge: AppBadge }
+  /** The owner's own, oldest first; `tag` null: all of them. */
+  | { readonly type: "getNotifications"; readonly tag: string | null }
+  /** Another owner's, or one that is gone, is none. A young one goes once it has been seen (SCRIPT_CLOSE_MS_MIN). */
+  | { readonly type: "closeNotification"; readonly notificationId: number };
+
+/** What people decide. `owner` null: for all. Every choice is answered by one {@link Effect} `appReply`, once it is on disk. */
+export type Choice =
+  /** "prompt" asks again at the next subscribe(). Anything but "granted" ends the owner's subscriptions. */
+  | { readonly type: "setPermission"; readonly owner: string; readonly permission: Permission }
+  /** Messages wait at the service until their TTL. */
+  | { readonly type: "setPaused"; readonly owner: string | null; readonly paused: boolean }
+  /** Ends the subscriptions, here and at the service, and lets none be made. */
+  | { readonly type: "setOptedOut"; readonly owner: string | null; readonly optedOut: boolean }
+  /** Subscriptions, messages, notifications and badge go; what was decided about the owner stays. */
+  | { readonly type: "clearData"; readonly owner: string }
+  /** Like `clearData`, and the owner is forgotten. */
+  | { readonly type: "uninstall"; readonly owner: string }
+  /** `startable`: the host can start it, so it counts as handling messages before it was ever attached. */
+  | { readonly type: "install"; readonly owner: string; readonly startable: boolean }
+  | { readonly type: "removeSubscription"; readonly subscriptionId: number }
+  /** Everything goes; the service is told to forget the device as soon as it can be reached. */
+  | { readonly type: "factoryReset" };
+
+/** A notification that is shown or waits for a screen. */
+export interface NotificationView {
+  readonly notificationId: number;
+  readonly owner: string;
+  readonly shownEpochMs: number;
+  readonly notification: GodwitNotification;
+}
 
 export type AppReply =
   | { readonly type: "subscription"; readonly subscription: SubscriptionView | null }
   | { readonly type: "unsubscribed"; readonly existed: boolean }
   | { readonly type: "permission"; readonly permission: Permission }
   | { readonly type: "done" }
+  | { readonly type: "notifications"; readonly notifications: readonly NotificationView[] }
   | { readonly type: "error"; readonly code: ErrorCode; readonly message: string };
 
 /** A message on its way to its app. */
@@ -173,10 +206,30 @@ export type AgentEvent =
   | { readonly type: "displayed"; readonly notificationId: number }
   | { readonly type: "displayFailed"; readonly notificationId: number }
   | { readonly type: "permissionAnswered"; readonly owner: string; readonly permission: Permission }
+  | { readonly type: "choice"; readonly requestId: number; readonly choice: Choice }
+  /** A person allowed or refused what {@link Effect} `askNavigation` asked. */
+  | {
+      readonly type: "navigationAnswered";
+      readonly notificationId: number;
+      readonly action: string;
+      readonly allowed: boolean;
+    }
   /** `action` is "" for the body. */
   | { readonly type: "notificationActivated"; readonly notificationId: number; readonly action: string }
   | { readonly type: "notificationClosed"; readonly notificationId: number }
   | { readonly type: "shutdown" };
+
+/** What an app's developer is told: its stable name. */
+export const APP_WARNINGS = [
+  /** A handler was added after messages had been dealt with without one. */
+  "late-handler",
+  /** Half of the budget for messages that show nothing is spent; all of it is, and they wait until it is there again. */
+  "silent-budget-low",
+  "silent-budget-spent",
+  /** A message that had to be a notification and is none was dropped. */
+  "message-invalid",
+] as const;
+export type AppWarning = (typeof APP_WARNINGS)[number];
 
 /** What happened, for logs and people. Never holds a key, token, endpoint, owner secret or payload. */
 export type Report =
@@ -303,8 +356,20 @@ export type Effect =
     }
   | { readonly type: "setBadge"; readonly owner: string; readonly badge: AppBadge }
   | { readonly type: "openUrl"; readonly owner: string; readonly url: string }
-  /** Answered by `permissionAnswered`. */
+  /** A link to another origin: answered by `navigationAnswered`. `host` is what to show, never the URL. */
+  | {
+      readonly type: "askNavigation";
+      readonly notificationId: number;
+      readonly owner: string;
+      readonly action: string;
+      readonly host: string;
+    }
+  /** Answered by `permissionAnswered`, or by a choice `setPermission`. */
   | { readonly type: "askPermission"; readonly owner: string }
+  /** It was decided, whichever way, or nobody asks any more: a prompt that is still open goes. */
+  | { readonly type: "permissionSettled"; readonly owner: string; readonly permission: Permission }
+  /** For the app's developer. */
+  | { readonly type: "warnApp"; readonly owner: string; readonly code: AppWarning; readonly text: string }
   | { readonly type: "report"; readonly report: Report };
 
 /** Where the parts of the agent put their effects; drained in order by `poll`. */

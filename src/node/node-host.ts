@@ -207,6 +207,14 @@ export class NodeHost implements Host {
       .then((permission) => this.#dispatch({ type: "permissionAnswered", owner, permission }));
   }
 
+  permissionSettled(): void {}
+
+  askNavigation({ notificationId, action }: EffectOf<"askNavigation">): void {
+    this.#dispatch({ type: "navigationAnswered", notificationId, action, allowed: false });
+  }
+
+  warnApp(): void {}
+
   report({ report }: EffectOf<"report">): void {
     this.#report(report);
   }

@@ -390,6 +390,9 @@ export class Device {
         if (permission !== "prompt")
           this.dispatch({ type: "permissionAnswered", owner: effect.owner, permission });
       },
+      permissionSettled: keep,
+      askNavigation: keep,
+      warnApp: keep,
       report: ({ report }) => {
         this.reports.push(report);
       },
