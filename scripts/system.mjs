@@ -5,12 +5,26 @@
  */
 
 import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
 
-/** Package → a program it brings. */
-const PACKAGES = { mosquitto: "mosquitto_ctrl", iproute2: "ip", strace: "strace" };
+/** Package → a program it brings, or with a slash a file. */
+const PACKAGES = {
+  mosquitto: "mosquitto_ctrl",
+  iproute2: "ip",
+  strace: "strace",
+  // A browser for the pages, with letters to draw.
+  chromium: "chromium",
+  "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+  // A bus of our own, and a desktop's notification server on a screen nobody sees.
+  dbus: "dbus-daemon",
+  dunst: "dunst",
+  xvfb: "Xvfb",
+};
 /** Debian puts some of them outside the PATH of ordinary users. */
-const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
+const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(delimiter);
 
+/** Installs what is missing, or says how. */
 export function installSystemPackages() {
   const missing = Object.entries(PACKAGES).filter(([, program]) => !isInstalled(program));
   if (missing.length === 0) return;
@@ -26,7 +40,22 @@ export function installSystemPackages() {
 }
 
 function isInstalled(program) {
-  return spawnSync(program, ["--version"], { env: { PATH }, stdio: "ignore" }).error === undefined;
+  return program.includes("/") ? isThere(program, constants.R_OK) : whereIs(program) !== null;
+}
+
+function whereIs(program) {
+  return (
+    PATH.map((directory) => join(directory, program)).find((path) => isThere(path, constants.X_OK)) ?? null
+  );
+}
+
+function isThere(path, mode) {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function apt(...args) {
