@@ -5,7 +5,7 @@
  */
 
 import type { LinkState } from "./agent/link-states.ts";
-import type { MeterReading, WakeCause } from "./agent/meter.ts";
+import type { HourReading, MeterReading, WakeCause } from "./agent/meter.ts";
 import type { AgentStatus, KnownNetwork } from "./agent/status.ts";
 import {
   PROCESSOR_RESUME_J,
@@ -51,6 +51,8 @@ export interface AgentStats {
     /** Those the estimate is made with. */
     readonly radios: readonly RadioName[];
     readonly joules: number;
+    /** Estimates for the hours of {@link wakeUpsByHour}. */
+    readonly joulesByHour: readonly number[];
     readonly joulesPerDay: number | null;
     readonly batteryMah: number;
     readonly batteryV: number;
@@ -135,6 +137,7 @@ export function statsOf(status: AgentStatus, options: StatsOptions = STATS_DEFAU
     energy: {
       radios: radio === null ? radiosOf(meter) : [radio],
       joules,
+      joulesByHour: meter.hours.map((hour) => joulesOf(hour, radio)),
       joulesPerDay,
       batteryMah,
       batteryV,
@@ -152,11 +155,11 @@ export function statsOf(status: AgentStatus, options: StatsOptions = STATS_DEFAU
   };
 }
 
-/** Joules of everything counted, as {@link radioJoules} has it, and of the processor's resumes. */
-export function joulesOf(meter: MeterReading, radio: RadioName | null): number {
-  let joules = meter.resumes * PROCESSOR_RESUME_J;
-  for (const [kind, use] of Object.entries(meter.radios))
-    joules += radioJoules(radio ?? RADIO_OF_KIND[kind as keyof MeterReading["radios"]], use);
+/** Joules of everything counted, or of one hour, as {@link radioJoules} has it, and of the processor's resumes. */
+export function joulesOf({ resumes, radios }: HourReading, radio: RadioName | null): number {
+  let joules = resumes * PROCESSOR_RESUME_J;
+  for (const [kind, use] of Object.entries(radios))
+    joules += radioJoules(radio ?? RADIO_OF_KIND[kind as keyof HourReading["radios"]], use);
   return joules;
 }
 

@@ -30,6 +30,8 @@ function status(meter: Meter, atMs: number, network: Partial<NetworkStatus> = {}
     transport: "websocket",
     linkSinceEpochMs: 1_700_000_000_000,
     retryInMs: null,
+    lastLoss: null,
+    isBehindPortal: false,
     device: null,
     subscriptions: [],
     notifications: 0,
@@ -75,6 +77,14 @@ describe("energy", () => {
     expect(energy.joulesPerDay).toBeCloseTo(48 * (wakeJoules("lte") + 0.07 * 1.29) + 49 * 0.1, 6);
     expect(energy.batteryPercentPerDay).toBeCloseTo((energy.joulesPerDay ?? 0) / 199.8, 6);
     expect(wakeUpsPerHour).toMatchObject({ ping: 2, message: 0, all: 2 });
+  });
+
+  test("by hour, the same formula: two pings each, the hours add up to the whole", () => {
+    const { energy } = statsOf(status(dayOfPings(), DAY_MS - 1));
+    expect(energy.joulesByHour).toHaveLength(24);
+    // The first event of all is a resume too.
+    expect(energy.joulesByHour[5]).toBeCloseTo(2 * (wakeJoules("lte") + 0.07 * 1.29) + 2 * 0.1, 6);
+    expect(energy.joulesByHour.reduce((sum, joules) => sum + joules, 0)).toBeCloseTo(energy.joules, 6);
   });
 
   test("a chosen radio and battery instead", () => {

@@ -29,7 +29,7 @@ import { NetworkMemory } from "./network-memory.ts";
 import { Notifications } from "./notifications.ts";
 import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
-import { reported } from "./report.ts";
+import { reported, Troubles } from "./report.ts";
 import { type Answer, Requests } from "./requests.ts";
 import { type AgentStatus, type StatusSources, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -86,7 +86,7 @@ export class Agent {
   readonly #appRequests: AppRequests;
   readonly #sources: StatusSources;
   #alarm: Alarm | null = null;
-  #lastFault: AgentStatus["lastFault"] = null;
+  readonly #troubles = new Troubles();
   #isRunning = false;
   #mustResynchronise: boolean;
   #isStoringToken = false;
@@ -206,16 +206,12 @@ export class Agent {
 
   /** A picture of the agent for people and programs; holds no secret. */
   status(now: Instant): AgentStatus {
-    return statusOf({ ...this.#sources, now, lastFault: this.#lastFault, alarm: this.#alarm });
+    return statusOf({ ...this.#sources, ...this.#troubles.read, now, alarm: this.#alarm });
   }
 
   #emit(effect: Effect): void {
     this.#effects.push(effect);
-    if (effect.type !== "report") return;
-    const { report } = effect;
-    if (report.type === "fault") this.#lastFault = { code: report.code, text: report.text };
-    // What was wrong with the connection is right again.
-    else if (report.type === "registered") this.#lastFault = null;
+    this.#troubles.handleEffect(effect);
   }
 
   #route(event: AgentEvent, now: Instant): void {

@@ -4,7 +4,7 @@
 import type { Conditions, Dialect } from "../wire/dialect.ts";
 import type { Backoff, Jitter } from "./backoff.ts";
 import type { Dialer } from "./dialer.ts";
-import type { Emit, Instant } from "./events.ts";
+import type { Emit, Instant, LinkCause } from "./events.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Meter } from "./meter.ts";
 import type { Transports } from "./transports.ts";
@@ -18,6 +18,12 @@ export interface LinkListener {
   abandonToken(): void;
   /** The link ended; what was in flight on it is void. */
   linkLost(now: Instant): void;
+}
+
+/** Why there is no token: the status of a refusal, or 0 and a cause when there was no answer. */
+export interface TokenFailure {
+  readonly status: number;
+  readonly cause: LinkCause | null;
 }
 
 export interface LinkOptions {

@@ -9,7 +9,7 @@ import type { Conditions, Downstream, Upstream } from "../wire/dialect.ts";
 import { Channel } from "./channel.ts";
 import { earlier } from "./deadlines.ts";
 import type { Alarm, Instant, LinkCause } from "./events.ts";
-import type { LinkOptions } from "./link-options.ts";
+import type { LinkOptions, TokenFailure } from "./link-options.ts";
 import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
@@ -56,9 +56,13 @@ export class Link {
     return this.#state === "online";
   }
 
+  get isBehindPortal(): boolean {
+    return this.#portal.isMet;
+  }
+
   /** What carries the present link, or would carry the next one. */
   get transport(): "websocket" | "mqtt" {
-    return (isConnected(this.#state) ? this.#channel.isMqtt : this.#options.transports.isMqtt)
+    return (isConnected(this.#state) ? this.#channel : this.#options.transports).isMqtt
       ? "mqtt"
       : "websocket";
   }
@@ -83,14 +87,9 @@ export class Link {
     this.#proceed(now);
   }
 
-  /** @param answer `status` 0 and a cause when there was none */
-  handleTokenFailed(
-    answer: { readonly status: number; readonly cause: LinkCause | null },
-    retryAfterS: number | null,
-    now: Instant,
-  ): void {
-    const { cause, status } = answer;
-    if (this.#state === "token") this.#lose(cause ?? "refused", status || null, retryAfterS, now);
+  handleTokenFailed(answer: TokenFailure, retryAfterS: number | null, now: Instant): void {
+    if (this.#state !== "token") return;
+    this.#lose(answer.cause ?? "refused", answer.status || null, retryAfterS, now);
   }
 
   handleOpened(linkId: number, now: Instant): void {

@@ -21,6 +21,12 @@ export interface RadioUse {
   busyMs: number;
 }
 
+/** What one hour since the start had. */
+export interface HourReading {
+  resumes: number;
+  readonly radios: Partial<Record<Network["kind"], RadioUse>>;
+}
+
 export interface MeterReading {
   /** What all of this was counted in; null before the first event. */
   readonly countedMs: number | null;
@@ -30,6 +36,8 @@ export interface MeterReading {
   readonly piggybacked: Readonly<Causes>;
   /** Wake-ups in each of the last hours since the start, the present one last. */
   readonly wakeUpsByHour: readonly number[];
+  /** The same hours by kind of network, with what an estimate of their energy needs. */
+  readonly hours: readonly Readonly<HourReading>[];
   /** Of the present network, or the last one. */
   readonly networkKind: Network["kind"];
   readonly radios: Readonly<Partial<Record<Network["kind"], Readonly<RadioUse>>>>;
@@ -78,16 +86,17 @@ export class Meter {
   #lastMessageMs: number | null = null;
   readonly #wakeUps = noCauses();
   readonly #piggybacked = noCauses();
-  readonly #hours = [0];
+  /** The last hours, and the one of all before them. */
+  readonly #hours: HourReading[] = [];
+  readonly #past = newHour();
+  #present = newHour();
   #hour = 0;
-  readonly #radios: Partial<Record<Network["kind"], RadioUse>> = {};
   readonly #linksLost: Partial<Record<LinkCause | "network", number>> = {};
   readonly #triesFailed: Partial<Record<LinkCause | "captive", number>> = {};
   readonly #messages = { received: 0, delivered: 0, shown: 0, dropped: 0 };
   readonly #alarmsLate = [0, 0, 0, 0];
   readonly #sums = {
     canariesOpened: 0,
-    resumes: 0,
     bytesSent: 0,
     bytesReceived: 0,
     framesSent: 0,
@@ -99,12 +108,11 @@ export class Meter {
   /** Call at the beginning of every event. */
   handleNow(monotonicMs: number): void {
     this.#startMs ??= monotonicMs;
-    if (monotonicMs - this.#nowMs >= PROCESSOR_AWAKE_MS) this.#sums.resumes++;
-    this.#nowMs = monotonicMs;
-    const hour = Math.floor((monotonicMs - this.#startMs) / HOUR_MS);
-    for (let i = Math.min(hour - this.#hour, METER_HOURS_MAX); i > 0; i--)
-      if (this.#hours.push(0) > METER_HOURS_MAX) this.#hours.shift();
+    const hour = this.#hourOf(monotonicMs);
+    for (let i = Math.min(hour - this.#hour, METER_HOURS_MAX); i > 0; i--) this.#endHour();
     this.#hour = hour;
+    if (monotonicMs - this.#nowMs >= PROCESSOR_AWAKE_MS) this.#present.resumes++;
+    this.#nowMs = monotonicMs;
   }
 
   /** @param network the device is on now, null for none; the same one again is no news */
@@ -146,7 +154,6 @@ export class Meter {
     } else {
       this.#wakeUps[cause]++;
       radio.wakeUps++;
-      this.#hours.push((this.#hours.pop() ?? 0) + 1);
     }
   }
 
@@ -200,15 +207,23 @@ export class Meter {
 
   read(monotonicMs: number): MeterReading {
     const agoMs = (atMs: number | null) => (atMs === null ? null : monotonicMs - atMs);
-    const radios = Object.entries(this.#radios).map(([kind, use]) => [kind, { ...use }]);
+    const all = [this.#past, ...this.#hours, this.#present];
+    // Hours without any event have not ended yet.
+    const silent = this.#hourOf(monotonicMs) - this.#hour;
+    const hours = [...all.slice(1), ...Array.from({ length: Math.min(silent, METER_HOURS_MAX) }, newHour)]
+      .slice(-METER_HOURS_MAX)
+      .map((hour) => addHour(newHour(), hour));
     return {
       ...this.#sums,
+      ...all.reduce(addHour, newHour()),
       countedMs: agoMs(this.#startMs),
       wakeUps: { ...this.#wakeUps },
       piggybacked: { ...this.#piggybacked },
-      wakeUpsByHour: [...this.#hours],
+      wakeUpsByHour: hours.map(({ radios }) =>
+        Object.values(radios).reduce((sum, { wakeUps }) => sum + wakeUps, 0),
+      ),
+      hours,
       networkKind: this.#kind,
-      radios: Object.fromEntries(radios),
       linksLost: { ...this.#linksLost },
       triesFailed: { ...this.#triesFailed },
       deafMs: this.#sums.deafMs + this.#deafNowMs(monotonicMs),
@@ -218,6 +233,19 @@ export class Meter {
       sentAgoMs: agoMs(this.#lastSentMs),
       messageAgoMs: agoMs(this.#lastMessageMs),
     };
+  }
+
+  /** Hours since the start that have ended. */
+  #hourOf(monotonicMs: number): number {
+    return Math.floor((monotonicMs - (this.#startMs ?? monotonicMs)) / HOUR_MS);
+  }
+
+  #endHour(): void {
+    this.#hours.push(this.#present);
+    this.#present = newHour();
+    if (this.#hours.length < METER_HOURS_MAX) return;
+    const oldest = this.#hours.shift();
+    if (oldest !== undefined) addHour(this.#past, oldest);
   }
 
   /** Deaf time of the present state. */
@@ -232,8 +260,7 @@ export class Meter {
 
   /** Something goes over the radio now. */
   #keepOn(): RadioUse {
-    this.#radios[this.#kind] ??= { wakeUps: 0, piggybacked: 0, busyMs: 0 };
-    const radio = this.#radios[this.#kind] as RadioUse;
+    const radio = radioOf(this.#present, this.#kind);
     const idleMs = this.#nowMs - this.#trafficMs;
     if (idleMs < RADIO_TAIL_MS) radio.busyMs += idleMs;
     this.#trafficMs = this.#nowMs;
@@ -243,6 +270,28 @@ export class Meter {
 
 function noCauses(): Causes {
   return { ping: 0, connect: 0, probe: 0, message: 0, request: 0 };
+}
+
+function newHour(): HourReading {
+  return { resumes: 0, radios: {} };
+}
+
+function radioOf({ radios }: HourReading, kind: Network["kind"]): RadioUse {
+  const radio = radios[kind] ?? { wakeUps: 0, piggybacked: 0, busyMs: 0 };
+  radios[kind] = radio;
+  return radio;
+}
+
+/** Adds `hour` to `sum` and returns it. */
+function addHour(sum: HourReading, hour: HourReading): HourReading {
+  sum.resumes += hour.resumes;
+  for (const [kind, use] of Object.entries(hour.radios)) {
+    const radio = radioOf(sum, kind as Network["kind"]);
+    radio.wakeUps += use.wakeUps;
+    radio.piggybacked += use.piggybacked;
+    radio.busyMs += use.busyMs;
+  }
+  return sum;
 }
 
 function add<Key extends string>(counts: Partial<Record<Key, number>>, key: Key): void {

@@ -61,6 +61,10 @@ export interface AgentStatus {
   readonly linkSinceEpochMs: number | null;
   /** ms until the next try, or null when none is planned. */
   readonly retryInMs: number | null;
+  /** Why the last connection, or try, ended since the agent was last registered, or null. */
+  readonly lastLoss: { readonly cause: string; readonly httpStatus: number | null } | null;
+  /** A captive portal, or what looks like one, stands before the push service. */
+  readonly isBehindPortal: boolean;
   /** {@link deviceName}, as in the push service's log. */
   readonly device: string | null;
   readonly subscriptions: readonly SubscriptionStatus[];
@@ -93,6 +97,7 @@ export interface StatusSources {
 interface Sources extends StatusSources {
   readonly now: Instant;
   readonly lastFault: AgentStatus["lastFault"];
+  readonly lastLoss: AgentStatus["lastLoss"];
   readonly alarm: Alarm | null;
 }
 
@@ -106,6 +111,7 @@ export function statusOf({
   persistence,
   meter,
   lastFault,
+  lastLoss,
   heartbeat,
   memory,
   alarm,
@@ -117,6 +123,8 @@ export function statusOf({
     transport: link.transport,
     linkSinceEpochMs: link.sinceEpochMs,
     retryInMs: retryAtMs === null ? null : Math.max(0, retryAtMs - now.monotonicMs),
+    lastLoss,
+    isBehindPortal: link.isBehindPortal,
     device: state.userAgent === null ? null : deviceName(state.userAgent.uaid),
     subscriptions: [...registry.subscriptions()].map((subscription) => {
       const { permission, hasHandler } = registry.owner(subscription.owner);

@@ -178,8 +178,12 @@ describe("captive portals", () => {
     device.passUntil(2 * 60_000, () => device.count("httpRequest") > before);
     const { requestId } = device.last("httpRequest");
     const answer = { status: 204, cause: null, retryAfterS: null, body: null };
+    expect(device.status).toMatchObject({ isBehindPortal: true, lastLoss: { httpStatus: 302 } });
     device.dispatch({ type: "httpResponse", requestId, ...answer });
     expect(device.count("openLink")).toBe(dials + 1);
+    device.openLink();
+    device.registered();
+    expect(device.status).toMatchObject({ isBehindPortal: false, lastLoss: null });
   });
 
   test("without a probe URL the dial itself looks, just as patiently", () => {

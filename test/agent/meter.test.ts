@@ -94,6 +94,37 @@ describe("wake-ups", () => {
     pass(1_000 * HOUR_MS);
     meter.countWakeUp("ping");
     expect(read().wakeUpsByHour).toEqual([...Array(METER_HOURS_MAX - 1).fill(0), 1]);
+    expect(read().radios.unknown).toMatchObject({ wakeUps: 5 });
+  });
+
+  test("by hour: the present one is the hour it is asked in", () => {
+    meter.countWakeUp("ping");
+    expect(meter.read(nowMs + 2 * HOUR_MS).wakeUpsByHour).toEqual([1, 0, 0]);
+    expect(meter.read(nowMs + 1_000 * HOUR_MS).wakeUpsByHour).toEqual(Array(METER_HOURS_MAX).fill(0));
+    expect(read().wakeUpsByHour).toEqual([1]);
+  });
+
+  test("by hour and kind of network, what an estimate of the energy needs", () => {
+    meter.handleNetwork({ label: "home", kind: "wifi", metered: false });
+    meter.countWakeUp("ping");
+    pass(80);
+    meter.countPong();
+    pass(HOUR_MS);
+    meter.handleNetwork({ label: "carrier", kind: "cellular", metered: true });
+    meter.countWakeUp("connect");
+    meter.countReceived(10);
+    const { hours, radios, resumes } = read();
+    expect(hours).toEqual([
+      { resumes: 1, radios: { wifi: { wakeUps: 1, piggybacked: 0, busyMs: 80 } } },
+      { resumes: 1, radios: { cellular: { wakeUps: 1, piggybacked: 1, busyMs: 0 } } },
+    ]);
+    expect({ radios, resumes }).toEqual({
+      radios: {
+        wifi: { wakeUps: 1, piggybacked: 0, busyMs: 80 },
+        cellular: { wakeUps: 1, piggybacked: 1, busyMs: 0 },
+      },
+      resumes: 2,
+    });
   });
 
   test("the processor resumes once for events that come together", () => {
