@@ -34,6 +34,7 @@ function status(meter: Meter, atMs: number, network: Partial<NetworkStatus> = {}
     isBehindPortal: false,
     device: null,
     subscriptions: [],
+    owners: [],
     notifications: 0,
     messagesWaiting: 0,
     journalFailing: false,

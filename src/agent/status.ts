@@ -2,7 +2,7 @@
 /** The agent's state as a plain object for `godwit status` and programs; never holds a secret. Pure. */
 
 import type { ErrorCode } from "../errors.ts";
-import type { JournalState, NetworkRecord } from "../journal/index.ts";
+import type { JournalState, NetworkRecord, OwnerRecord } from "../journal/index.ts";
 import { deviceName } from "../wire/digest.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Alarm, Instant, Permission } from "./events.ts";
@@ -25,6 +25,9 @@ export interface SubscriptionStatus {
   readonly createdEpochMs: number;
   readonly expirationTime: number | null;
 }
+
+/** What a person decided about an owner, and what the agent learned of it. */
+export type OwnerStatus = Omit<OwnerRecord, "type">;
 
 /** What is known of the network the device is on. */
 export interface NetworkStatus {
@@ -68,6 +71,8 @@ export interface AgentStatus {
   /** {@link deviceName}, as in the push service's log. */
   readonly device: string | null;
   readonly subscriptions: readonly SubscriptionStatus[];
+  /** All that are known, with or without a subscription. */
+  readonly owners: readonly OwnerStatus[];
   readonly notifications: number;
   readonly messagesWaiting: number;
   readonly journalFailing: boolean;
@@ -140,6 +145,7 @@ export function statusOf({
         expirationTime: subscription.expirationTime,
       };
     }),
+    owners: [...state.owners.values()].map(({ type: _, ...owner }) => owner),
     notifications: state.notifications.size,
     messagesWaiting: deliveries.waiting,
     journalFailing: persistence.isFailing,
