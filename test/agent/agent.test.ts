@@ -308,7 +308,10 @@ describe("subscribing", () => {
     device.grantRegistration(1);
     expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_ABORTED" });
     expect(device.status.subscriptions).toHaveLength(1);
-    expect(device.status.owners).toMatchObject([{ owner: NEWS, permission: "granted", paused: false }]);
+    expect(device.status.owners).toMatchObject([
+      { owner: NEWS, permission: "granted", paused: false },
+      { owner: "other.app", permission: "granted", paused: false },
+    ]);
   });
 
   test("permission taken back while the answer is on its way leaves nothing behind", () => {
