@@ -4,40 +4,21 @@
  * runtime is imported, so the same classes serve an app in the agent's own process and one behind a socket.
  */
 
-import type {
-  AppReply,
-  AppRequest,
-  DeclarativeMode,
-  Delivery,
-  Permission,
-  SubscriptionView,
-} from "../agent/events.ts";
-import { utf8Decode } from "../bytes.ts";
-import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
-import { type ErrorCode, GodwitError } from "../errors.ts";
+import type { AppReply, AppRequest, DeclarativeMode, Permission, SubscriptionView } from "../agent/events.ts";
+import type { Freshness } from "../journal/index.ts";
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
+import { type AppError, appError } from "./errors.ts";
 
 /** How requests reach the agent. */
 export type AppPort = (request: AppRequest) => Promise<AppReply>;
 
-/** Names the W3C API gives these failures; an app written for browsers looks at `error.name`. */
-const DOM_NAMES: Readonly<Partial<Record<ErrorCode, string>>> = {
-  ERR_SUBSCRIBE_PERMISSION: "NotAllowedError",
-  ERR_OWNER: "NotAllowedError",
-  ERR_SUBSCRIBE_KEY_CHARACTERS: "InvalidCharacterError",
-  ERR_SUBSCRIBE_KEY_POINT: "InvalidAccessError",
-  ERR_SUBSCRIBE_CONFLICT: "InvalidStateError",
-  ERR_SUBSCRIBE_LIMIT: "AbortError",
-  ERR_SUBSCRIBE_ABORTED: "AbortError",
-  ERR_JOURNAL_FULL: "AbortError",
-  ERR_JOURNAL_IO: "AbortError",
-  ERR_SHUTDOWN: "AbortError",
-  ERR_NOTIFICATION: "TypeError",
-};
+const DECLARATIVE_MODES: readonly DeclarativeMode[] = ["auto", "auto+explainer", "only", "never"];
+const FRESHNESSES: readonly Freshness[] = ["urgent", "normal", "relaxed"];
+const KEY_NAMES = ["p256dh", "auth"] as const;
 
 export interface PushSubscriptionOptionsInit {
-  /** P-256 point: base64url text, or 65 bytes. */
-  readonly applicationServerKey?: string | Uint8Array | ArrayBuffer | null;
+  /** P-256 point: base64url text, or 65 bytes in a buffer or any view of one. */
+  readonly applicationServerKey?: string | ArrayBuffer | ArrayBufferView | null;
   readonly userVisibleOnly?: boolean;
   /** Names the registration (2012: WAToken); without it the owner has one default subscription. */
   readonly waToken?: string;
@@ -46,7 +27,7 @@ export interface PushSubscriptionOptionsInit {
   /** Take the legacy `aesgcm` coding too; default false. */
   readonly allowAesgcm?: boolean;
   /** How long a dead connection may go unnoticed: "urgent" 9 min, "normal" (default) 29, "relaxed" 58; pays in battery. */
-  readonly freshness?: "urgent" | "normal" | "relaxed";
+  readonly freshness?: Freshness;
 }
 
 /** What application servers need, exactly as `web-push` and browsers write it. */
@@ -65,20 +46,23 @@ export class PushManager {
   }
 
   /**
-   * The app's subscription, made when there is none.
+   * The app's subscription, made when there is none. Checks in the order of the Push API: the options' types and the
+   * key's spelling here, everything else at the agent.
    *
-   * @throws {GodwitError} with the W3C name in `name`: NotAllowedError, InvalidCharacterError, InvalidAccessError,
-   *   InvalidStateError (subscribed with other options), AbortError (service not reached, journal full)
+   * @throws {AppError} in this order: TypeError (an option of a wrong kind), InvalidCharacterError (the key is not base64url),
+   *   InvalidAccessError (not a point on P-256), NotAllowedError (no permission), AbortError (the subscription is being
+   *   renewed), InvalidStateError (subscribed with other options), AbortError (service not reached, journal full)
    */
-  async subscribe(options: PushSubscriptionOptionsInit = {}): Promise<PushSubscription> {
+  async subscribe(options: PushSubscriptionOptionsInit | null = {}): Promise<PushSubscription> {
+    const { freshness, ...init } = options ?? {};
     const reply = await ask(this.#port, {
       type: "subscribe",
-      applicationServerKey: readKey(options.applicationServerKey ?? null),
-      userVisibleOnly: options.userVisibleOnly ?? false,
-      waToken: options.waToken ?? null,
-      declarative: options.declarative ?? "auto",
-      allowAesgcm: options.allowAesgcm ?? false,
-      ...(options.freshness === undefined ? {} : { freshness: options.freshness }),
+      userVisibleOnly: Boolean(init.userVisibleOnly),
+      waToken: init.waToken === undefined ? null : String(init.waToken),
+      declarative: readEnum("declarative", init.declarative ?? "auto", DECLARATIVE_MODES),
+      allowAesgcm: Boolean(init.allowAesgcm),
+      ...(freshness === undefined ? {} : { freshness: readEnum("freshness", freshness, FRESHNESSES) }),
+      applicationServerKey: readKey(init.applicationServerKey ?? null),
     });
     if (reply.type !== "subscription" || reply.subscription === null) throw unexpected();
     return new PushSubscription(this.#port, reply.subscription);
@@ -98,10 +82,17 @@ export class PushManager {
   }
 }
 
+/** What a subscription was made with. */
+export interface PushSubscriptionOptions {
+  /** 65 bytes, the same buffer each time, or null. */
+  readonly applicationServerKey: ArrayBuffer | null;
+  readonly userVisibleOnly: boolean;
+}
+
 export class PushSubscription {
   readonly endpoint: string;
   readonly expirationTime: number | null;
-  readonly options: { readonly applicationServerKey: Uint8Array | null; readonly userVisibleOnly: boolean };
+  readonly options: PushSubscriptionOptions;
   readonly #port: AppPort;
   readonly #view: SubscriptionView;
 
@@ -110,12 +101,20 @@ export class PushSubscription {
     this.#view = view;
     this.endpoint = view.endpoint;
     this.expirationTime = view.expirationTime;
-    this.options = { applicationServerKey: view.applicationServerKey, userVisibleOnly: view.userVisibleOnly };
+    const key = view.applicationServerKey;
+    this.options = Object.freeze({
+      applicationServerKey: key === null ? null : copyOf(key),
+      userVisibleOnly: view.userVisibleOnly,
+    });
   }
 
-  /** A copy: 65 bytes for `p256dh`, 16 for `auth`. */
+  /**
+   * A copy: 65 bytes for `p256dh`, 16 for `auth`.
+   *
+   * @throws {TypeError} for another name
+   */
   getKey(name: "p256dh" | "auth"): ArrayBuffer {
-    return (name === "auth" ? this.#view.auth : this.#view.p256dh).slice().buffer as ArrayBuffer;
+    return copyOf(this.#view[readEnum("name", name, KEY_NAMES)]);
   }
 
   toJSON(): PushSubscriptionJSON {
@@ -132,107 +131,36 @@ export class PushSubscription {
   }
 }
 
-/** Payload of a push message (W3C `PushMessageData`). */
-export class PushMessageData {
-  readonly #bytes: Uint8Array;
-
-  /** Takes over `bytes`. */
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  arrayBuffer(): ArrayBuffer {
-    return this.#bytes.slice().buffer as ArrayBuffer;
-  }
-
-  bytes(): Uint8Array {
-    return this.#bytes.slice();
-  }
-
-  text(): string {
-    return utf8Decode(this.#bytes);
-  }
-
-  /** @throws {SyntaxError} when the payload is not JSON */
-  json(): unknown {
-    return JSON.parse(this.text());
-  }
-}
-
-/** A push message at its app. The message counts as handled when every promise given to `waitUntil` is settled. */
-export class PushEvent {
-  readonly type = "push";
-  /** null for a message without body, and for a declarative one. */
-  readonly data: PushMessageData | null;
-  /** The declared notification of a mutable message, which `showNotification` replaces; else null. */
-  readonly notification: GodwitNotification | null;
-  readonly appBadge: AppBadge | null;
-  /** The same in every delivery of this message. */
-  readonly messageId: string;
-  /** True when this message may have been delivered before. */
-  readonly redelivered: boolean;
-  readonly #deliveryId: number;
-  readonly #port: AppPort;
-  readonly #promises: Promise<unknown>[] = [];
-
-  constructor(port: AppPort, delivery: Delivery) {
-    this.#port = port;
-    this.#deliveryId = delivery.deliveryId;
-    this.data = delivery.data === null ? null : new PushMessageData(delivery.data);
-    this.notification = delivery.notification;
-    this.appBadge = delivery.appBadge;
-    this.messageId = delivery.messageId;
-    this.redelivered = delivery.redelivered;
-  }
-
-  waitUntil(promise: Promise<unknown>): void {
-    // settled() looks at them one after another: a rejection nobody looks at yet would end the process.
-    Promise.resolve(promise).catch(() => {});
-    this.#promises.push(promise);
-  }
-
-  /** Shows a notification, instead of the declared one if there is one; members as in the Notifications API. */
-  async showNotification(title: string, options: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    const shown = ask(this.#port, { type: "showNotification", deliveryId: this.#deliveryId, title, options });
-    this.waitUntil(shown);
-    await shown;
-  }
-
-  async setAppBadge(badge: AppBadge = true): Promise<void> {
-    const set = ask(this.#port, { type: "setAppBadge", deliveryId: this.#deliveryId, badge });
-    this.waitUntil(set);
-    await set;
-  }
-
-  /** Settles when the app is done; rejects when any of its promises did. More may be added while it waits. */
-  async settled(): Promise<void> {
-    for (let at = 0; at < this.#promises.length; at++) await this.#promises[at];
-  }
-}
-
-/** @throws {GodwitError} for an error reply */
+/** @throws {AppError} for an error reply */
 export async function ask(port: AppPort, request: AppRequest): Promise<AppReply> {
   const reply = await port(request);
   if (reply.type === "error") throw appError(reply.code, reply.message);
   return reply;
 }
 
-function appError(code: ErrorCode, message: string): GodwitError {
-  const error = new GodwitError(code, message);
-  error.name = DOM_NAMES[code] ?? error.name;
-  return error;
-}
-
-function readKey(key: string | Uint8Array | ArrayBuffer | null): Uint8Array | null {
+/** As Web IDL converts `(BufferSource or DOMString)?`: what is no buffer is text. */
+function readKey(key: unknown): Uint8Array | null {
   if (key === null) return null;
-  if (typeof key !== "string") return key instanceof Uint8Array ? key.slice() : new Uint8Array(key.slice(0));
+  if (ArrayBuffer.isView(key)) return new Uint8Array(key.buffer, key.byteOffset, key.byteLength).slice();
+  // A buffer of another realm (a frame, a vm context) is no instance of this one's class.
+  if (Object.prototype.toString.call(key) === "[object ArrayBuffer]")
+    return new Uint8Array(key as ArrayBuffer).slice();
   try {
-    return base64urlDecode(key);
+    return base64urlDecode(String(key));
   } catch {
     throw appError("ERR_SUBSCRIBE_KEY_CHARACTERS", "applicationServerKey is not base64url");
   }
 }
 
-function unexpected(): GodwitError {
+function readEnum<Value extends string>(option: string, value: Value, known: readonly Value[]): Value {
+  if (known.includes(value)) return value;
+  throw appError("ERR_OPTION", `${option} must be one of ${known.join(", ")}`);
+}
+
+function copyOf(bytes: Uint8Array): ArrayBuffer {
+  return bytes.slice().buffer as ArrayBuffer;
+}
+
+function unexpected(): AppError {
   return appError("ERR_SUBSCRIBE_ABORTED", "the user agent answered something else");
 }

@@ -8,6 +8,7 @@ import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { type WebSocket, WebSocketServer } from "ws";
+import { codeOf } from "../apps/errors.ts";
 import { GodwitError } from "../errors.ts";
 import type { Freshness } from "../journal/index.ts";
 import { ADMIN_REQUEST_BYTES_MAX, FRESHNESS_MS } from "../limits.ts";
@@ -124,8 +125,8 @@ async function answer(socket: WebSocket, verbs: Readonly<Record<string, Verb>>, 
     const result = await verb(members);
     socket.send(JSON.stringify({ id, result }));
   } catch (error) {
-    const known =
-      error instanceof GodwitError ? error : new GodwitError("ERR_OPTION", "the request is not JSON");
-    socket.send(JSON.stringify({ id, error: { code: known.code, message: known.message } }));
+    const code = codeOf(error);
+    const message = code === null ? "the request is not JSON" : (error as Error).message;
+    socket.send(JSON.stringify({ id, error: { code: code ?? "ERR_OPTION", message } }));
   }
 }

@@ -150,8 +150,9 @@ export class NodeHost implements Host {
     );
   }
 
-  cancelDelivery(): void {
-    // A handler in our own process cannot be stopped; the agent ignores whatever it does from now on.
+  cancelDelivery({ deliveryId, owner }: EffectOf<"cancelDelivery">): void {
+    // A handler in our own process cannot be stopped; it can look at its event's signal.
+    this.#options.apps.get(owner)?.cancelDelivery(deliveryId);
   }
 
   /** Sends a request of an app to the agent; resolves with its reply. */
@@ -189,7 +190,7 @@ export class NodeHost implements Host {
 
   notificationClick({ owner, notification, action }: EffectOf<"notificationClick">): void {
     const app = this.#options.apps.get(owner);
-    this.#guard(owner, () => app?.onnotificationclick?.({ type: "notificationclick", notification, action }));
+    this.#guard(owner, () => app?.handleNotificationClick(notification, action));
   }
 
   setBadge({ owner, badge }: EffectOf<"setBadge">): void {
@@ -213,7 +214,10 @@ export class NodeHost implements Host {
     this.#dispatch({ type: "navigationAnswered", notificationId, action, allowed: false });
   }
 
-  warnApp(): void {}
+  warnApp({ owner, code, text }: EffectOf<"warnApp">): void {
+    const app = this.#options.apps.get(owner);
+    this.#guard(owner, () => app?.handleWarning(code, text));
+  }
 
   report({ report }: EffectOf<"report">): void {
     this.#report(report);

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Agent } from "../agent/agent.ts";
-import type { AgentEvent, Report } from "../agent/events.ts";
+import type { AgentEvent, AppReply, AppRequest, Report } from "../agent/events.ts";
 import { isOwner } from "../agent/owner.ts";
 import type { AgentStatus } from "../agent/status.ts";
 import { GodwitError } from "../errors.ts";
@@ -209,9 +209,9 @@ export class UserAgent {
     await this.#journal.close();
   }
 
-  #request(owner: string, request: Extract<AgentEvent, { type: "appRequest" }>["request"]) {
+  async #request(owner: string, request: AppRequest): Promise<AppReply> {
     if (this.#closing === null) return this.#host.request(owner, request);
-    return Promise.reject(new GodwitError("ERR_SHUTDOWN", "the user agent is stopping"));
+    return { type: "error", code: "ERR_SHUTDOWN", message: "the user agent is stopping" };
   }
 
   #dispatch(event: AgentEvent): void {

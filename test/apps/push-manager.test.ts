@@ -3,10 +3,11 @@
 // answers as told.
 
 import { describe, expect, test } from "vitest";
-import type { AppReply, AppRequest, Delivery, SubscriptionView } from "../../src/agent/events.ts";
-import { PushEvent, PushManager, PushMessageData } from "../../src/apps/push-manager.ts";
+import type { AppReply, AppRequest, SubscriptionView } from "../../src/agent/events.ts";
+import { type AppError, codeOf, w3cNameOf } from "../../src/apps/errors.ts";
+import { PushManager } from "../../src/apps/push-manager.ts";
+import { PushMessageData } from "../../src/apps/push-message-data.ts";
 import { utf8Encode } from "../../src/bytes.ts";
-import { GodwitError } from "../../src/errors.ts";
 
 const VIEW: SubscriptionView = {
   subscriptionId: 3,
@@ -27,11 +28,11 @@ function portOf(reply: AppReply) {
   return { port, requests };
 }
 
-async function failure(promise: Promise<unknown>): Promise<GodwitError> {
+async function failure(promise: Promise<unknown>): Promise<AppError> {
   try {
     await promise;
   } catch (error) {
-    if (error instanceof GodwitError) return error;
+    if (codeOf(error) !== null) return error as AppError;
   }
   throw new Error("did not fail as expected");
 }
@@ -65,6 +66,8 @@ describe("subscribe", () => {
     await manager.subscribe({ applicationServerKey: "AQID" });
     await manager.subscribe({ applicationServerKey: Uint8Array.of(1, 2, 3) });
     await manager.subscribe({ applicationServerKey: Uint8Array.of(1, 2, 3).buffer });
+    await manager.subscribe({ applicationServerKey: Uint8Array.of(0, 1, 2, 3, 4).subarray(1, 4) });
+    await manager.subscribe({ applicationServerKey: new DataView(Uint8Array.of(9, 1, 2, 3).buffer, 1) });
     for (const request of requests)
       expect(request).toMatchObject({ applicationServerKey: Uint8Array.of(1, 2, 3) });
   });
@@ -72,9 +75,41 @@ describe("subscribe", () => {
   test("a key that is not base64url is an InvalidCharacterError, and nobody is asked", async () => {
     const { port, requests } = portOf({ type: "done" });
     const error = await failure(new PushManager(port).subscribe({ applicationServerKey: "+/=" }));
-    expect(error.code).toBe("ERR_SUBSCRIBE_KEY_CHARACTERS");
+    expect(error.godwitCode).toBe("ERR_SUBSCRIBE_KEY_CHARACTERS");
     expect(error.name).toBe("InvalidCharacterError");
     expect(requests).toEqual([]);
+  });
+
+  test.each([[{ declarative: "sometimes" }], [{ freshness: "soon" }]])(
+    "%o is a TypeError, and nobody is asked",
+    async (options) => {
+      const { port, requests } = portOf({ type: "done" });
+      const error = await failure(new PushManager(port).subscribe(options as never));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.godwitCode).toBe("ERR_OPTION");
+      expect(requests).toEqual([]);
+    },
+  );
+
+  test("what is no buffer is text, as in Web IDL", async () => {
+    const { port } = portOf({ type: "done" });
+    const subscribing = new PushManager(port).subscribe({ applicationServerKey: {} as never });
+    expect((await failure(subscribing)).name).toBe("InvalidCharacterError");
+  });
+
+  test("the options it was made with, the key always the same buffer", async () => {
+    const key = new Uint8Array(65).fill(7);
+    const { port } = portOf({ type: "subscription", subscription: { ...VIEW, applicationServerKey: key } });
+    const { options } = await new PushManager(port).subscribe({ applicationServerKey: key });
+    expect(options.userVisibleOnly).toBe(true);
+    expect(new Uint8Array(options.applicationServerKey ?? new ArrayBuffer(0))).toEqual(key);
+    expect(options.applicationServerKey).toBe(options.applicationServerKey);
+  });
+
+  test("getKey of another name is a TypeError", async () => {
+    const { port } = portOf({ type: "subscription", subscription: VIEW });
+    const subscription = await new PushManager(port).subscribe();
+    expect(() => subscription.getKey("secret" as never)).toThrow(TypeError);
   });
 
   test.each([
@@ -83,11 +118,16 @@ describe("subscribe", () => {
     ["ERR_SUBSCRIBE_CONFLICT", "InvalidStateError"],
     ["ERR_SUBSCRIBE_ABORTED", "AbortError"],
     ["ERR_JOURNAL_FULL", "AbortError"],
+    ["ERR_OPTION", "TypeError"],
+    ["ERR_APP_AUTH", "NotAllowedError"],
+    ["ERR_APP_CONNECTION", "AbortError"],
+    ["ERR_STORE", "OperationError"],
   ] as const)("%s is a %s", async (code, name) => {
     const { port } = portOf({ type: "error", code, message: "no" });
     const error = await failure(new PushManager(port).subscribe());
     expect(error.name).toBe(name);
-    expect(error.code).toBe(code);
+    expect(w3cNameOf(code)).toBe(name);
+    expect(error.godwitCode).toBe(code);
   });
 });
 
@@ -100,7 +140,7 @@ describe("the rest of the manager", () => {
   test("unsubscribe says whether it existed", async () => {
     const { port } = portOf({ type: "subscription", subscription: VIEW });
     const subscription = await new PushManager(port).subscribe();
-    expect((await failure(subscription.unsubscribe())).code).toBe("ERR_SUBSCRIBE_ABORTED");
+    expect((await failure(subscription.unsubscribe())).godwitCode).toBe("ERR_SUBSCRIBE_ABORTED");
   });
 
   test("advertises aes128gcm only", () => {
@@ -109,45 +149,12 @@ describe("the rest of the manager", () => {
 });
 
 describe("messages", () => {
-  const delivery: Delivery = {
-    deliveryId: 9,
-    owner: "a.app",
-    subscriptionId: 3,
-    messageId: "x-1",
-    redelivered: true,
-    data: utf8Encode('{"a":"\u00e9"}'),
-    notification: null,
-    appBadge: null,
-  };
-
   test("data as text, JSON, bytes and buffer", () => {
     const data = new PushMessageData(utf8Encode('{"a":"\u00e9"}'));
     expect(data.text()).toBe('{"a":"\u00e9"}');
     expect(data.json()).toEqual({ a: "\u00e9" });
     expect(data.bytes()).toHaveLength(10);
+    expect(() => new PushMessageData(utf8Encode("no")).json()).toThrow(SyntaxError);
     expect(data.arrayBuffer().byteLength).toBe(10);
-  });
-
-  test("the event waits for what it was given, also for promises added while it waits", async () => {
-    const { port } = portOf({ type: "done" });
-    const event = new PushEvent(port, delivery);
-    expect([event.messageId, event.redelivered]).toEqual(["x-1", true]);
-    const order: string[] = [];
-    event.waitUntil(
-      Promise.resolve().then(() => {
-        order.push("first");
-        event.waitUntil(Promise.resolve().then(() => order.push("second")));
-      }),
-    );
-    await event.settled();
-    expect(order).toEqual(["first", "second"]);
-  });
-
-  test("showNotification belongs to the delivery, and its failure fails the event", async () => {
-    const { port, requests } = portOf({ type: "error", code: "ERR_NOTIFICATION", message: "late" });
-    const event = new PushEvent(port, delivery);
-    expect((await failure(event.showNotification("t"))).name).toBe("TypeError");
-    expect(requests).toEqual([{ type: "showNotification", deliveryId: 9, title: "t", options: {} }]);
-    expect((await failure(event.settled())).code).toBe("ERR_NOTIFICATION");
   });
 });

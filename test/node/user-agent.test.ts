@@ -243,11 +243,11 @@ describe("closing", () => {
     const agent = await start();
     const app = agent.app(OWNER);
     const waiting = app.pushManager.subscribe();
-    const outcome = expect(waiting).rejects.toMatchObject({ code: "ERR_SHUTDOWN", name: "AbortError" });
+    const outcome = expect(waiting).rejects.toMatchObject({ godwitCode: "ERR_SHUTDOWN", name: "AbortError" });
     await app.pushManager.permissionState();
     await agent.close();
     await outcome;
-    await expect(app.pushManager.subscribe()).rejects.toMatchObject({ code: "ERR_SHUTDOWN" });
+    await expect(app.pushManager.subscribe()).rejects.toMatchObject({ godwitCode: "ERR_SHUTDOWN" });
   });
 
   test("keeps the subscription for the next start, which needs no new token", async () => {

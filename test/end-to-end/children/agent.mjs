@@ -48,7 +48,11 @@ process.on("message", async ({ id, type, ...members }) => {
   try {
     write({ event: "answer", id, result: (await requests[type](members)) ?? null });
   } catch (error) {
-    write({ event: "answer", id, error: { name: error.name, code: error.code, message: error.message } });
+    write({
+      event: "answer",
+      id,
+      error: { name: error.name, code: error.godwitCode ?? error.code, message: error.message },
+    });
   }
   if (type === "close") process.disconnect();
 });

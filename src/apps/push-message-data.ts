@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/** Payload of a push message (W3C Push API, `PushMessageData`). Nothing of a runtime is imported. */
+
+import { utf8Decode } from "../bytes.ts";
+import { appError } from "./errors.ts";
+
+/** `Blob`, where the platform has it. */
+interface BlobLike {
+  readonly size: number;
+  readonly type: string;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  text(): Promise<string>;
+}
+
+export class PushMessageData {
+  readonly #bytes: Uint8Array;
+
+  /** Takes over `bytes`. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  arrayBuffer(): ArrayBuffer {
+    return this.#bytes.slice().buffer as ArrayBuffer;
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.slice();
+  }
+
+  /** @throws {AppError} NotSupportedError where the platform has no `Blob` */
+  blob(): BlobLike {
+    const { Blob } = globalThis as unknown as { Blob?: new (parts: readonly Uint8Array[]) => BlobLike };
+    if (Blob === undefined) throw appError("ERR_OPTION", "there is no Blob here", "NotSupportedError");
+    return new Blob([this.#bytes]);
+  }
+
+  text(): string {
+    return utf8Decode(this.#bytes);
+  }
+
+  /** @throws {SyntaxError} when the payload is not JSON */
+  json(): unknown {
+    return JSON.parse(this.text());
+  }
+}
