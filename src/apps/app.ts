@@ -198,13 +198,13 @@ export abstract class App extends EventTarget {
   }
 
   /** The agent waits no longer for this message, or with null for any: its event's signal is aborted. */
-  cancelDelivery(deliveryId: number | null): void {
+  cancel(deliveryId: number | null): void {
     for (const [id, lifetime] of this.#deliveries)
       if (deliveryId === null || id === deliveryId) lifetime.cancel();
   }
 
   /** Rejects when a listener failed. */
-  handleNotificationClick(notification: GodwitNotification, action: string): Promise<void> {
+  handleClick(notification: GodwitNotification, action: string): Promise<void> {
     const lifetime = new Lifetime();
     return this.#run(new NotificationClickEvent(notification, action, lifetime), lifetime);
   }

@@ -21,8 +21,12 @@ export class AppHandle extends App {
   }
 
   protected override handleListenersChanged(type: AppEventType): void {
-    // Only who says something about push messages is asked for them: `onpush = null` says that nobody takes them.
-    if (type !== "push" && type !== "pushnotification") return;
+    if (type === "push" || type === "pushnotification") return this.#attach();
+    // After this turn: an app that sets this first and `onpush` next must not count as one without it in between.
+    if (type === "notificationclick" && this.#attached === null) queueMicrotask(() => this.#attach());
+  }
+
+  #attach(): void {
     if (this.#attached === this.handlesPush) return;
     this.#attached = this.handlesPush;
     this.#connection.attach(this.owner, this.#attached);

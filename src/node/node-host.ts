@@ -152,7 +152,7 @@ export class NodeHost implements Host {
 
   cancelDelivery({ deliveryId, owner }: EffectOf<"cancelDelivery">): void {
     // A handler in our own process cannot be stopped; it can look at its event's signal.
-    this.#options.apps.get(owner)?.cancelDelivery(deliveryId);
+    this.#options.apps.get(owner)?.cancel(deliveryId);
   }
 
   /** Sends a request of an app to the agent; resolves with its reply. */
@@ -190,7 +190,7 @@ export class NodeHost implements Host {
 
   notificationClick({ owner, notification, action }: EffectOf<"notificationClick">): void {
     const app = this.#options.apps.get(owner);
-    this.#guard(owner, () => app?.handleNotificationClick(notification, action));
+    this.#guard(owner, () => app?.handleClick(notification, action));
   }
 
   setBadge({ owner, badge }: EffectOf<"setBadge">): void {

@@ -222,8 +222,8 @@ describe("push messages", () => {
         });
     });
     const delivered = app.deliver(OPAQUE);
-    app.cancelDelivery(1);
-    app.cancelDelivery(9);
+    app.cancel(1);
+    app.cancel(9);
     expect(await aborted).toBe(true);
     await delivered;
   });
@@ -253,7 +253,7 @@ describe("other events", () => {
       event.waitUntil(Promise.resolve());
       seen.push(event.notification.title, event.action);
     };
-    await app.handleNotificationClick(NOTIFICATION, "open");
+    await app.handleClick(NOTIFICATION, "open");
     expect(seen).toEqual(["Godwits reach New Zealand", "open"]);
     expect(app.requests).toEqual([]);
   });
@@ -285,7 +285,7 @@ describe("other events", () => {
     const inner: Promise<unknown>[] = [];
     app.onnotificationclick = () => raise();
     app.onpush = () => {
-      inner.push(app.handleNotificationClick(NOTIFICATION, "").catch((error: unknown) => error));
+      inner.push(app.handleClick(NOTIFICATION, "").catch((error: unknown) => error));
     };
     const after = vi.fn();
     app.addEventListener("push", after);
