@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** What apps ask for, passed to the part that can do it; every request is answered once. Pure. */
 
-import { createAppNotification } from "../declarative/index.ts";
-import { NOTIFICATION_ACTIONS_MAX, NOTIFICATION_CHARS_MAX } from "../limits.ts";
+import { createAppNotification, type GodwitNotification, readAppBadge } from "../declarative/index.ts";
+import { jsonNesting } from "../json.ts";
+import { JSON_DEPTH_MAX, NOTIFICATION_ACTIONS_MAX, NOTIFICATION_CHARS_MAX } from "../limits.ts";
 import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { AppReply, AppRequest, Emit, Instant } from "./events.ts";
@@ -53,9 +54,13 @@ export class AppRequests {
 
   #setAppBadge(requestId: number, owner: string, { deliveryId, badge }: RequestOf<"setAppBadge">): void {
     const { deliveries, notifications } = this.#options;
+    const problem =
+      readAppBadge(badge) === null
+        ? "a badge is a boolean or a whole number from 0 to 2^53-1"
+        : this.#checkTime(owner, deliveryId);
+    if (problem !== null) return this.#refuse(requestId, problem);
     notifications.applyBadge(owner, null, badge);
-    if (deliveryId !== null && deliveries.isInHand(owner, deliveryId))
-      deliveries.noteBadge(deliveryId, badge);
+    if (deliveryId !== null) deliveries.noteBadge(deliveryId, badge);
     this.#reply(requestId, { type: "done" });
   }
 
@@ -67,10 +72,9 @@ export class AppRequests {
   ): void {
     const { deliveries, registry, notifications, clock } = this.#options;
     const { deliveryId } = request;
-    const refuse = (message: string): void =>
-      this.#reply(requestId, { type: "error", code: "ERR_NOTIFICATION", message });
-    if (deliveryId !== null && !deliveries.isInHand(owner, deliveryId))
-      return refuse("the time for this message is over");
+    const refuse = (message: string): void => this.#refuse(requestId, message);
+    const late = this.#checkTime(owner, deliveryId);
+    if (late !== null) return refuse(late);
     if (registry.owner(owner).permission !== "granted") return refuse("permission was not granted");
     const declared = deliveries.declaredFor(owner, deliveryId)?.notification ?? null;
     const result = createAppNotification(request.title, request.options, declared, {
@@ -80,15 +84,38 @@ export class AppRequests {
     });
     if (!result.ok) return refuse(`not a notification: ${result.reason}`);
     const { notification } = result;
-    // Also what the journal can hold: a record it cannot take would stand in the way of every later one.
-    if (JSON.stringify(notification).length > NOTIFICATION_CHARS_MAX)
-      return refuse("the notification is too large");
+    const problem = keepProblem(notification);
+    if (problem !== null) return refuse(problem);
     if (deliveryId !== null) deliveries.noteShown(deliveryId);
     const done = (): void => this.#reply(requestId, { type: "done" });
     notifications.show({ owner, subscriptionId: null, messageId: null, notification, by: "app", done }, now);
   }
 
+  /** What an app still does for a message whose budget is over is ignored. */
+  #checkTime(owner: string, deliveryId: number | null): string | null {
+    const isOver = deliveryId !== null && !this.#options.deliveries.isInHand(owner, deliveryId);
+    return isOver ? "the time for this message is over" : null;
+  }
+
+  #refuse(requestId: number, message: string): void {
+    this.#reply(requestId, { type: "error", code: "ERR_NOTIFICATION", message });
+  }
+
   #reply(requestId: number, reply: AppReply): void {
     this.#options.emit({ type: "appReply", requestId, reply });
   }
+}
+
+/** Why `notification` cannot be kept, or null: a record the journal cannot take would stand in the way of every later one. */
+function keepProblem(notification: GodwitNotification): string | null {
+  let json: string;
+  try {
+    json = JSON.stringify(notification);
+  } catch {
+    // A cycle or a big integer, of an app in the agent's own process; or nesting that is too much for the engine.
+    return "its data has no JSON form";
+  }
+  if (json.length > NOTIFICATION_CHARS_MAX) return "the notification is too large";
+  // What a message may not declare, an app may not show: it is read again after a restart.
+  return jsonNesting(json) > JSON_DEPTH_MAX ? "its data nests too deeply" : null;
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Goal: what an app asks for is refused when it comes too late, or when it could not be kept, and changes nothing.
+// Method: the agent on a device with virtual time; an app that oversteps.
+
+import { describe, expect, test } from "vitest";
+import type { AppReply } from "../../src/agent/events.ts";
+import { TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
+import { Device } from "./world.ts";
+
+const NEWS = "https://news.example";
+const MUTABLE = '{"web_push":8030,"mutable":true,"app_badge":12,"notification":{"title":"t","navigate":"/"}}';
+const REFUSED = { type: "error", code: "ERR_NOTIFICATION" };
+
+describe("showNotification", () => {
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  let nested: unknown = [];
+  for (let level = 0; level < 200; level++) nested = [nested];
+
+  test.each([
+    ["a circle", circle],
+    ["a big integer", 1n],
+    ["data nested more deeply than in a message", nested],
+  ])("%s is refused, and the agent goes on", (_what, data) => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    expect(show(device, { data })).toMatchObject(REFUSED);
+    expect(device.shown).toEqual([]);
+    expect(show(device, { data: [[[]]] })).toEqual({ type: "done" });
+  });
+});
+
+describe("setAppBadge", () => {
+  test("a handler whose budget is over sets no badge: the declared one stays", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.onDeliver = () => null;
+    device.notify(1, 1, device.seal(reply, MUTABLE));
+    device.pass(TRANSFORM_BUDGET_MS + 100);
+    expect(device.last("setBadge").badge).toBe(12);
+    const { deliveryId = 0 } = device.delivered[0] ?? {};
+    const requestId = device.ask(NEWS, { type: "setAppBadge", deliveryId, badge: 99 });
+    expect(device.replies.get(requestId)).toMatchObject(REFUSED);
+    expect(device.count("setBadge")).toBe(1);
+  });
+
+  test.each([Number.NaN, -1, 0.5, 2 ** 53, Number.POSITIVE_INFINITY, "7", null])(
+    "%s is no badge",
+    (badge) => {
+      const device = new Device();
+      device.withSubscription(NEWS, 1);
+      const requestId = device.ask(NEWS, {
+        type: "setAppBadge",
+        deliveryId: null,
+        badge: badge as unknown as number,
+      });
+      expect(device.replies.get(requestId)).toMatchObject(REFUSED);
+      expect(device.count("setBadge")).toBe(0);
+    },
+  );
+});
+
+function show(device: Device, options: Readonly<Record<string, unknown>>): AppReply | undefined {
+  const request = { type: "showNotification", deliveryId: null, title: "t", options } as const;
+  return device.replies.get(device.ask(NEWS, request));
+}
