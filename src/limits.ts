@@ -202,6 +202,12 @@ export const NETWORK_MONITOR_STABLE_MS = 60_000;
 /** Address lines remembered, so that their renewal is no news. */
 export const NETWORK_LINES_REMEMBERED_MAX = 64;
 export const NETWORK_LINE_CHARS_MAX = 512;
+/** One message of the desktop's session bus; what a notification server sends is far smaller. */
+export const DBUS_MESSAGE_BYTES_MAX = 65_536;
+/** The desktop's notification server is started, and answers, within this. */
+export const DBUS_CALL_TIMEOUT_MS = 10_000;
+/** Greeting of the session bus, which comes before any message. */
+export const DBUS_GREETING_BYTES_MAX = 1_024;
 /** Largest time span an alarm may be set ahead. */
 export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 
