@@ -56,6 +56,22 @@ export const SUBSCRIPTIONS_MAX = 3_000;
 export const SUBSCRIPTIONS_PER_OWNER_MAX = 32;
 export const OWNER_CHARS_MAX = 256;
 export const WA_TOKEN_CHARS_MAX = 256;
+/** A kiosk's policy file: owners, and origins of one list, it may name. */
+export const POLICY_OWNERS_MAX = 1_000;
+export const POLICY_ORIGINS_MAX = 100;
+/** One step of `godwit doctor` on the network takes this long at most. */
+export const DOCTOR_STEP_MS_MAX = 10_000;
+/** What it reads of an HTTP answer. */
+export const DOCTOR_RESPONSE_BYTES_MAX = 16_384;
+/** A clock this far from the push service's is worth a word, and a failure. */
+export const CLOCK_OFF_WARN_MS = 30_000;
+export const CLOCK_OFF_FAIL_MS = 300_000;
+/** A certificate that ends sooner is worth a word. */
+export const CERTIFICATE_ENDS_WARN_MS = 7 * 24 * 3600 * 1000;
+/** Free disk below this is worth a word. */
+export const STATE_FREE_BYTES_WARN = 4_194_304;
+/** Messages that show nothing an owner may have in its budget, as a policy may set it. */
+export const POLICY_SILENT_PUSHES_MAX = 10_000;
 export const ENDPOINT_CHARS_MAX = 1024;
 export const UA_TOKEN_CHARS_MAX = 512;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** `godwit agent`: the user agent as a daemon. */
 
+import { DEVICE_KEY_BYTES } from "../journal/index.ts";
 import { AdminSocket } from "../node/admin-socket.ts";
 import { TerminalDisplay } from "../node/display.ts";
 import { createUserAgent } from "../node/user-agent.ts";
@@ -8,8 +9,9 @@ import { base64urlDecode } from "../webpush/base64url.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { defaultStateDirectory, readCertificates, readSecretFile } from "./options.ts";
+import { defaultStateDirectory, type Options, readCertificates, readSecretFile } from "./options.ts";
 import { describeReport } from "./output.ts";
+import { answerOf, type Policy, PRESETS, type Preset, policyOf, readPolicy } from "./policy.ts";
 import { untilStopped } from "./signals.ts";
 
 export const agentCommand: Command = {
@@ -44,13 +46,15 @@ export const agentCommand: Command = {
       kind: "number",
       value: "S",
       max: 86_400,
+      fallback: 0,
       help: "seconds low-urgency messages may wait for others",
     },
     leastUrgency: {
       kind: "text",
       value: "WORD",
       oneOf: URGENCIES,
-      help: "messages below this stay at the service (default very-low: all come)",
+      fallback: "very-low",
+      help: "messages below this stay at the service",
     },
     portalProbe: {
       kind: "text",
@@ -60,8 +64,13 @@ export const agentCommand: Command = {
     permission: {
       kind: "text",
       value: "WORD",
-      oneOf: ["granted", "denied"],
-      help: "who may subscribe: all or none (default denied); asked once: what was granted before stays, revoking is not here yet",
+      oneOf: PRESETS,
+      help: "who may subscribe of those nobody has decided about (default ask: a person says, with a shell, the dashboard or godwit permission)",
+    },
+    policy: {
+      kind: "text",
+      value: "FILE",
+      help: "JSON file of a kiosk: permissions, budgets and trusted origins, set at every start (SPEC.md)",
     },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
     ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
@@ -75,14 +84,17 @@ export const agentCommand: Command = {
     const heartbeatS = options.number("heartbeat");
     const mqtt = options.text("mqtt");
     const portalProbeUrl = options.text("portalProbe");
+    const policy = readPermissions(options);
     const userAgent = await createUserAgent({
       serviceUrl: options.required("service"),
       stateDirectory,
       ca: caFile === null ? null : readCertificates(caFile),
       deviceKey: keyFile === null ? null : readDeviceKey(keyFile),
-      permission: () => (options.text("permission") === "granted" ? "granted" : "denied"),
-      windowS: options.number("window") ?? 0,
-      leastUrgency: (options.text("leastUrgency") ?? "very-low") as Urgency,
+      permission: (owner) => answerOf(policy, owner),
+      originsAllowed: policy.linkOrigins,
+      httpAllowed: policy.httpAllowed,
+      windowS: options.requiredNumber("window"),
+      leastUrgency: options.required("leastUrgency") as Urgency,
       ...(portalProbeUrl === null ? {} : { portalProbeUrl }),
       keepConnected: options.flag("keepConnected"),
       watchNetwork: !options.flag("ignoreNetwork"),
@@ -108,11 +120,23 @@ export const agentCommand: Command = {
   },
 };
 
-function readDeviceKey(path: string): Uint8Array {
+function readPermissions(options: Options): Policy {
+  const path = options.text("policy");
+  const permission = options.text("permission") as Preset | null;
+  if (path === null) return policyOf(permission ?? "ask");
+  if (permission !== null)
+    throw new CommandError(EXIT.config, "--permission and --policy exclude each other: the file says both");
+  return readPolicy(path);
+}
+
+/** The device key in a file of mode 0600; 78 when it holds none. */
+export function readDeviceKey(path: string): Uint8Array {
   const text = readSecretFile(path).trim();
   try {
-    return base64urlDecode(text);
+    const key = base64urlDecode(text);
+    if (key.length === DEVICE_KEY_BYTES) return key;
   } catch {
-    throw new CommandError(EXIT.config, `${path} does not hold 32 bytes as base64url`);
+    // Said below, without quoting it.
   }
+  throw new CommandError(EXIT.config, `${path} does not hold ${DEVICE_KEY_BYTES} bytes as base64url`);
 }

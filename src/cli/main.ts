@@ -4,9 +4,12 @@
 
 import { agentCommand } from "./agent.ts";
 import type { Command } from "./command.ts";
+import { configCommand } from "./config.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { CommandError, EXIT, exitCodeOf } from "./exit.ts";
-import { COMMON, kebab, type OptionSpecs, readOptions } from "./options.ts";
+import { type Commands, findCommand, knownOptions } from "./find-command.ts";
+import { COMMON, kebab, readOptions } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { pushServiceCommand } from "./push-service.ts";
 import { sendCommand } from "./send.ts";
@@ -16,7 +19,7 @@ import { subscribeCommand, subscriptionsCommand, unsubscribeCommand } from "./su
 
 declare const __GODWIT_VERSION__: string;
 
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Commands = {
   demo: demoCommand,
   agent: agentCommand,
   "push-service": pushServiceCommand,
@@ -26,10 +29,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   subscriptions: subscriptionsCommand,
   subscribe: subscribeCommand,
   unsubscribe: unsubscribeCommand,
+  doctor: doctorCommand,
+  config: configCommand(() => COMMANDS),
 };
 
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
+  const [name] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") {
     process.stdout.write(overview());
     return name === undefined ? EXIT.usage : EXIT.ok;
@@ -38,35 +43,39 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(`${__GODWIT_VERSION__}\n`);
     return EXIT.ok;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) {
+  const found = findCommand(COMMANDS, args);
+  if (found === null) {
     process.stderr.write(`godwit: unknown command "${name}"; try godwit help\n`);
     return EXIT.usage;
   }
+  const { words, command, rest } = found;
   try {
     if (rest.includes("--help") || rest.includes("-h")) {
-      process.stdout.write(help(name, command));
+      process.stdout.write(help(words, command));
       return EXIT.ok;
     }
-    const options = readOptions(rest, command.options, allOptions(), process.env);
-    const extra = options.positionals[positionalsMax(command)];
-    if (extra !== undefined) throw new CommandError(EXIT.usage, `unexpected argument "${extra}"`);
+    const options = readOptions(rest, command.options, knownOptions(COMMANDS), process.env);
+    refuseExtra(command, options.positionals);
     await command.run(options, createOutput(options.flag("json")));
     return EXIT.ok;
   } catch (error) {
     const message = error instanceof Error ? error.message : "failed";
-    process.stderr.write(`godwit ${name}: ${message}\n`);
+    process.stderr.write(`godwit ${words}: ${message}\n`);
     return exitCodeOf(error);
   }
 }
 
-function positionalsMax({ positionals }: Command): number {
-  if (positionals === "") return 0;
-  return positionals.endsWith("…]") ? Number.POSITIVE_INFINITY : 1;
+function refuseExtra({ positionals, verbs = {} }: Command, given: readonly string[]): void {
+  const extra = given[positionalsMax(positionals)];
+  if (extra === undefined) return;
+  const known = Object.keys(verbs);
+  const hint = known.length > 0 && given.length === 1 ? `; there is ${known.join(", ")}` : "";
+  throw new CommandError(EXIT.usage, `unexpected argument "${extra}"${hint}`);
 }
 
-function allOptions(): OptionSpecs {
-  return Object.assign({}, ...Object.values(COMMANDS).map((command) => command.options));
+function positionalsMax(positionals: string): number {
+  if (positionals.endsWith("…]")) return Number.POSITIVE_INFINITY;
+  return positionals.split(" ").filter((word) => word !== "").length;
 }
 
 function overview(): string {
@@ -74,16 +83,19 @@ function overview(): string {
   return `usage: godwit COMMAND [OPTIONS]\n\n${lines.join("\n")}\n\ngodwit COMMAND --help tells the options of one, godwit --version the version.\n`;
 }
 
-function help(name: string, command: Command): string {
+function help(words: string, command: Command): string {
   const specs = Object.entries({ ...command.options, ...COMMON });
   const lines = specs.map(([option, spec]) => {
     const flag = `--${kebab(option)}${spec.value === undefined ? "" : ` ${spec.value}`}`;
-    return `  ${flag.padEnd(32)} ${spec.help}${spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`}`;
+    const fallback = spec.fallback === undefined ? "" : ` (default ${spec.fallback})`;
+    return `  ${flag.padEnd(32)} ${spec.help}${fallback}${spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`}`;
   });
-  const usage = ["usage: godwit", name, "[OPTIONS]", command.positionals]
-    .filter((part) => part !== "")
-    .join(" ");
-  return `${usage}\n\n${command.summary}\n\n${lines.join("\n")}\n`;
+  const usage = (name: string, { positionals }: Command): string =>
+    ["godwit", name, "[OPTIONS]", positionals].filter((part) => part !== "").join(" ");
+  const verbs = Object.entries(command.verbs ?? {}).map(
+    ([verb, inner]) => `       ${usage(`${words} ${verb}`, inner)}\n           ${inner.summary}\n`,
+  );
+  return `usage: ${usage(words, command)}\n${verbs.join("")}\n${command.summary}\n\n${lines.join("\n")}\n`;
 }
 
 process.exitCode = await main(process.argv.slice(2));

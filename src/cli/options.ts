@@ -23,6 +23,10 @@ export interface OptionSpec {
   readonly isFraction?: boolean;
   /** Words a text may be. */
   readonly oneOf?: readonly string[];
+  /** What counts when nobody says anything. */
+  readonly fallback?: string | number;
+  /** Neither a variable nor a key of the file: what a person wants once, and with an eye on it. */
+  readonly isFlagOnly?: boolean;
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
@@ -32,8 +36,14 @@ export type OptionValue = string | number | boolean;
 export const COMMON: OptionSpecs = {
   config: { kind: "text", value: "FILE", help: "JSON configuration file" },
   json: { kind: "flag", help: "results as JSON" },
-  help: { kind: "flag", help: "this text" },
+  help: { kind: "flag", help: "this text", isFlagOnly: true },
 };
+
+/** An option's value and who said it: a flag, a variable, a file by its path, or nobody. */
+export interface Sourced {
+  readonly value: OptionValue | null;
+  readonly from: string;
+}
 
 export interface Options {
   text(name: string): string | null;
@@ -41,6 +51,10 @@ export interface Options {
   flag(name: string): boolean;
   /** The text, or a usage error saying which option is missing. */
   required(name: string): string;
+  requiredNumber(name: string): number;
+  sourced(name: string): Sourced;
+  /** The configuration file that was read, or null. */
+  readonly file: string | null;
   readonly positionals: readonly string[];
 }
 
@@ -65,23 +79,36 @@ export function readOptions(
     | null;
   const fromFile = path === null ? new Map<string, OptionValue>() : readFile(path, { ...COMMON, ...known });
   const value = (name: string): OptionValue | undefined =>
-    flags.get(name) ?? fromEnvironment.get(name) ?? fromFile.get(name);
+    flags.get(name) ?? fromEnvironment.get(name) ?? fromFile.get(name) ?? all[name]?.fallback;
   const text = (name: string): string | null => {
     const found = value(name);
     return found === undefined ? null : String(found);
   };
+  const number = (name: string): number | null => {
+    const found = value(name);
+    return typeof found === "number" ? found : null;
+  };
+  const given = <T>(name: string, found: T | null): T => {
+    if (found === null) throw new CommandError(EXIT.usage, `--${kebab(name)} is needed`);
+    return found;
+  };
   return {
     text,
-    number: (name) => {
-      const found = value(name);
-      return typeof found === "number" ? found : null;
-    },
+    number,
     flag: (name) => value(name) === true,
-    required: (name) => {
-      const found = text(name);
-      if (found === null) throw new CommandError(EXIT.usage, `--${kebab(name)} is needed`);
-      return found;
-    },
+    required: (name) => given(name, text(name)),
+    requiredNumber: (name) => given(name, number(name)),
+    sourced: (name) => ({
+      value: value(name) ?? null,
+      from: flags.has(name)
+        ? `--${kebab(name)}`
+        : fromEnvironment.has(name)
+          ? variableOf(name)
+          : fromFile.has(name)
+            ? String(path)
+            : "default",
+    }),
+    file: path,
     positionals,
   };
 }
@@ -143,7 +170,11 @@ function readFlags(args: readonly string[], specs: OptionSpecs) {
 
 /** A misspelt variable that silently does nothing costs somebody an evening, like any other option. */
 function refuseUnknownVariables(known: OptionSpecs, environment: NodeJS.ProcessEnv): void {
-  const names = new Set(Object.keys(known).map(variableOf));
+  const names = new Set(
+    Object.entries(known)
+      .filter(([, spec]) => spec.isFlagOnly !== true)
+      .map(([name]) => variableOf(name)),
+  );
   const unknown = Object.keys(environment).find((name) => name.startsWith("GODWIT_") && !names.has(name));
   if (unknown !== undefined) throw new CommandError(EXIT.config, `unknown environment variable ${unknown}`);
 }
@@ -165,6 +196,7 @@ const FLAG_WORDS: Readonly<Record<string, boolean>> = {
 function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Map<string, OptionValue> {
   const values = new Map<string, OptionValue>();
   for (const [name, spec] of Object.entries(specs)) {
+    if (spec.isFlagOnly === true) continue;
     const variable = variableOf(name);
     const given = environment[variable];
     if (given === undefined) continue;
@@ -188,7 +220,7 @@ function readFile(path: string, specs: OptionSpecs): Map<string, OptionValue> {
   const values = new Map<string, OptionValue>();
   for (const [name, given] of Object.entries(parsed)) {
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
-    if (spec === undefined || name === "config" || name === "help") {
+    if (spec === undefined || spec.isFlagOnly === true || name === "config") {
       throw new CommandError(EXIT.config, `${path}: unknown key "${name}"`);
     }
     values.set(name, readValue(`${path}: ${name}`, spec, given, EXIT.config));

@@ -22,8 +22,8 @@ export const pushServiceCommand: Command = {
   summary: "run a push service",
   positionals: "",
   options: {
-    host: { kind: "text", value: "ADDRESS", help: "address to listen on (default 127.0.0.1)" },
-    port: { kind: "number", value: "N", max: 65_535, help: "port to listen on (default 8443)" },
+    host: { kind: "text", value: "ADDRESS", help: "address to listen on", fallback: "127.0.0.1" },
+    port: { kind: "number", value: "N", max: 65_535, help: "port to listen on", fallback: 8443 },
     origin: { kind: "text", value: "URL", help: "public origin that endpoints start with" },
     state: {
       kind: "text",
@@ -34,7 +34,8 @@ export const pushServiceCommand: Command = {
       kind: "text",
       value: "WORD",
       oneOf: ["lmdb", "memory"],
-      help: "lmdb keeps messages over a restart (default)",
+      fallback: "lmdb",
+      help: "lmdb keeps messages over a restart",
     },
     tlsCert: {
       kind: "text",
@@ -82,8 +83,8 @@ export const pushServiceCommand: Command = {
       tls: await readTls(options, directory, output),
       keyring: loadKeyring(join(directory, "keys.json")),
       store: isMemory ? new MemoryStore() : await openLmdbStore({ directory: join(directory, "store") }),
-      host: options.text("host") ?? "127.0.0.1",
-      port: options.number("port") ?? 8443,
+      host: options.required("host"),
+      port: options.requiredNumber("port"),
       isBehindProxy: options.flag("behindProxy"),
       idleLimitS: options.number("idleLimit"),
       enrolmentSecrets: readEnrolment(options),

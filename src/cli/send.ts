@@ -21,7 +21,7 @@ export const sendCommand: Command = {
     tag: { kind: "text", value: "TAG", help: "replaces the notification with the same tag" },
     badge: { kind: "number", value: "N", help: "badge to set" },
     mutable: { kind: "flag", help: "let the app replace it" },
-    ttl: { kind: "number", value: "S", max: 2_592_000, help: "seconds the message is kept (default 3600)" },
+    ttl: { kind: "number", value: "S", max: 2_592_000, help: "seconds the message is kept", fallback: 3600 },
     urgency: {
       kind: "text",
       value: "WORD",
@@ -42,7 +42,7 @@ export const sendCommand: Command = {
     const keys = keysFile === null ? null : readVapidKeys(keysFile);
     const result = await webPush
       .sendNotification(subscription, payloadOf(options), {
-        TTL: options.number("ttl") ?? 3600,
+        TTL: options.requiredNumber("ttl"),
         ...(urgency === null ? {} : { urgency }),
         ...(topic === null ? {} : { topic }),
         ...(keys === null ? {} : { vapidDetails: { subject: "mailto:godwit@localhost.example", ...keys } }),

@@ -26,14 +26,16 @@ export const statsCommand: Command = {
     batteryMah: {
       kind: "number",
       value: "MAH",
-      help: `capacity of the battery, default ${STATS_DEFAULTS.batteryMah}`,
+      fallback: STATS_DEFAULTS.batteryMah,
+      help: "capacity of the battery",
       min: 1,
       max: BATTERY_MAH_MAX,
     },
     batteryV: {
       kind: "number",
       value: "VOLTS",
-      help: `its voltage, default ${STATS_DEFAULTS.batteryV}`,
+      fallback: STATS_DEFAULTS.batteryV,
+      help: "its voltage",
       min: 0.1,
       max: BATTERY_V_MAX,
       isFraction: true,
@@ -43,8 +45,8 @@ export const statsCommand: Command = {
     const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
     const stats = (await askAgent(stateDirectory, "stats", {
       radio: options.text("radio"),
-      batteryMah: options.number("batteryMah") ?? STATS_DEFAULTS.batteryMah,
-      batteryV: options.number("batteryV") ?? STATS_DEFAULTS.batteryV,
+      batteryMah: options.requiredNumber("batteryMah"),
+      batteryV: options.requiredNumber("batteryV"),
     })) as AgentStats;
     if (output.isJson) return output.json(stats);
     for (const line of describeStats(stats)) output.line(line);

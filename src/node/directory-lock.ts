@@ -4,7 +4,7 @@
  * it. A lock whose process is gone, also by a crash or a restart of the machine, is taken over. Not for directories
  * shared between machines or containers.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { GodwitError } from "../errors.ts";
 import { type FileSystem, systemCode, unlinkIfThere } from "./file-system.ts";
@@ -57,6 +57,18 @@ export async function lockDirectory(
     }
   }
   throw new GodwitError("ERR_JOURNAL_IN_USE", `another process uses ${directory}`);
+}
+
+/** The process that the lock of `directory` names, or null when there is no lock that says something proper. */
+export function lockHolder(directory: string): (ProcessIdentity & { readonly isRunning: boolean }) | null {
+  let text = "";
+  try {
+    text = readlinkSync(join(directory, "lock"));
+  } catch {
+    return null;
+  }
+  const holder = parseIdentity(text);
+  return holder === null ? null : { ...holder, isRunning: systemProcesses.isRunning(holder) };
 }
 
 /** Processes as the kernel shows them. */

@@ -238,7 +238,8 @@ function checkOptions(options: UserAgentOptions): void {
   if (problem !== null) throw new GodwitError("ERR_CONFIG", problem);
 }
 
-function readServiceUrl(serviceUrl: string): string {
+/** Its origin; ERR_CONFIG when it cannot be a push service. */
+export function readServiceUrl(serviceUrl: string): string {
   const url = URL.canParse(serviceUrl) ? new URL(serviceUrl) : null;
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new GodwitError("ERR_CONFIG", "serviceUrl must be an https URL");
@@ -256,12 +257,12 @@ function readServiceUrl(serviceUrl: string): string {
 }
 
 /** The port that is MQTT's, then the one that is open everywhere. */
-function defaultMqttUrls(serviceUrl: string): string[] {
+export function defaultMqttUrls(serviceUrl: string): string[] {
   const { protocol, hostname, port } = new URL(serviceUrl);
   return protocol === "https:" && port === "" ? [8883, 443].map((n) => `mqtts://${hostname}:${n}`) : [];
 }
 
-function readMqttUrl(mqttUrl: string): string {
+export function readMqttUrl(mqttUrl: string): string {
   const url = URL.canParse(mqttUrl) ? new URL(mqttUrl) : null;
   if (url === null || (url.protocol !== "mqtts:" && url.protocol !== "mqtt:") || url.hostname === "")
     throw new GodwitError("ERR_CONFIG", "an MQTT URL is like mqtts://push.example:8883");
@@ -272,17 +273,18 @@ function readMqttUrl(mqttUrl: string): string {
   return `${url.protocol}//${url.hostname}:${url.port || (url.protocol === "mqtts:" ? 8883 : 1883)}`;
 }
 
-function isLoopback(hostname: string): boolean {
+export function isLoopback(hostname: string): boolean {
   return ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
 }
 
-function bindingOf(deviceId: string): Uint8Array {
+/** 16 bytes that bind a journal to its device. */
+export function bindingOf(deviceId: string): Uint8Array {
   const digest = createHash("sha256").update("godwit journal\0").update(deviceId).digest();
   return new Uint8Array(digest.subarray(0, DEVICE_BINDING_BYTES));
 }
 
 /** systemd's machine id where there is one, else the host name. */
-function machineId(): string {
+export function machineId(): string {
   try {
     return readFileSync("/etc/machine-id", "utf8").trim() || hostname();
   } catch {

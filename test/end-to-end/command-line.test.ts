@@ -10,6 +10,7 @@ import { agentCommand } from "../../src/cli/agent.ts";
 import { whyUnreadable } from "../../src/cli/arguments.ts";
 import type { Command } from "../../src/cli/command.ts";
 import { readOptions } from "../../src/cli/options.ts";
+import { answerOf, policyOf, readPolicy } from "../../src/cli/policy.ts";
 import { pushServiceCommand } from "../../src/cli/push-service.ts";
 import { sendCommand } from "../../src/cli/send.ts";
 import { statsCommand } from "../../src/cli/stats.ts";
@@ -65,6 +66,8 @@ describe("help", () => {
       "subscriptions",
       "subscribe",
       "unsubscribe",
+      "config",
+      "doctor",
     ])
       expect(stdout).toMatch(new RegExp(`^ {2}${name} +\\S`, "m"));
   });
@@ -109,7 +112,7 @@ describe("usage", () => {
   test.each([
     ["agent", agentCommand, ["--service"], /^--service needs a value$/],
     ["agent", agentCommand, ["--service", "--quiet"], /^--service needs a value; .*: --service=VALUE$/],
-    ["agent", agentCommand, ["--permission", "maybe"], /--permission must be one of granted, denied$/],
+    ["agent", agentCommand, ["--permission", "maybe"], /--permission must be one of granted, denied, ask$/],
     ["agent", agentCommand, ["--heartbeat", "1"], /--heartbeat must be a whole number from 15 to 86400$/],
     ["push-service", pushServiceCommand, ["--port", "1.5"], /--port must be a whole number from 0 to 65535$/],
     ["push-service", pushServiceCommand, ["--port", "many"], /--port must be a whole number/],
@@ -217,6 +220,133 @@ describe("configuration", () => {
       CONFIG,
       /longer than/,
     );
+  });
+});
+
+describe("config", () => {
+  test("tells what an option is and who says so", async () => {
+    const file = stage.file("config.json", { heartbeat: 60, window: 30, quiet: true });
+    const environment = { GODWIT_WINDOW: "20", GODWIT_CONFIG: file };
+    const { code, stdout } = await stage.run(["config", "--json", "--", "agent", "--quiet"], environment);
+    expect(code).toBe(0);
+    const { command, file: read, options } = JSON.parse(stdout);
+    expect([command, read]).toEqual(["agent", file]);
+    expect(options).toMatchObject({
+      quiet: { value: true, from: "--quiet" },
+      window: { value: 20, from: "GODWIT_WINDOW" },
+      heartbeat: { value: 60, from: file },
+      leastUrgency: { value: "very-low", from: "default" },
+      service: { value: null, from: "default" },
+    });
+    const text = await stage.run(["config", "agent", "--config", file], { GODWIT_WINDOW: "20" });
+    expect(text.stdout).toContain(`godwit agent, file ${file}`);
+    expect(text.stdout).toMatch(/^ {2}--window +20 +GODWIT_WINDOW$/m);
+  });
+
+  test("names a file that holds a secret, and nothing of it", async () => {
+    const secret = "c2VjcmV0IHRoYXQgbm9ib2R5IG1heSBzZWU";
+    const path = stage.file("key", secret);
+    const environment = { GODWIT_DEVICE_KEY_FILE: path, GODWIT_SERVICE: "https://me:hunter2@push.example" };
+    const { stdout } = await stage.run(["config", "agent"], environment);
+    expect(stdout).toContain(path);
+    expect(stdout).toContain("https://…@push.example");
+    expect(stdout).not.toMatch(new RegExp(`${secret}|hunter2`));
+  });
+
+  test("check names every file it read", async () => {
+    const policy = stage.file("policy.json", {});
+    const file = stage.file("config.json", { policy });
+    const { code, stdout } = await stage.run(["config", "check", "--json", "--config", file]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { file, files: [policy] }]);
+    const text = await stage.run(["config", "check", "--config", file]);
+    expect(text.stdout).toBe(`${file}: nothing wrong\n${policy}: nothing wrong`);
+  });
+
+  test.each([
+    ["a secret that others may read", () => ({ deviceKeyFile: stage.file("key", "", 0o644) }), /mode 0600$/],
+    ["a file that is not there", () => ({ ca: "/nowhere.pem" }), /^.*\/nowhere\.pem is not there$/],
+    ["a policy that is none", () => ({ policy: stage.file("policy.json", "[]") }), /must be a JSON object$/],
+    ["an option of no command", () => ({ frobnicate: 1 }), /unknown key "frobnicate"$/],
+    ["what is only a flag", () => ({ help: true }), /unknown key "help"$/],
+  ])("check finds %s", async (_what, content, message) => {
+    const file = stage.file("config.json", content());
+    await expectRefusal(["config", "check", "--config", file], CONFIG, message);
+  });
+
+  test("of no command is a mistake", async () => {
+    await expectRefusal(["config", "frobnicate"], USAGE, /unknown command "frobnicate"$/);
+  });
+
+  test("help tells the verbs", async () => {
+    const { code, stdout } = await stage.run(["config", "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ +godwit config check \[OPTIONS\]$/m);
+    expect((await stage.run(["config", "check", "--help"])).stdout).toMatch(/^usage: godwit config check /);
+  });
+});
+
+describe("policy", () => {
+  const policyWith = (content: unknown) => readPolicy(stage.file("policy.json", content));
+
+  test("is read with its defaults", () => {
+    expect(policyWith({})).toEqual({ ...policyOf("denied"), owners: new Map() });
+    const policy = policyWith({
+      permission: "ask",
+      silentPushes: 20,
+      owners: {
+        "https://news.example": { permission: "granted" },
+        "an-app": { permission: "denied", silentPushes: null },
+        "http://localhost:8000": {},
+      },
+      pageOrigins: ["http://localhost:8000", "http://[::1]:8000"],
+      shellOrigins: ["http://127.0.0.1"],
+      linkOrigins: ["https://maps.example"],
+      httpAllowed: true,
+    });
+    expect(policy.owners).toEqual(
+      new Map([
+        ["https://news.example", { permission: "granted", silentPushes: 20 }],
+        ["an-app", { permission: "denied", silentPushes: null }],
+        ["http://localhost:8000", { permission: "ask", silentPushes: 20 }],
+      ]),
+    );
+    expect(policy).toMatchObject({ permission: "ask", silentPushes: 20, httpAllowed: true });
+    const answers = ["https://news.example", "an-app", "http://localhost:8000", "https://else.example"];
+    expect(answers.map((owner) => answerOf(policy, owner))).toEqual([
+      "granted",
+      "denied",
+      "prompt",
+      "prompt",
+    ]);
+  });
+
+  test.each([
+    ["an unknown member", { permision: "granted" }, /the policy has an unknown key "permision"$/],
+    ["an unknown member of an owner", { owners: { a: { quiet: 1 } } }, /owners\["a"\] has an unknown key/],
+    ["no object", [], /the policy must be a JSON object$/],
+    ["no JSON", "{", /JSON/],
+    ["a permission that is none", { permission: "maybe" }, /permission must be one of granted, denied, ask$/],
+    ["an owner that is none", { owners: { "https://A.example": {} } }, /is neither a web origin nor/],
+    ["an owner that is no object", { owners: { a: true } }, /owners\["a"\] must be a JSON object$/],
+    ["too many owners", { owners: Object.fromEntries([...Array(1001).keys()].map((n) => [n, {}])) }, /1000$/],
+    ["a budget that is none", { silentPushes: -1 }, /silentPushes must be a whole number from 0/],
+    ["a budget of an owner", { owners: { a: { silentPushes: 1.5 } } }, /owners\["a"\]\.silentPushes must/],
+    ["a page origin elsewhere", { pageOrigins: ["http://far.example"] }, /loopback origin/],
+    ["a shell origin with a path", { shellOrigins: ["http://localhost:1/"] }, /loopback origin/],
+    ["a link origin that is none", { linkOrigins: ["javascript:1"] }, /not an http or https origin$/],
+    ["origins that are no list", { linkOrigins: "https://maps.example" }, /must be a list of origins$/],
+    ["too many origins", { linkOrigins: Array(101).fill("https://a.example") }, /at most 100$/],
+    ["a flag that is a number", { httpAllowed: 1 }, /httpAllowed must be true or false$/],
+  ])("with %s is refused", (_what, content, message) => {
+    expect(() => policyWith(content)).toThrow(
+      expect.objectContaining({ exitCode: CONFIG, message: expect.stringMatching(message) }),
+    );
+  });
+
+  test("excludes --permission", async () => {
+    const policy = stage.file("policy.json", {});
+    const args = ["agent", "--service", "https://localhost:1", "--state", stage.newDirectory()];
+    await expectRefusal([...args, "--policy", policy, "--permission", "ask"], CONFIG, /exclude each other/);
   });
 });
 

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/** `godwit config`: what a command would run with, and who says so. Values that are secret are files, and only named. */
+
+import { accessSync, constants } from "node:fs";
+import { whyUnreadable } from "./arguments.ts";
+import type { Command } from "./command.ts";
+import { CommandError, EXIT } from "./exit.ts";
+import { type Commands, findCommand, knownOptions } from "./find-command.ts";
+import { kebab, type OptionSpecs, type Options, readOptions, readSecretFile } from "./options.ts";
+import { readPolicy } from "./policy.ts";
+
+/** Options that name a file to read, by whether it holds a secret. Those that a command makes itself are not here. */
+const FILES: Readonly<Record<string, "secret" | "open">> = {
+  ca: "open",
+  tlsCert: "open",
+  mqttCa: "open",
+  tlsKey: "secret",
+  deviceKeyFile: "secret",
+  mqttPasswordFile: "secret",
+  enrolmentFile: "secret",
+};
+
+/** @param commands all of them; called late, since this is one of them */
+export function configCommand(commands: () => Commands): Command {
+  return {
+    summary: "what a command would run with, and where each option comes from",
+    positionals: "[COMMAND…]",
+    options: {},
+    verbs: { check: checkCommand(commands) },
+    async run(options, output) {
+      const { words, specs, effective } = optionsOf(commands(), options);
+      if (output.isJson) {
+        const entries = Object.keys(specs).map((name) => [name, shown(effective, name)]);
+        return output.json({ command: words, file: effective.file, options: Object.fromEntries(entries) });
+      }
+      output.line(`godwit ${words}, file ${effective.file ?? "none"}`);
+      for (const name of Object.keys(specs)) {
+        const { value, from } = shown(effective, name);
+        output.line(`  ${`--${kebab(name)}`.padEnd(24)} ${String(value ?? "-").padEnd(24)} ${from}`);
+      }
+    },
+  };
+}
+
+function checkCommand(commands: () => Commands): Command {
+  return {
+    summary: "read the configuration file, the environment and the files they name; say what is wrong",
+    positionals: "",
+    options: {},
+    async run(options, output) {
+      // That all names are known and all values fit was seen when our own options were read.
+      const known = knownOptions(commands());
+      const effective = readOptions(configFlag(options), known, known, process.env);
+      const files: string[] = [];
+      for (const [name, kind] of Object.entries(FILES)) {
+        const path = effective.text(name);
+        if (path === null) continue;
+        if (kind === "secret") readSecretFile(path);
+        else checkReadable(path);
+        files.push(path);
+      }
+      const policy = effective.text("policy");
+      if (policy !== null) {
+        readPolicy(policy);
+        files.push(policy);
+      }
+      if (output.isJson) return output.json({ file: effective.file, files });
+      output.line(`${effective.file ?? "no configuration file"}: nothing wrong`);
+      for (const path of files) output.line(`${path}: nothing wrong`);
+    },
+  };
+}
+
+/** The options of the command that `options.positionals` name, the agent without one; what stands behind `--` counts as given. */
+function optionsOf(commands: Commands, options: Options) {
+  const given = options.positionals.length === 0 ? ["agent"] : options.positionals;
+  const found = findCommand(commands, given);
+  if (found === null) throw new CommandError(EXIT.usage, `unknown command "${given[0]}"`);
+  const { words, command, rest } = found;
+  const specs: OptionSpecs = command.options;
+  return {
+    words,
+    specs,
+    effective: readOptions([...configFlag(options), ...rest], specs, knownOptions(commands), process.env),
+  };
+}
+
+function configFlag(options: Options): string[] {
+  const path = options.text("config");
+  return path === null ? [] : ["--config", path];
+}
+
+/** A URL may have a password in it, though none of ours should. */
+function shown(effective: Options, name: string) {
+  const { value, from } = effective.sourced(name);
+  if (typeof value !== "string") return { value, from };
+  return { value: value.replace(/(?<=:\/\/)[^/@\s]*@/g, "…@"), from };
+}
+
+function checkReadable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw new CommandError(EXIT.config, `${path} ${whyUnreadable(error)}`);
+  }
+}
