@@ -38,9 +38,8 @@ afterEach(() => stage.close());
 test("subscribing is refused with its code, and nothing is left at the service", async () => {
   disk.freeBytes = 0;
   await expect(subscribe(CHAT)).rejects.toMatchObject({
-    code: "ERR_JOURNAL_FULL",
     name: "AbortError",
-    fault: "environment",
+    godwitCode: "ERR_JOURNAL_FULL",
     message: "the subscription could not be written down",
   });
   expect(reports).toContainEqual({
