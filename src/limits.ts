@@ -87,6 +87,14 @@ export const TRANSFORM_BUDGET_MS = 10_000;
 export const TRANSFORM_BUDGET_MS_MAX = 30_000;
 /** Handler budget of an opaque message before it counts as one failed delivery. */
 export const HANDLER_BUDGET_MS = 30_000;
+/**
+ * Messages of a web origin that its app handled without showing a notification, and when one comes back: twelve a day at
+ * most in the long run, as in Chromium, and a day's worth at once.
+ */
+export const SILENT_PUSHES_MAX = 12;
+export const SILENT_PUSH_REFILL_MS = 7_200_000;
+/** Messages that wait for that are not worth a wake-up of their own: within this something else wakes the device. */
+export const SILENT_PUSH_WINDOW_MS = 3_600_000;
 /** Failed deliveries of one opaque message before it is acknowledged all the same (Push API: at least three). */
 export const DELIVERY_ATTEMPTS_MAX = 3;
 /** A link that stayed up this long resets the back-off. */
@@ -230,6 +238,8 @@ export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 // --- State on the device ---
 /** Handled message ids remembered; more than a service may have in flight. */
 export const DEDUPE_IDS_MAX = 256;
+/** Messages of one subscription remembered beyond their ids, against a service that sends one again under another. */
+export const REPLAYS_REMEMBERED_MAX = 64;
 /** Messages of one owner waiting in the journal before its channels are held. */
 export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
 /** Held channels flow again when this many or fewer wait. */
@@ -238,6 +248,21 @@ export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
 export const NOTIFICATIONS_PER_OWNER_MAX = 32;
 /** A notification stays this long before its app may close it, ms: one that is shown and closed at once was never seen. */
 export const SCRIPT_CLOSE_MS_MIN = 30_000;
+/** Where the device is awake or wakes anyway within this, the close waits for that. */
+export const SCRIPT_CLOSE_WINDOW_MS = 30_000;
+/** A notification nobody closed goes after this: the longest a message itself may wait for its device. */
+export const NOTIFICATION_DAYS_MAX = 30;
+/** Notifications of one owner that may make a sound or light the screen: a busy chat's minute, then two a minute. */
+export const ALERTS_BURST_MAX = 20;
+export const ALERT_REFILL_MS = 30_000;
+/** Badges one owner may set: one for each message of that minute, then six a minute; the last waits for the rest. */
+export const BADGES_BURST_MAX = 20;
+export const BADGE_REFILL_MS = 10_000;
+export const BADGE_WINDOW_MS = 30_000;
+/** Clicks on notifications of an app that is being started; older ones are forgotten. */
+export const CLICKS_PER_OWNER_MAX = 8;
+/** An app that did not come is started again for the next message after this. */
+export const START_AGAIN_MS = 60_000;
 /** A notification as JSON text; three UTF-8 bytes a character stay within a journal record. */
 export const NOTIFICATION_CHARS_MAX = 10_000;
 /** One journal record, framed. */

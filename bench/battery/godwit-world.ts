@@ -99,6 +99,7 @@ export class GodwitWorld {
       leastUrgency: "very-low",
       keepConnected: false,
       navigation: { httpAllowed: false },
+      silentPushMax: () => null,
     });
     this.#driver = new Driver(this.#agent, this.#host(fill));
     this.#plan();

@@ -4,7 +4,6 @@
  * them; holds no logic of its own. Pure: reads no clock, opens nothing, awaits nothing.
  */
 
-import { hexEncode } from "../bytes.ts";
 import type { ActivationPolicy } from "../declarative/index.ts";
 import { type JournalRecord, type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
 import { JOURNAL_DEFERRED_RECORDS_MAX } from "../limits.ts";
@@ -13,15 +12,17 @@ import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { deviceEpoch, deviceName } from "../wire/digest.ts";
 import { Acks } from "./acks.ts";
+import { Activations } from "./activations.ts";
 import { AppRequests } from "./app-requests.ts";
 import { Backoff, type Jitter } from "./backoff.ts";
+import { Badges } from "./badges.ts";
 import { Clock } from "./clock.ts";
-import { Credentials, tokenFault } from "./credentials.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Dialer } from "./dialer.ts";
-import type { AgentEvent, Alarm, Effect, Instant } from "./events.ts";
+import type { AgentEvent, Alarm, Effect, Instant, NotificationView } from "./events.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Identity } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { Link } from "./link.ts";
 import { Meter } from "./meter.ts";
@@ -31,6 +32,7 @@ import { Persistence } from "./persistence.ts";
 import { Registry } from "./registry.ts";
 import { reported, Troubles } from "./report.ts";
 import { type Answer, Requests } from "./requests.ts";
+import { defaultSilentPushMax, SilentBudget } from "./silent-budget.ts";
 import { type AgentStatus, type StatusSources, statusOf } from "./status.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { Transports } from "./transports.ts";
@@ -62,6 +64,8 @@ export interface AgentOptions {
   /** Keep a connection even without a subscription. */
   readonly keepConnected: boolean;
   readonly navigation: Omit<ActivationPolicy, "baseUrl">;
+  /** Messages of an owner that may show nothing (SILENT_PUSHES_MAX for web origins by default); null: any number. */
+  readonly silentPushMax?: (owner: string) => number | null;
 }
 
 type EventOf<Type extends AgentEvent["type"]> = Extract<AgentEvent, { type: Type }>;
@@ -73,7 +77,7 @@ export class Agent {
   readonly #meter = new Meter();
   readonly #registry: Registry;
   readonly #persistence: Persistence;
-  readonly #credentials: Credentials;
+  readonly #identity: Identity;
   readonly #heartbeat: Heartbeat;
   readonly #memory: NetworkMemory;
   readonly #link: Link;
@@ -81,6 +85,8 @@ export class Agent {
   readonly #acks: Acks;
   readonly #subscriptions: Subscriptions;
   readonly #notifications: Notifications;
+  readonly #activations: Activations;
+  readonly #badges: Badges;
   readonly #inbox: Inbox;
   readonly #deliveries: Deliveries;
   readonly #appRequests: AppRequests;
@@ -89,7 +95,6 @@ export class Agent {
   readonly #troubles = new Troubles();
   #isRunning = false;
   #mustResynchronise: boolean;
-  #isStoringToken = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -125,8 +130,8 @@ export class Agent {
       meter,
       emit,
       listener: {
-        fetchToken: () => this.#fetchToken(),
-        abandonToken: () => this.#credentials.abandon(),
+        fetchToken: () => this.#identity.fetchToken(),
+        abandonToken: () => this.#identity.abandonToken(),
         linkLost: () => this.#handleLinkLost(),
       },
       conditions: { windowS: options.windowS, leastUrgency: options.leastUrgency },
@@ -146,10 +151,13 @@ export class Agent {
       link,
       requests,
       cleanStop,
+      badges: new Badges({ state, registry, persistence, emit }),
+      silent: new SilentBudget({ emit, maxOf: options.silentPushMax ?? defaultSilentPushMax }),
     };
     this.#registry = registry;
     this.#persistence = persistence;
-    this.#credentials = new Credentials(serviceUrl, emit);
+    const handleForgotten = (now: Instant) => this.#subscriptions.handleForgotten(now);
+    this.#identity = new Identity({ ...shared, serviceUrl, handleForgotten });
     this.#heartbeat = heartbeat;
     this.#memory = memory;
     this.#link = link;
@@ -161,13 +169,16 @@ export class Agent {
       jitter,
       handleRemoved: (subscriptionId, now) => this.#deliveries.handleRemoved(subscriptionId, now),
     });
-    const notifications = new Notifications({ ...shared, policy: options.navigation });
+    const notifications = new Notifications(shared);
     this.#notifications = notifications;
+    this.#badges = shared.badges;
     const handleOrphan = (channel: number, now: Instant) => this.#subscriptions.handleOrphan(channel, now);
     const note = (record: JournalRecord) => persistence.note(record);
     this.#inbox = new Inbox({ ...shared, notifications, handleOrphan, note });
     this.#deliveries = new Deliveries({ ...shared, notifications, inbox: this.#inbox });
     this.#inbox.connect(this.#deliveries);
+    const { navigation: policy } = options;
+    this.#activations = new Activations({ notifications, deliveries: this.#deliveries, emit, policy });
     this.#appRequests = new AppRequests({
       ...shared,
       notifications,
@@ -209,6 +220,11 @@ export class Agent {
     return statusOf({ ...this.#sources, ...this.#troubles.read, now, alarm: this.#alarm });
   }
 
+  /** What is shown or waits for a screen, oldest first: for a screen that comes late. */
+  notifications(): NotificationView[] {
+    return this.#notifications.all();
+  }
+
   #emit(effect: Effect): void {
     this.#effects.push(effect);
     this.#troubles.handleEffect(effect);
@@ -243,11 +259,13 @@ export class Agent {
         return this.#persistence.handleFailed(event.appendId, event.reason, now);
       case "httpResponse":
         if (this.#link.handleProbed(event.requestId, event.status, now)) return;
-        return this.#handleToken(event, now);
+        return this.#identity.handleToken(event, now);
       case "appRequest":
         return this.#appRequests.handle(event.requestId, event.owner, event.request, now);
       case "appAttached":
-        return this.#deliveries.handleAttached(event.owner, event.handlesPush, now);
+        this.#inbox.handleAttached(event.owner, event.handlesPush);
+        this.#deliveries.handleAttached(event.owner, event.handlesPush, now);
+        return this.#activations.handleAttached(event.owner);
       case "appDetached":
         return this.#deliveries.handleDetached(event.owner, now);
       case "appHandled":
@@ -261,10 +279,13 @@ export class Agent {
       case "permissionAnswered":
         return this.#subscriptions.handlePermission(event.owner, event.permission, now);
       case "choice":
-      case "navigationAnswered":
         return;
+      case "navigationAnswered": {
+        const { notificationId, action, allowed } = event;
+        return this.#activations.handleNavigationAnswered(notificationId, action, allowed);
+      }
       case "notificationActivated":
-        return this.#notifications.handleActivated(event.notificationId, event.action);
+        return this.#activations.handleActivated(event.notificationId, event.action, now);
       case "notificationClosed":
         return this.#notifications.handleClosed(event.notificationId);
     }
@@ -301,6 +322,7 @@ export class Agent {
       else this.#persistence.erase([run], () => this.#deliveries.open(now));
     });
     this.#notifications.restore();
+    this.#badges.restore();
     this.#deliveries.restore(now);
   }
 
@@ -308,6 +330,7 @@ export class Agent {
     this.#acks.flush(now, true);
     this.#subscriptions.handleShutdown();
     this.#deliveries.handleShutdown(now);
+    this.#badges.handleShutdown();
     for (const record of [...this.#inbox.takeRiders(), ...this.#memory.takeRiders()])
       this.#persistence.note(record);
     this.#link.handleShutdown(now);
@@ -320,6 +343,8 @@ export class Agent {
     this.#requests.handleAlarm(now);
     this.#subscriptions.handleAlarm(now);
     this.#deliveries.handleAlarm(now);
+    this.#notifications.handleAlarm(now);
+    this.#badges.handleAlarm(now);
   }
 
   #handleFrame(event: EventOf<"linkMessage">, now: Instant): void {
@@ -360,7 +385,7 @@ export class Agent {
     if (message.status !== STATUS.ok || this.#link.state !== "greeting") return;
     this.#clock.handleServiceTime(message.epochMs);
     this.#link.handleRegistered(message, now);
-    this.#noteIdentity(message);
+    this.#identity.handleRegistered(message);
     this.#inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
     this.#emit(reported({ type: "registered", device: deviceName(message.uaid) }));
     this.#subscriptions.handleOnline(message.channels, now);
@@ -379,50 +404,8 @@ export class Agent {
     this.#requests.send({ type: "getAllMessages" }, answered, now);
   }
 
-  /** A fresh token, or another store epoch: written down, without waiting for it. The old token stays good meanwhile. */
-  #noteIdentity(message: Extract<Downstream, { type: "registered" }>): void {
-    const known = this.#options.recovery.state.userAgent;
-    if (known === null) return;
-    const { freshUaToken, storeEpoch } = message;
-    if (freshUaToken === null && storeEpoch === known.storeEpoch) return;
-    const previousUaToken = freshUaToken === null ? known.previousUaToken : known.uaToken;
-    const record = { ...known, storeEpoch, uaToken: freshUaToken ?? known.uaToken, previousUaToken };
-    this.#persistence.store([record], () => {});
-  }
-
-  #fetchToken(): void {
-    // One is being written down; asking again would make a second device of us.
-    if (this.#isStoringToken) return;
-    this.#meter.countWakeUp("connect");
-    this.#credentials.fetch(this.#options.recovery.state.userAgent?.uaToken ?? null);
-  }
-
-  #handleToken(response: EventOf<"httpResponse">, now: Instant): void {
-    const outcome = this.#credentials.handleResponse(response);
-    if (outcome === null) return;
-    if (outcome.type === "failed") {
-      this.#emit(reported(tokenFault(response)));
-      return this.#link.handleTokenFailed(response, outcome.retryAfterS, now);
-    }
-    const before = this.#options.recovery.state.userAgent;
-    const { uaToken, uaid } = outcome.identity;
-    const isSame = before !== null && hexEncode(before.uaid) === hexEncode(uaid);
-    const storeEpoch = isSame ? before.storeEpoch : 0;
-    this.#isStoringToken = true;
-    this.#persistence.store(
-      [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
-      (failure) => {
-        this.#isStoringToken = false;
-        if (failure !== null) return this.#link.handleTokenFailed({ cause: "local", status: 0 }, null, now);
-        this.#emit(reported({ type: "token", renewed: before !== null }));
-        if (before !== null && !isSame) this.#subscriptions.handleForgotten(now);
-        this.#link.handleTokenReady(now);
-      },
-    );
-  }
-
   #handleLinkLost(): void {
-    this.#credentials.abandon();
+    this.#identity.abandonToken();
     this.#requests.handleLinkLost();
     this.#subscriptions.handleLinkLost();
   }
@@ -439,6 +422,8 @@ export class Agent {
       this.#acks.nextDeadline(),
       this.#subscriptions.nextDeadline(),
       this.#deliveries.nextDeadline(),
+      this.#notifications.nextDeadline(),
+      this.#badges.nextDeadline(),
       this.#persistence.nextDeadline(),
     ]);
     if (alarm?.atMs === this.#alarm?.atMs && alarm?.windowMs === this.#alarm?.windowMs) return;

@@ -4,6 +4,7 @@
 import { createAppNotification, type GodwitNotification, readAppBadge } from "../declarative/index.ts";
 import { jsonNesting } from "../json.ts";
 import { JSON_DEPTH_MAX, NOTIFICATION_ACTIONS_MAX, NOTIFICATION_CHARS_MAX } from "../limits.ts";
+import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { AppReply, AppRequest, Emit, Instant } from "./events.ts";
@@ -16,6 +17,7 @@ export interface AppRequestsOptions {
   readonly registry: Registry;
   readonly subscriptions: Subscriptions;
   readonly notifications: Notifications;
+  readonly badges: Badges;
   readonly deliveries: Deliveries;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -44,22 +46,44 @@ export class AppRequests {
       case "showNotification":
         return this.#showNotification(requestId, owner, request, now);
       case "setAppBadge":
-        return this.#setAppBadge(requestId, owner, request);
-      case "requestPermission":
+        return this.#setAppBadge(requestId, owner, request, now);
       case "getNotifications":
+        return this.#getNotifications(requestId, owner, request.tag ?? "");
       case "closeNotification":
+        return this.#closeNotification(requestId, owner, request.notificationId);
+      case "requestPermission":
         return;
     }
   }
 
-  #setAppBadge(requestId: number, owner: string, { deliveryId, badge }: RequestOf<"setAppBadge">): void {
-    const { deliveries, notifications } = this.#options;
+  /** "" is no tag: all of them, as in the Notifications API. */
+  #getNotifications(requestId: number, owner: string, tag: string): void {
+    const notifications = this.#options.notifications
+      .all()
+      .filter((view) => view.owner === owner && (tag === "" || view.notification.tag === tag));
+    this.#reply(requestId, { type: "notifications", notifications });
+  }
+
+  /** Answered the same for one that is another's or gone: nobody learns which numbers are in use. */
+  #closeNotification(requestId: number, owner: string, notificationId: number): void {
+    const { notifications } = this.#options;
+    if (notifications.find(notificationId)?.owner === owner) notifications.closeByApp(notificationId);
+    this.#reply(requestId, { type: "done" });
+  }
+
+  #setAppBadge(
+    requestId: number,
+    owner: string,
+    { deliveryId, badge }: RequestOf<"setAppBadge">,
+    now: Instant,
+  ): void {
+    const { deliveries, badges } = this.#options;
     const problem =
       readAppBadge(badge) === null
         ? "a badge is a boolean or a whole number from 0 to 2^53-1"
         : this.#checkTime(owner, deliveryId);
     if (problem !== null) return this.#refuse(requestId, problem);
-    notifications.applyBadge(owner, null, badge);
+    badges.apply(owner, null, badge, now);
     if (deliveryId !== null) deliveries.noteBadge(deliveryId, badge);
     this.#reply(requestId, { type: "done" });
   }
@@ -86,9 +110,14 @@ export class AppRequests {
     const { notification } = result;
     const problem = keepProblem(notification);
     if (problem !== null) return refuse(problem);
-    if (deliveryId !== null) deliveries.noteShown(deliveryId);
+    if (deliveryId !== null) deliveries.noteShown(deliveryId, true);
     const done = (): void => this.#reply(requestId, { type: "done" });
-    notifications.show({ owner, subscriptionId: null, messageId: null, notification, by: "app", done }, now);
+    const failed = (): void => {
+      if (deliveryId !== null) deliveries.noteShown(deliveryId, false);
+      refuse("it could neither be shown nor kept");
+    };
+    const from = { owner, subscriptionId: null, messageId: null, by: "app" } as const;
+    notifications.show({ ...from, notification, done, failed }, now);
   }
 
   /** What an app still does for a message whose budget is over is ignored. */

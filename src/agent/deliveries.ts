@@ -5,41 +5,29 @@
  */
 
 import type { AppBadge } from "../declarative/index.ts";
-import { type JournalState, messageKey } from "../journal/index.ts";
+import type { JournalState } from "../journal/index.ts";
 import {
   DELIVERY_ATTEMPTS_MAX,
   DELIVERY_RETRY_MS,
   HANDLER_BUDGET_MS,
   INBOX_MESSAGES_PER_OWNER_MAX,
   INBOX_MESSAGES_PER_OWNER_RESUME,
-  JOURNAL_RETRY_MS,
   JOURNAL_UNHANDLED_AFTER_MS,
+  SILENT_PUSH_WINDOW_MS,
+  START_AGAIN_MS,
   TRANSFORM_BUDGET_MS,
 } from "../limits.ts";
-import type { AckCode } from "../wire/dialect.ts";
-import type { Acks } from "./acks.ts";
-import type { Clock } from "./clock.ts";
-import type { Alarm, Emit, Instant } from "./events.ts";
-import { type Inbox, messageName, openedOf } from "./inbox.ts";
+import { foldDeadlines } from "./deadlines.ts";
+import type { Alarm, Instant } from "./events.ts";
+import { messageName } from "./inbox.ts";
 import { type Entry, Lane, type Opened } from "./lane.ts";
 import type { Link } from "./link.ts";
-import type { Meter } from "./meter.ts";
-import type { Notifications } from "./notifications.ts";
-import type { Persistence } from "./persistence.ts";
-import type { Registry } from "./registry.ts";
 import { reported } from "./report.ts";
+import { Waiting, type WaitingOptions } from "./waiting.ts";
 
-export interface DeliveriesOptions {
+export interface DeliveriesOptions extends WaitingOptions {
   readonly state: JournalState;
-  readonly registry: Registry;
-  readonly persistence: Persistence;
-  readonly inbox: Inbox;
-  readonly acks: Acks;
   readonly link: Link;
-  readonly notifications: Notifications;
-  readonly meter: Meter;
-  readonly clock: Clock;
-  readonly emit: Emit;
   readonly cleanStop: boolean;
 }
 
@@ -51,14 +39,14 @@ export class Deliveries {
   /** Lanes with messages: the only ones an event has to look at, however many apps are attached. */
   readonly #busy = new Set<Lane>();
   readonly #laneOfDelivery = new Map<number, Lane>();
-  /** Every entry in every lane, by {@link messageKey}. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #waiting: Waiting;
   #lastDeliveryId = 0;
   /** From when the run is on record: what is handed out before could not be told from a first delivery after a crash. */
   #isOpen = false;
 
   constructor(options: DeliveriesOptions) {
     this.#options = options;
+    this.#waiting = new Waiting(options);
   }
 
   /** Takes up what waited in the journal. */
@@ -103,17 +91,29 @@ export class Deliveries {
     return this.#lanes.get(owner)?.canDeliver === true || this.#options.registry.owner(owner).hasHandler;
   }
 
-  /** Messages waiting over all owners. */
-  get waiting(): number {
-    return this.#entries.size;
+  isAttached(owner: string): boolean {
+    return this.#lanes.get(owner)?.isAttached === true;
   }
 
-  /** The service sent a message again. True when it waits here already; what is in the journal is acknowledged again. */
+  /** Something else than a message waits for the app. */
+  requestStart(owner: string, now: Instant): void {
+    this.#startApp(this.#lane(owner), now);
+  }
+
+  /** A person activated one of its notifications. */
+  handleInterest(owner: string, now: Instant): void {
+    this.#options.silent.refill(owner);
+    const lane = this.#lanes.get(owner);
+    if (lane !== undefined && lane.size > 0) this.#pump(lane, now);
+  }
+
   handleRepeat(storeEpoch: number, id: number): boolean {
-    const entry = this.#entries.get(messageKey(storeEpoch, id));
-    if (entry === undefined) return false;
-    if (entry.journal === "written") this.#options.acks.add(id, "ok");
-    return true;
+    return this.#waiting.handleRepeat(storeEpoch, id);
+  }
+
+  /** Messages waiting over all owners. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   add(message: NewEntry, now: Instant): void {
@@ -139,7 +139,7 @@ export class Deliveries {
     const lane = this.#lane(owner);
     lane.isAttached = true;
     lane.handlesPush = handlesPush;
-    lane.isStartAsked = false;
+    lane.startAskedMs = null;
     lane.retryAtMs = 0;
     const known = registry.owner(owner);
     if (known.hasHandler !== handlesPush) persistence.note({ ...known, hasHandler: handlesPush });
@@ -161,7 +161,7 @@ export class Deliveries {
     const { entry, isShown, badge } = current;
     this.#takeBack(lane, deliveryId);
     this.#options.emit(reported({ type: "handled", messageId: entry.messageId, owner: entry.owner }));
-    this.#settle(entry, isShown, badge, now);
+    this.#waiting.settle(entry, isShown, badge, now);
     this.#pump(lane, now);
   }
 
@@ -174,9 +174,8 @@ export class Deliveries {
     this.#takeBack(lane, deliveryId);
     entry.failures++;
     entry.redelivered = true;
-    if (entry.record.isDeclared) this.#settle(entry, isShown, badge, now);
-    else if (entry.failures >= DELIVERY_ATTEMPTS_MAX)
-      this.#drop(entry, "rejected", "the app failed to handle it");
+    if (entry.record.isDeclared) this.#waiting.settle(entry, isShown, badge, now);
+    else if (entry.failures >= DELIVERY_ATTEMPTS_MAX) this.#waiting.giveUp(entry, isShown, now);
     else {
       lane.retryAtMs = now.monotonicMs + DELIVERY_RETRY_MS * entry.failures;
       lane.queue.unshift(entry);
@@ -195,9 +194,9 @@ export class Deliveries {
     return this.#laneOfDelivery.get(deliveryId)?.owner === owner;
   }
 
-  noteShown(deliveryId: number): void {
+  noteShown(deliveryId: number, isShown: boolean): void {
     const current = this.#laneOfDelivery.get(deliveryId)?.current;
-    if (current) current.isShown = true;
+    if (current) current.isShown = isShown;
   }
 
   noteBadge(deliveryId: number, badge: AppBadge): void {
@@ -216,21 +215,30 @@ export class Deliveries {
 
   /** The subscription is gone, and with it the keys: its messages are nobody's. One in an app's hands stays there. */
   handleRemoved(subscriptionId: number, now: Instant): void {
+    this.#options.inbox.forget(subscriptionId);
     for (const lane of [...this.#busy]) {
       const removed = lane.take((entry) => entry.record.subscriptionId === subscriptionId);
-      for (const entry of removed) this.#drop(entry, "rejected", "unsubscribed");
+      for (const entry of removed) this.#waiting.drop(entry, "rejected", "unsubscribed");
       this.#pump(lane, now);
     }
   }
 
   handleAlarm(now: Instant): void {
-    for (const lane of [...this.#busy]) if (now.monotonicMs >= lane.due()) this.#handleDue(lane, now);
+    for (const lane of [...this.#busy]) {
+      const dueMs = Math.min(lane.due(), lane.silentUntilMs ?? Number.POSITIVE_INFINITY);
+      if (now.monotonicMs >= dueMs) this.#handleDue(lane, now);
+    }
   }
 
   nextDeadline(): Alarm | null {
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const lane of this.#busy) dueMs = Math.min(dueMs, lane.due());
-    return dueMs === Number.POSITIVE_INFINITY ? null : { atMs: dueMs, windowMs: 0 };
+    const deadlines: Alarm[] = [];
+    for (const lane of this.#busy) {
+      const dueMs = lane.due();
+      if (dueMs !== Number.POSITIVE_INFINITY) deadlines.push({ atMs: dueMs, windowMs: 0 });
+      const { silentUntilMs } = lane;
+      if (silentUntilMs !== null) deadlines.push({ atMs: silentUntilMs, windowMs: SILENT_PUSH_WINDOW_MS });
+    }
+    return foldDeadlines(deadlines);
   }
 
   #handleDue(lane: Lane, now: Instant): void {
@@ -248,7 +256,7 @@ export class Deliveries {
 
   /** Makes repeats after a clean stop exact: what was handed out and not dealt with is written down as such. */
   handleShutdown(now: Instant): void {
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#waiting.entries()) {
       const { storeEpoch, id, attempt } = entry.record;
       if (entry.journal === "no") this.#journal(entry, now);
       else if (this.#wasHanded(entry)) {
@@ -262,7 +270,7 @@ export class Deliveries {
   }
 
   #enqueue(entry: Entry): void {
-    this.#entries.set(messageKey(entry.record.storeEpoch, entry.record.id), entry);
+    this.#waiting.add(entry);
     const lane = this.#lane(entry.owner);
     lane.queue.push(entry);
     this.#busy.add(lane);
@@ -271,14 +279,16 @@ export class Deliveries {
   /** Moves the lane on: hand out the next message, ask for the app, let the channel flow again. */
   #pump(lane: Lane, now: Instant): void {
     lane.dueMs = null;
-    while (this.#isOpen && lane.current === null && lane.canDeliver && now.monotonicMs >= lane.retryAtMs) {
-      const entry = lane.queue.shift();
+    for (;;) {
+      const hasOpaque = lane.queue.some((waiting) => !waiting.record.isDeclared);
+      lane.silentUntilMs = hasOpaque ? this.#options.silent.waitsUntilMs(lane.owner, now.monotonicMs) : null;
+      const entry = lane.next();
       if (entry === undefined) break;
+      if (!lane.isAttached) this.#startApp(lane, now);
+      if (!this.#isOpen || lane.current !== null || !lane.canDeliver || now.monotonicMs < lane.retryAtMs)
+        break;
+      lane.queue.splice(lane.queue.indexOf(entry), 1);
       this.#deliver(lane, entry, now);
-    }
-    if (lane.queue.length > 0 && !lane.isAttached && !lane.isStartAsked) {
-      lane.isStartAsked = true;
-      this.#options.emit({ type: "startApp", owner: lane.owner });
     }
     if (lane.isHeld && lane.size <= INBOX_MESSAGES_PER_OWNER_RESUME) this.#resume(lane, now);
     if (lane.size > 0) return;
@@ -286,9 +296,16 @@ export class Deliveries {
     if (!lane.isAttached && !lane.isHeld) this.#lanes.delete(lane.owner);
   }
 
+  #startApp(lane: Lane, now: Instant): void {
+    const { startAskedMs, owner } = lane;
+    if (startAskedMs !== null && now.monotonicMs < startAskedMs + START_AGAIN_MS) return;
+    lane.startAskedMs = now.monotonicMs;
+    this.#options.emit({ type: "startApp", owner });
+  }
+
   #deliver(lane: Lane, entry: Entry, now: Instant): void {
     const { emit, meter } = this.#options;
-    const opened = this.#open(entry);
+    const opened = this.#waiting.open(entry);
     if (opened === null) return;
     const { plaintext, declared } = opened;
     const deliveryId = ++this.#lastDeliveryId;
@@ -314,88 +331,20 @@ export class Deliveries {
     meter.countMessage("delivered");
   }
 
-  /** What the message holds; null when it is nobody's, unreadable or too old by now, and was dropped. */
-  #open(entry: Entry): Opened | null {
-    const { clock, registry, inbox } = this.#options;
-    // What came in this run to be shown is shown, however short its TTL: only its app let it wait.
-    const mayExpire = entry.isRestored || (entry.journal === "written" && !entry.record.isDeclared);
-    if (mayExpire && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
-      this.#drop(entry, "ok", "expired");
-      return null;
-    }
-    if (entry.opened !== null) return entry.opened;
-    const subscription = registry.byId(entry.record.subscriptionId);
-    const reading = subscription === null ? null : inbox.open(entry.record, subscription);
-    if (reading === null) this.#drop(entry, "rejected", "unsubscribed");
-    else if (!reading.ok) this.#drop(entry, "undecryptable", reading.code);
-    else entry.opened = openedOf(reading);
-    return entry.opened;
-  }
-
-  /** The app had its chance: a declared notification is shown unless it showed its own. */
-  #settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
-    const { owner, messageId, record } = entry;
-    if (!record.isDeclared) return this.#finish(entry, "ok");
-    const declared = (isShown ? entry.opened : this.#open(entry))?.declared;
-    if (!declared) return;
-    const { notifications } = this.#options;
-    if (badge === null) notifications.applyBadge(owner, declared.appBadge, null);
-    if (isShown) return this.#finish(entry, "ok");
-    const done = (): void => this.#finish(entry, "ok");
-    const { subscriptionId } = record;
-    notifications.show(
-      { owner, subscriptionId, messageId, notification: declared.notification, by: "declared", done },
-      now,
-    );
-  }
-
   /** Mutable messages whose app did not come, or is busy for too long, are shown as declared. */
   #showOverdue(lane: Lane, now: Instant): void {
     const overdue = lane.take(
       (entry) => entry.record.isDeclared && now.monotonicMs >= lane.overdueAtMs(entry),
     );
-    for (const entry of overdue) this.#settle(entry, false, null, now);
+    for (const entry of overdue) this.#waiting.settle(entry, false, null, now);
   }
 
   #journal(entry: Entry, now: Instant): void {
-    entry.journal = "writing";
-    const handed = this.#wasHanded(entry);
-    this.#options.persistence.store([{ ...entry.record, handed }], (failure) => {
-      if (!this.#entries.has(messageKey(entry.record.storeEpoch, entry.record.id)))
-        return this.#noteDone(entry);
+    this.#waiting.journal(entry, this.#wasHanded(entry), now, () => {
       const lane = this.#lanes.get(entry.owner);
       if (lane !== undefined) lane.dueMs = null;
-      if (failure !== null) {
-        entry.journal = "no";
-        entry.journalAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
-        return;
-      }
-      entry.journal = "written";
-      if (lane?.current?.entry !== entry) entry.opened = null;
-      const { emit, acks } = this.#options;
-      emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
-      acks.add(entry.record.id, "ok");
+      if (entry.journal === "written" && lane?.current?.entry !== entry) entry.opened = null;
     });
-  }
-
-  #drop(entry: Entry, code: AckCode, reason: string): void {
-    this.#options.meter.countMessage("dropped");
-    this.#options.emit(reported({ type: "dropped", messageId: entry.messageId, code: reason }));
-    this.#finish(entry, code);
-  }
-
-  #finish(entry: Entry, code: AckCode): void {
-    const { storeEpoch, id } = entry.record;
-    this.#entries.delete(messageKey(storeEpoch, id));
-    if (entry.journal !== "written") return this.#options.inbox.finish(storeEpoch, id, code);
-    // Acknowledged from the journal before; should that ack have been lost, the repeat is acknowledged as handled.
-    this.#noteDone(entry);
-    this.#options.inbox.markHandled(storeEpoch, id, code);
-  }
-
-  #noteDone(entry: Entry): void {
-    const { storeEpoch, id } = entry.record;
-    this.#options.persistence.note({ type: "messageDone", storeEpoch, id });
   }
 
   /** Called again for a held lane: its owner may have a new channel by now. */

@@ -18,6 +18,7 @@ import type { CryptoProvider } from "../webpush/crypto.ts";
 import { decrypt } from "../webpush/decrypt.ts";
 import type { AckCode, Notification } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
+import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Emit, Instant } from "./events.ts";
@@ -26,6 +27,7 @@ import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
 import { baseUrlOf } from "./owner.ts";
 import type { Registry } from "./registry.ts";
+import { Replays } from "./replays.ts";
 import { reported } from "./report.ts";
 
 export interface InboxOptions {
@@ -34,6 +36,7 @@ export interface InboxOptions {
   readonly provider: CryptoProvider;
   readonly acks: Acks;
   readonly notifications: Notifications;
+  readonly badges: Badges;
   readonly meter: Meter;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -57,6 +60,9 @@ export class Inbox {
   #unwritten: number[] = [];
   /** Being shown at this moment; neither handled nor waiting. */
   readonly #showing = new Set<number>();
+  readonly #replays = new Replays();
+  /** Messages an app would have been asked about had it taken any, by owner. */
+  readonly #missed = new Map<string, number>();
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -98,6 +104,8 @@ export class Inbox {
     if (registry.owner(subscription.owner).permission === "denied") {
       return this.#drop(message.id, messageId, "rejected", "permission denied");
     }
+    if (this.#replays.has(subscription.id, message.body))
+      return this.#drop(message.id, messageId, "ok", "sent again under another id");
     this.#process(this.#toRecord(message, subscription), subscription, now);
   }
 
@@ -119,6 +127,25 @@ export class Inbox {
       epochMs: clock.epochMs,
     });
     return { ok: true, plaintext, disposition };
+  }
+
+  /** An app that takes messages only now is told what it missed. */
+  handleAttached(owner: string, handlesPush: boolean): void {
+    const missed = this.#missed.get(owner);
+    if (!handlesPush || missed === undefined) return;
+    this.#missed.delete(owner);
+    const text = `${missed} messages were dropped, or shown as declared, before the app took any`;
+    this.#options.emit({ type: "warnApp", owner, code: "late-handler", text });
+  }
+
+  /** It was read and dealt with: the same ciphertext is not dealt with again, under whatever id it comes. */
+  noteHandled({ subscriptionId, body }: MessageRecord): void {
+    this.#replays.add(subscriptionId, body);
+  }
+
+  /** The subscription is gone. */
+  forget(subscriptionId: number): void {
+    this.#replays.forget(subscriptionId);
   }
 
   /** The message is dealt with for good: acknowledged, and not taken again. */
@@ -155,8 +182,15 @@ export class Inbox {
     const opened = this.open(record, subscription);
     if (!opened.ok) return this.#drop(record.id, messageId, "undecryptable", opened.code);
     const { disposition } = opened;
-    if (disposition.kind === "error") return this.#drop(record.id, messageId, "rejected", disposition.reason);
-    const hasHandler = this.#deliveries?.hasHandler(subscription.owner) === true;
+    const { owner } = subscription;
+    if (disposition.kind === "error") {
+      const text = `message ${messageId} is no notification (${disposition.reason}) and was dropped`;
+      this.#options.emit({ type: "warnApp", owner, code: "message-invalid", text });
+      return this.#drop(record.id, messageId, "rejected", disposition.reason);
+    }
+    const hasHandler = this.#deliveries?.hasHandler(owner) === true;
+    if (!hasHandler && (disposition.kind === "legacy" || disposition.mutable))
+      this.#missed.set(owner, (this.#missed.get(owner) ?? 0) + 1);
     if (disposition.kind === "declarative" && !(disposition.mutable && hasHandler)) {
       return this.#show(record, subscription, disposition, now);
     }
@@ -166,7 +200,7 @@ export class Inbox {
     const entry = {
       record: waiting,
       messageId,
-      owner: subscription.owner,
+      owner,
       opened: openedOf(opened),
       redelivered,
     };
@@ -179,13 +213,14 @@ export class Inbox {
     disposition: Extract<Disposition, { kind: "declarative" }>,
     now: Instant,
   ): void {
-    const { notifications, meter } = this.#options;
+    const { notifications, badges, meter } = this.#options;
     const { owner, id: subscriptionId } = subscription;
     const { storeEpoch, id } = record;
     this.#showing.add(id);
     const done = (): void => {
       this.#showing.delete(id);
       meter.countMessage("shown");
+      this.noteHandled(record);
       this.finish(storeEpoch, id, "ok");
     };
     const messageId = this.#messageId(id);
@@ -201,7 +236,7 @@ export class Inbox {
       },
       now,
     );
-    notifications.applyBadge(owner, disposition.appBadge, null);
+    badges.apply(owner, disposition.appBadge, null, now);
   }
 
   #drop(id: number, messageId: string, code: AckCode, reason: string): void {

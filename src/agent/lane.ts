@@ -51,7 +51,10 @@ export class Lane {
   handlesPush = false;
   /** Channels of this owner that the service was told to keep. */
   readonly held = new Set<number>();
-  isStartAsked = false;
+  /** When its app was last asked to start, monotonic ms; null while that is of no use. */
+  startAskedMs: number | null = null;
+  /** Opaque messages wait for the budget until then; null while they do not. */
+  silentUntilMs: number | null = null;
   /** After a failed delivery: not before this; 0 when nothing failed. */
   retryAtMs = 0;
   /** When the lane has to be looked at next; null when that has to be worked out. */
@@ -79,6 +82,12 @@ export class Lane {
     return entry.receivedMs + (this.canDeliver ? TRANSFORM_BUDGET_MS_MAX : TRANSFORM_BUDGET_MS);
   }
 
+  /** The next message that may be handed out; undefined when there is none. */
+  next(): Entry | undefined {
+    if (this.silentUntilMs === null) return this.queue[0];
+    return this.queue.find((entry) => entry.record.isDeclared);
+  }
+
   /** Removes and returns the waiting entries that are `wanted`, in order. */
   take(wanted: (entry: Entry) => boolean): Entry[] {
     const taken = this.queue.filter(wanted);
@@ -96,7 +105,7 @@ export class Lane {
     let dueMs = Number.POSITIVE_INFINITY;
     if (this.current !== null) dueMs = this.current.budgetEndMs;
     // Without a failure nothing waits for time: either it is handed out at once, or something else has to happen first.
-    else if (this.canDeliver && this.queue.length > 0 && this.retryAtMs > 0) dueMs = this.retryAtMs;
+    else if (this.canDeliver && this.next() !== undefined && this.retryAtMs > 0) dueMs = this.retryAtMs;
     for (const entry of this.entries())
       if (entry.journal === "no") dueMs = Math.min(dueMs, entry.journalAtMs);
     for (const entry of this.queue) {

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: MIT
 /**
- * Notifications from showing to closing: tags replace, restarts bring them back, activation leads somewhere (WHATWG
- * Notifications). Pure; the screen is the host's.
+ * Notifications from showing to closing: tags replace, restarts bring them back, time takes them away (WHATWG
+ * Notifications). Pure; the screen is the host's, what activating one does is in activations.ts.
  */
 
-import type { AppBadge } from "../declarative/index.ts";
-import {
-  type ActivationPolicy,
-  activate,
-  type GodwitNotification,
-  mergeBadge,
-} from "../declarative/index.ts";
+import type { GodwitNotification } from "../declarative/index.ts";
 import type { JournalState, NotificationRecord } from "../journal/index.ts";
-import { NOTIFICATIONS_PER_OWNER_MAX } from "../limits.ts";
-import type { Emit, Instant } from "./events.ts";
-import { baseUrlOf } from "./owner.ts";
+import {
+  ALERT_REFILL_MS,
+  ALERTS_BURST_MAX,
+  NOTIFICATION_DAYS_MAX,
+  NOTIFICATIONS_PER_OWNER_MAX,
+  SCRIPT_CLOSE_MS_MIN,
+  SCRIPT_CLOSE_WINDOW_MS,
+} from "../limits.ts";
+import type { Clock } from "./clock.ts";
+import { earlier } from "./deadlines.ts";
+import type { Alarm, Emit, Instant, NotificationView } from "./events.ts";
 import type { Persistence } from "./persistence.ts";
-import type { Registry } from "./registry.ts";
+import { Rates } from "./rates.ts";
 import { reported } from "./report.ts";
+
+const DAY_MS = 24 * 3600 * 1000;
 
 export interface ShowRequest {
   readonly owner: string;
@@ -33,16 +37,28 @@ export interface ShowRequest {
 
 export interface NotificationsOptions {
   readonly state: JournalState;
-  readonly registry: Registry;
   readonly persistence: Persistence;
+  readonly clock: Clock;
   readonly emit: Emit;
-  readonly policy: Omit<ActivationPolicy, "baseUrl">;
+}
+
+/** What is known of one that is shown, beside its record. */
+interface Showing {
+  /** From when its app may close it, monotonic ms. */
+  closableMs: number;
+  /** Its app closed it before that. */
+  isClosing: boolean;
 }
 
 export class Notifications {
   readonly #options: NotificationsOptions;
   /** Shown, the host's answer outstanding: by notification, in the order of the answers to come; null for a restored one. */
   readonly #pending = new Map<number, (ShowRequest | null)[]>();
+  /** Those its app may not close yet. */
+  readonly #young = new Map<number, Showing>();
+  /** The action whose link to another origin a person is being asked about, by notification. */
+  readonly #questions = new Map<number, string>();
+  readonly #alerts = new Rates(() => ALERTS_BURST_MAX, ALERT_REFILL_MS);
 
   constructor(options: NotificationsOptions) {
     this.#options = options;
@@ -50,30 +66,52 @@ export class Notifications {
 
   /** Brings back what was not closed before the restart, without alerting again. */
   restore(): void {
-    for (const record of this.#options.state.notifications.values()) {
-      const notification = parseNotification(record);
-      if (notification === null) continue;
-      this.#pending.set(record.notificationId, [null]);
-      this.#emitShow(record.notificationId, record.owner, notification, null, false);
+    this.#expire();
+    for (const { notificationId, owner, notification } of this.all()) {
+      this.#pending.set(notificationId, [null]);
+      this.#emitShow(notificationId, owner, notification, null, false);
     }
+  }
+
+  /** All that are shown or wait for a screen, oldest first. */
+  all(): NotificationView[] {
+    const views: NotificationView[] = [];
+    for (const record of this.#options.state.notifications.values()) {
+      const view = viewOf(record);
+      if (view !== null) views.push(view);
+    }
+    return views;
+  }
+
+  find(notificationId: number): NotificationView | null {
+    const record = this.#options.state.notifications.get(notificationId);
+    return record === undefined ? null : viewOf(record);
   }
 
   show(request: ShowRequest, now: Instant): void {
     const { state, persistence } = this.#options;
     const { owner, notification } = request;
-    const replaced = this.#sameTag(owner, notification.tag);
+    this.#expire();
+    const same = this.#sameTag(owner, notification.tag);
+    // Nothing takes the place of one a person is being asked about: the answer would be about something else.
+    const isAsked = same !== null && this.#questions.has(same);
+    if (isAsked) this.close(same);
+    const replaced = isAsked ? null : same;
     const notificationId = replaced ?? state.notificationIdMax + 1;
     persistence.note({
       type: "notification",
       notificationId,
       owner,
       subscriptionId: request.subscriptionId,
-      shownEpochMs: now.epochMs,
+      shownEpochMs: this.#epochMs(),
       notificationJson: JSON.stringify(notification),
     });
     if (replaced === null) this.#closeOldest(owner);
     this.#pending.set(notificationId, [...(this.#pending.get(notificationId) ?? []), request]);
-    this.#emitShow(notificationId, owner, notification, replaced, replaced === null || notification.renotify);
+    this.#young.set(notificationId, { closableMs: now.monotonicMs + SCRIPT_CLOSE_MS_MIN, isClosing: false });
+    const mayAlert = same === null || notification.renotify;
+    const alert = mayAlert && this.#alerts.take(owner, now.monotonicMs);
+    this.#emitShow(notificationId, owner, notification, replaced, alert);
   }
 
   handleDisplayed(notificationId: number): void {
@@ -96,52 +134,74 @@ export class Notifications {
     });
   }
 
-  /** A person chose the body ("") or an action. */
-  handleActivated(notificationId: number, action: string): void {
-    const { state, emit, policy } = this.#options;
-    const record = state.notifications.get(notificationId);
-    const notification = record === undefined ? null : parseNotification(record);
-    if (record === undefined || notification === null) return;
-    const { owner } = record;
-    const outcome = activate(notification, action, { ...policy, baseUrl: baseUrlOf(owner) });
-    if (outcome.kind === "event") {
-      emit({ type: "notificationClick", owner, notification, action });
-    } else if (outcome.kind === "navigate" && !outcome.ask) {
-      emit({ type: "openUrl", owner, url: outcome.url });
-    } else {
-      // It stays: closing what led nowhere would look as if it had worked.
-      const text =
-        outcome.kind === "refused"
-          ? `link refused: ${outcome.reason}`
-          : "link to another origin needs consent";
-      emit(reported({ type: "fault", code: "ERR_NAVIGATION_REFUSED", text }));
-      return;
-    }
-    this.close(notificationId);
-  }
-
   close(notificationId: number): void {
-    const { state, persistence, emit } = this.#options;
-    if (!state.notifications.has(notificationId)) return;
-    persistence.note({ type: "notificationClosed", notificationId });
-    emit({ type: "closeNotification", notificationId });
+    if (!this.#forget(notificationId)) return;
+    this.#options.emit({ type: "closeNotification", notificationId });
   }
 
   /** The host closed it: the person swiped it away. */
   handleClosed(notificationId: number): void {
-    if (this.#options.state.notifications.has(notificationId)) {
-      this.#options.persistence.note({ type: "notificationClosed", notificationId });
+    this.#forget(notificationId);
+  }
+
+  /** Its app closes it: at once, or when a person had time to see it. */
+  closeByApp(notificationId: number): void {
+    const showing = this.#young.get(notificationId);
+    if (showing === undefined) this.close(notificationId);
+    else showing.isClosing = true;
+  }
+
+  /** A person is asked about the link of `action`; a second question takes the place of the first. */
+  setQuestion(notificationId: number, action: string): void {
+    this.#questions.set(notificationId, action);
+  }
+
+  /** False when that was not asked, or not of this notification. */
+  takeQuestion(notificationId: number, action: string): boolean {
+    return this.#questions.get(notificationId) === action && this.#questions.delete(notificationId);
+  }
+
+  handleAlarm(now: Instant): void {
+    for (const [notificationId, { closableMs, isClosing }] of this.#young) {
+      if (now.monotonicMs < closableMs) continue;
+      this.#young.delete(notificationId);
+      if (isClosing) this.close(notificationId);
     }
   }
 
-  /** What the handler set wins over what the message declared; null leaves the badge alone. */
-  applyBadge(owner: string, declared: AppBadge | null, setByHandler: AppBadge | null): void {
-    const badge = mergeBadge(declared, setByHandler);
-    if (badge === null) return;
-    const { registry, persistence, emit } = this.#options;
-    const stored = badge === false || badge === 0 ? null : badge;
-    persistence.note({ ...registry.owner(owner), badge: stored });
-    emit({ type: "setBadge", owner, badge });
+  nextDeadline(): Alarm | null {
+    let next: Alarm | null = null;
+    for (const { closableMs, isClosing } of this.#young.values())
+      if (isClosing) next = earlier(next, { atMs: closableMs, windowMs: SCRIPT_CLOSE_WINDOW_MS });
+    return next;
+  }
+
+  #forget(notificationId: number): boolean {
+    this.#young.delete(notificationId);
+    this.#questions.delete(notificationId);
+    const exists = this.#options.state.notifications.has(notificationId);
+    if (exists) this.#options.persistence.note({ type: "notificationClosed", notificationId });
+    return exists;
+  }
+
+  /** Wall clock, or 0 while it may be wrong. */
+  #epochMs(): number {
+    const { clock } = this.#options;
+    return clock.isTrusted ? clock.epochMs : 0;
+  }
+
+  /** Closes what nobody looked at for weeks, when something happens anyway; it is not worth waking up for. */
+  #expire(): void {
+    const nowMs = this.#epochMs();
+    if (nowMs === 0) return;
+    for (const record of [...this.#options.state.notifications.values()]) {
+      const { shownEpochMs, notificationId } = record;
+      if (nowMs - shownEpochMs <= NOTIFICATION_DAYS_MAX * DAY_MS && shownEpochMs - nowMs <= DAY_MS) continue;
+      // Shown by a clock that was wrong: counted from here.
+      if (shownEpochMs === 0 || shownEpochMs > nowMs)
+        this.#options.persistence.note({ ...record, shownEpochMs: nowMs });
+      else this.close(notificationId);
+    }
   }
 
   /** With the same tag one notification may be shown several times; each showing has its answer. */
@@ -165,21 +225,30 @@ export class Notifications {
   #sameTag(owner: string, tag: string): number | null {
     if (tag === "") return null;
     for (const record of this.#options.state.notifications.values()) {
-      if (record.owner === owner && parseNotification(record)?.tag === tag) return record.notificationId;
+      if (record.owner === owner && viewOf(record)?.notification.tag === tag) return record.notificationId;
     }
     return null;
   }
 
+  /** Over the bound: the one shown longest ago, which a replacement makes young again. */
   #closeOldest(owner: string): void {
     const own = [...this.#options.state.notifications.values()].filter((record) => record.owner === owner);
-    if (own.length > NOTIFICATIONS_PER_OWNER_MAX && own[0] !== undefined) this.close(own[0].notificationId);
+    if (own.length <= NOTIFICATIONS_PER_OWNER_MAX) return;
+    const oldest = own.reduce((a, b) => (b.shownEpochMs < a.shownEpochMs ? b : a));
+    this.close(oldest.notificationId);
   }
 }
 
-/** Our own JSON; null only when the journal was damaged in a way its checksum did not see. */
-function parseNotification(record: NotificationRecord): GodwitNotification | null {
+/** From our own JSON; null only when the journal was damaged in a way its checksum did not see. */
+function viewOf({
+  notificationId,
+  owner,
+  shownEpochMs,
+  notificationJson,
+}: NotificationRecord): NotificationView | null {
   try {
-    return JSON.parse(record.notificationJson) as GodwitNotification;
+    const notification = JSON.parse(notificationJson) as GodwitNotification;
+    return { notificationId, owner, shownEpochMs, notification };
   } catch {
     return null;
   }

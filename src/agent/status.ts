@@ -13,6 +13,7 @@ import type { Meter, MeterReading } from "./meter.ts";
 import type { NetworkMemory } from "./network-memory.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
+import type { SilentBudget, SilentStatus } from "./silent-budget.ts";
 
 export interface SubscriptionStatus {
   readonly subscriptionId: number;
@@ -27,7 +28,10 @@ export interface SubscriptionStatus {
 }
 
 /** What a person decided about an owner, and what the agent learned of it. */
-export type OwnerStatus = Omit<OwnerRecord, "type">;
+export interface OwnerStatus extends Omit<OwnerRecord, "type"> {
+  /** Messages that its app handles without showing anything; null: as many as it likes. */
+  readonly silent: SilentStatus | null;
+}
 
 /** What is known of the network the device is on. */
 export interface NetworkStatus {
@@ -94,6 +98,7 @@ export interface StatusSources {
   readonly registry: Registry;
   readonly deliveries: Deliveries;
   readonly persistence: Persistence;
+  readonly silent: SilentBudget;
   readonly meter: Meter;
   readonly heartbeat: Heartbeat;
   readonly memory: NetworkMemory;
@@ -114,6 +119,7 @@ export function statusOf({
   registry,
   deliveries,
   persistence,
+  silent,
   meter,
   lastFault,
   lastLoss,
@@ -145,7 +151,10 @@ export function statusOf({
         expirationTime: subscription.expirationTime,
       };
     }),
-    owners: [...state.owners.values()].map(({ type: _, ...owner }) => owner),
+    owners: [...state.owners.values()].map(({ type: _, ...owner }) => ({
+      ...owner,
+      silent: silent.status(owner.owner, now.monotonicMs),
+    })),
     notifications: state.notifications.size,
     messagesWaiting: deliveries.waiting,
     journalFailing: persistence.isFailing,

@@ -58,6 +58,11 @@ export interface UserAgentOptions {
   readonly httpAllowed?: boolean;
   /** Origins whose links open without asking. */
   readonly originsAllowed?: readonly string[];
+  /**
+   * Messages of an owner that its app may handle without showing a notification before they wait; null: any number.
+   * Default: 12 for a web origin, one back every 2 h; any number for an app id.
+   */
+  readonly silentPushMax?: (owner: string) => number | null;
   /** Default true; false where the wall clock may be wrong. */
   readonly epochTrusted?: boolean;
   /**
@@ -113,6 +118,7 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       leastUrgency: options.leastUrgency ?? "very-low",
       keepConnected: options.keepConnected ?? false,
       navigation: { httpAllowed: options.httpAllowed ?? false, originsAllowed: options.originsAllowed ?? [] },
+      ...(options.silentPushMax === undefined ? {} : { silentPushMax: options.silentPushMax }),
     });
     const userAgent = new UserAgent(agent, journal, options);
     await userAgent.start((options.watchNetwork ?? true) && !isLoopback(new URL(serviceUrl).hostname));

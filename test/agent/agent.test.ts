@@ -975,7 +975,11 @@ describe("activation", () => {
     const { notificationId } = device.shown[0] ?? { notificationId: 0 };
     device.dispatch({ type: "notificationActivated", notificationId, action: "" });
     expect(device.count("openUrl")).toBe(0);
-    expect(device.reports).toContainEqual(expect.objectContaining({ code: "ERR_NAVIGATION_REFUSED" }));
+    expect(device.last("askNavigation")).toMatchObject({
+      notificationId,
+      owner: NEWS,
+      host: "other.example",
+    });
     expect(device.status.notifications).toBe(1);
   });
 

@@ -5,7 +5,7 @@
  */
 
 import { seededRandom } from "../../bench/battery/seeded-random.ts";
-import { Agent } from "../../src/agent/agent.ts";
+import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
 import type { AgentEvent, Alarm, AppReply, AppRequest, Effect, Report } from "../../src/agent/events.ts";
 import { concatBytes } from "../../src/bytes.ts";
 import { Driver } from "../../src/host/driver.ts";
@@ -32,6 +32,8 @@ export interface DeviceOptions {
   readonly permission?: "granted" | "denied" | "prompt";
   readonly seed?: number;
   readonly journalFailure?: "full" | "io";
+  /** Messages of an owner that may show nothing; default: any number, undefined: as on a device. */
+  readonly silentPushMax?: ((owner: string) => number | null) | undefined;
   /** Virtual time of the start. */
   readonly atMs?: number;
 }
@@ -95,6 +97,7 @@ export class Device {
       leastUrgency: "very-low",
       keepConnected: options.keepConnected ?? false,
       navigation: { httpAllowed: false },
+      ...silentPushMaxOf(options),
     });
     this.driver = new Driver(this.agent, this.#host(options));
     this.dispatch({ type: "start" });
@@ -398,4 +401,9 @@ export class Device {
       },
     };
   }
+}
+
+function silentPushMaxOf(options: DeviceOptions): Pick<AgentOptions, "silentPushMax"> {
+  const silentPushMax = "silentPushMax" in options ? options.silentPushMax : () => null;
+  return silentPushMax === undefined ? {} : { silentPushMax };
 }

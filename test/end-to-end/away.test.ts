@@ -143,6 +143,7 @@ async function startAgent(
     stateDirectory,
     ca,
     permission: () => "granted",
+    silentPushMax: () => null,
     onReport,
   });
   stage.defer(() => agent.close());

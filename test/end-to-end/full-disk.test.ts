@@ -105,6 +105,7 @@ async function startAgent(): Promise<UserAgent> {
     stateDirectory,
     ca: service.ca,
     permission: () => "granted",
+    silentPushMax: () => null,
     display: { show: () => {}, close: () => {}, setBadge: () => {}, openUrl: () => {} },
     journal: await JournalFiles.open({ directory: stateDirectory, fileSystem: disk }),
     onReport: (report) => reports.push(report),

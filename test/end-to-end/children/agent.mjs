@@ -15,6 +15,8 @@ const userAgent = await createUserAgent({
   ca: options.ca,
   permission: () => options.permission ?? "granted",
   deviceKey: options.deviceKey === undefined ? null : Buffer.from(options.deviceKey, "hex"),
+  // What is sent here is numbers by the hundred.
+  silentPushMax: () => null,
   windowS: options.windowS ?? 0,
   ...(options.mqttUrls === undefined ? {} : { mqttUrls: options.mqttUrls }),
   onReport: (report) => write({ event: "report", ...report }),

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The messages that wait for their apps, and how each ends: handled, shown as declared, or dropped with its code; every way
+ * is acknowledged once. Whose turn it is stands in deliveries.ts. Pure.
+ */
+
+import type { AppBadge } from "../declarative/index.ts";
+import { messageKey } from "../journal/index.ts";
+import { JOURNAL_RETRY_MS } from "../limits.ts";
+import type { AckCode } from "../wire/dialect.ts";
+import type { Acks } from "./acks.ts";
+import type { Badges } from "./badges.ts";
+import type { Clock } from "./clock.ts";
+import type { Emit, Instant } from "./events.ts";
+import { type Inbox, openedOf } from "./inbox.ts";
+import type { Entry, Opened } from "./lane.ts";
+import type { Meter } from "./meter.ts";
+import type { Notifications } from "./notifications.ts";
+import type { Persistence } from "./persistence.ts";
+import type { Registry } from "./registry.ts";
+import { reported } from "./report.ts";
+import type { SilentBudget } from "./silent-budget.ts";
+
+export interface WaitingOptions {
+  readonly registry: Registry;
+  readonly persistence: Persistence;
+  readonly inbox: Inbox;
+  readonly acks: Acks;
+  readonly notifications: Notifications;
+  readonly badges: Badges;
+  readonly silent: SilentBudget;
+  readonly meter: Meter;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+export class Waiting {
+  readonly #options: WaitingOptions;
+  /** By {@link messageKey}. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: WaitingOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  entries(): IterableIterator<Entry> {
+    return this.#entries.values();
+  }
+
+  add(entry: Entry): void {
+    this.#entries.set(messageKey(entry.record.storeEpoch, entry.record.id), entry);
+  }
+
+  /** The service sent a message again. True when it waits here already; what is in the journal is acknowledged again. */
+  handleRepeat(storeEpoch: number, id: number): boolean {
+    const entry = this.#entries.get(messageKey(storeEpoch, id));
+    if (entry === undefined) return false;
+    if (entry.journal === "written") this.#options.acks.add(id, "ok");
+    return true;
+  }
+
+  /** What the message holds; null when it is nobody's, unreadable or too old by now, and was dropped. */
+  open(entry: Entry): Opened | null {
+    const { clock, registry, inbox } = this.#options;
+    // What came in this run to be shown is shown, however short its TTL: only its app let it wait.
+    const mayExpire = entry.isRestored || (entry.journal === "written" && !entry.record.isDeclared);
+    if (mayExpire && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
+      this.drop(entry, "ok", "expired");
+      return null;
+    }
+    if (entry.opened !== null) return entry.opened;
+    const subscription = registry.byId(entry.record.subscriptionId);
+    const reading = subscription === null ? null : inbox.open(entry.record, subscription);
+    if (reading === null) this.drop(entry, "rejected", "unsubscribed");
+    else if (!reading.ok) this.drop(entry, "undecryptable", reading.code);
+    else entry.opened = openedOf(reading);
+    return entry.opened;
+  }
+
+  /** The app had its chance: a declared notification is shown unless it showed its own. */
+  settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
+    const { owner, messageId, record } = entry;
+    if (!record.isDeclared) return this.#endOpaque(entry, isShown, now);
+    const { notifications, badges, registry } = this.#options;
+    // Ended while it was in the app's hands: whoever did that wants to see nothing more of it.
+    if (registry.byId(record.subscriptionId) === null) return this.drop(entry, "rejected", "unsubscribed");
+    const declared = (isShown ? entry.opened : this.open(entry))?.declared;
+    if (!declared) return;
+    if (badge === null) badges.apply(owner, declared.appBadge, null, now);
+    if (isShown) return this.#finish(entry, "ok");
+    const done = (): void => this.#finish(entry, "ok");
+    // What is neither on the screen nor on the disk comes again from the service; from the disk, at the next start.
+    const failed = (): void => {
+      if (entry.journal === "no") this.#entries.delete(messageKey(record.storeEpoch, record.id));
+    };
+    const { subscriptionId } = record;
+    const { notification } = declared;
+    notifications.show({ owner, subscriptionId, messageId, notification, by: "declared", done, failed }, now);
+  }
+
+  /** The app failed to handle it too often. */
+  giveUp(entry: Entry, isShown: boolean, now: Instant): void {
+    if (!isShown) this.#options.silent.spend(entry.owner, now.monotonicMs);
+    this.drop(entry, "rejected", "the app failed to handle it");
+  }
+
+  drop(entry: Entry, code: AckCode, reason: string): void {
+    this.#options.meter.countMessage("dropped");
+    this.#options.emit(reported({ type: "dropped", messageId: entry.messageId, code: reason }));
+    this.#finish(entry, code);
+  }
+
+  /** Writes it down, and acknowledges it from there. `written`: it is, or that failed. */
+  journal(entry: Entry, handed: boolean, now: Instant, written: () => void): void {
+    const { record } = entry;
+    entry.journal = "writing";
+    this.#options.persistence.store([{ ...record, handed }], (failure) => {
+      if (!this.#entries.has(messageKey(record.storeEpoch, record.id))) return this.noteDone(entry);
+      entry.journal = failure === null ? "written" : "no";
+      entry.journalAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
+      written();
+      if (failure !== null) return;
+      const { emit, acks } = this.#options;
+      emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
+      acks.add(record.id, "ok");
+    });
+  }
+
+  noteDone({ record: { storeEpoch, id } }: Pick<Entry, "record">): void {
+    this.#options.persistence.note({ type: "messageDone", storeEpoch, id });
+  }
+
+  #endOpaque(entry: Entry, isShown: boolean, now: Instant): void {
+    if (!isShown) this.#options.silent.spend(entry.owner, now.monotonicMs);
+    this.#finish(entry, "ok");
+  }
+
+  #finish(entry: Entry, code: AckCode): void {
+    const { inbox } = this.#options;
+    const { storeEpoch, id } = entry.record;
+    this.#entries.delete(messageKey(storeEpoch, id));
+    if (code === "ok") inbox.noteHandled(entry.record);
+    if (entry.journal !== "written") return inbox.finish(storeEpoch, id, code);
+    // Acknowledged from the journal before; should that ack have been lost, the repeat is acknowledged as handled.
+    this.noteDone(entry);
+    inbox.markHandled(storeEpoch, id, code);
+  }
+}
