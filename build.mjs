@@ -43,16 +43,16 @@ const shared = {
 const INTERNAL_NAMES = new RegExp(
   `^(${`
   handle[A-Z]\\w* nextDeadline persistence registry deliveries requests listener backoff emit riders byChannel byId ofOwner
-  markHandled takeRiders applyBadge needsService declaredFor isInHand noteShown noteBadge overdueAtMs canDeliver isAttached
-  isStartAsked journalAtMs notBeforeMs giveUpAtMs requestIds retryAtMs isSent budgetEndMs mustCheckpoint
+  markHandled takeRiders needsService declaredFor isInHand noteShown noteBadge overdueAtMs canDeliver
+  journalAtMs notBeforeMs giveUpAtMs requestIds retryAtMs isSent budgetEndMs mustCheckpoint
   isCheckpointDue appendBytes checkpointBytes abandonSegment subscriptionIdMax notificationIdMax provenSinceMs
   pendingUnregisters heartbeat idleSinceMs provenMs generatedToken handledIds sentMs
   previousUaToken senderPublicKey idleMs handledEpoch isDoubted notificationJson authority nextLinkId
   expiresEpochMs recordBytes disposition queue isGrowing handed deviceSecret failures fixedMs freeAtMs phase
-  trial receivedEpochMs itemsMax depthMax runId textOrNull receivedMs budget intOrNull shownEpochMs isShown
-  isAffordable optedOut bytesOrNull skippedBytes journal note held startMs keep flush why record fields number answered
-  owners oneOf clock inbox oldView isFailing idMax isOnline acks linkLost erased batch isNeeded sinceMs dropAll onTrial
-  canaryFailed sinceEpochMs setFreshness isExhausted paused listOrNull limitBytes recall mainFailed countPing
+  trial receivedEpochMs itemsMax depthMax runId textOrNull receivedMs budget intOrNull isShown
+  isAffordable bytesOrNull skippedBytes journal note held startMs keep flush why record fields number answered
+  oneOf clock inbox oldView isFailing idMax isOnline acks linkLost erased batch isNeeded sinceMs dropAll onTrial
+  canaryFailed sinceEpochMs setFreshness isExhausted listOrNull limitBytes recall mainFailed countPing
   setWanted survived isSecret channelsDigest isTrusted countMessage countWakeUp countReceived countSent countLost countPong
   countCanaries storeEpoch registrationId saysNotification ttlLeftS idleLimitS reconnectSpreadS freshUaToken isRestored isDeclared declaredMs
   abandonToken isStoring dueMs current declared plaintext store erase entry writer segmentBytes header isSealed endsClean
@@ -64,6 +64,11 @@ const INTERNAL_NAMES = new RegExp(
   trials safeMs targetMs verdictMs isPinging worthwhileAges nextAtMs tryOne settle isBlind smoothedMs isMet
   isProbed takeAnswer isPong canSpare expectedMs hopefulAges isTrial isThere timeoutAtMs
   dialer transports startTrial webSocketUrl isMqtt canaryRequest dialWebSocket hasToken
+  isPaused permissionOf permissions departure activations badges changes usage owesChange isPending silentUntilMs isSpentTold isLowTold
+  startAskedMs isClosing closableMs appRequests mustHold resumedMs waitingFor holdIfPaused takeQuestion setQuestion closeByApp isAsked
+  settleAll findUnused memory touch identity ecdhSecret nonceBlock cekBlock authHmac keyInfo asked noteHandled noteDone giveUp
+  cancelStores endAll ownerOf dismissals drop fromBytes toBytes restore waitsUntilMs requestStart fragment isErasing
+  admits spend refill lose generation
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
 `
     .trim()

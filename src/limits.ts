@@ -244,6 +244,19 @@ export const REPLAYS_REMEMBERED_MAX = 64;
 export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
 /** Held channels flow again when this many or fewer wait. */
 export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
+/** Channels the service is told to hold at once; a lot of frames would pass for a flood ({@link LINK_FRAMES_BURST_MAX}). */
+export const HOLDS_AT_ONCE_MAX = 256;
+/** A person who leaves a question open so often in a row is not asked it again for this long. */
+export const PROMPT_DISMISSALS_MAX = 3;
+export const PROMPT_QUIET_MS = 24 * 3600 * 1000;
+/** Requests that wait for a person's answer, over all owners. */
+export const PROMPTS_WAITING_MAX = 256;
+/** A registration that neither got a message nor was asked for by its app for this long is ended. */
+export const UNUSED_MS_MAX = 180 * 24 * 3600 * 1000;
+/** Use is written down to this, so that it costs nothing. */
+export const USE_NOTED_MS = 24 * 3600 * 1000;
+/** Unused registrations are looked for this often at most; at first so long after the start: apps have to come yet. */
+export const UNUSED_CHECK_MS = 3_600_000;
 /** Notifications kept until closed, per owner; the oldest goes first. */
 export const NOTIFICATIONS_PER_OWNER_MAX = 32;
 /** A notification stays this long before its app may close it, ms: one that is shown and closed at once was never seen. */

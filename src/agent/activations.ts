@@ -52,8 +52,9 @@ export class Activations {
     }
     deliveries.handleInterest(owner, now);
     if (outcome.kind === "navigate" && outcome.ask) {
-      notifications.setQuestion(notificationId, action);
-      return emit({ type: "askNavigation", notificationId, owner, action, host: outcome.host });
+      const { host } = outcome;
+      notifications.setQuestion(notificationId, { action, host });
+      return emit({ type: "askNavigation", notificationId, owner, action, host });
     }
     if (outcome.kind === "navigate") emit({ type: "openUrl", owner, url: outcome.url });
     else this.#click({ type: "notificationClick", owner, notification, action }, now);

@@ -1,96 +1,31 @@
 // SPDX-License-Identifier: MIT
 /**
- * The user agent: `handle` an event, then `poll` its effects. Composes the parts and passes events to
- * them; holds no logic of its own. Pure: reads no clock, opens nothing, awaits nothing.
+ * The user agent: `handle` an event, then `poll` its effects. Passes events to its parts, which parts.ts
+ * puts together; holds no logic of its own. Pure: reads no clock, opens nothing, awaits nothing.
  */
 
-import type { ActivationPolicy } from "../declarative/index.ts";
-import { type JournalRecord, type JournalRecovery, JournalWriter, type Sealer } from "../journal/index.ts";
+import type { JournalRecord } from "../journal/index.ts";
 import { JOURNAL_DEFERRED_RECORDS_MAX } from "../limits.ts";
-import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
-import type { Dialect, Downstream, Urgency } from "../wire/dialect.ts";
+import type { Downstream } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { deviceEpoch, deviceName } from "../wire/digest.ts";
-import { Acks } from "./acks.ts";
-import { Activations } from "./activations.ts";
-import { AppRequests } from "./app-requests.ts";
-import { Backoff, type Jitter } from "./backoff.ts";
-import { Badges } from "./badges.ts";
-import { Clock } from "./clock.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import { DEVICE_SECRET_BYTES } from "./choices.ts";
 import { foldDeadlines } from "./deadlines.ts";
-import { Deliveries } from "./deliveries.ts";
-import { Dialer } from "./dialer.ts";
 import type { AgentEvent, Alarm, Effect, Instant, NotificationView } from "./events.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import { Identity } from "./identity.ts";
-import { Inbox } from "./inbox.ts";
-import { Link } from "./link.ts";
-import { Meter } from "./meter.ts";
-import { NetworkMemory } from "./network-memory.ts";
-import { Notifications } from "./notifications.ts";
-import { Persistence } from "./persistence.ts";
-import { Registry } from "./registry.ts";
+import { createParts, type Parts } from "./parts.ts";
 import { reported, Troubles } from "./report.ts";
-import { type Answer, Requests } from "./requests.ts";
-import { defaultSilentPushMax, SilentBudget } from "./silent-budget.ts";
-import { type AgentStatus, type StatusSources, statusOf } from "./status.ts";
-import { Subscriptions } from "./subscriptions.ts";
-import { Transports } from "./transports.ts";
-import { WakeBudget } from "./wake-budget.ts";
+import type { Answer } from "./requests.ts";
+import { type AgentStatus, statusOf } from "./status.ts";
 
-export interface AgentOptions {
-  /** https URL of the push service, without path. */
-  readonly serviceUrl: string;
-  /** Where MQTT is to be had when WebSocket is not, in the order to try them: mqtts or mqtt, with host and port. */
-  readonly mqttUrls: readonly string[];
-  readonly dialect: Dialect;
-  /** What the host's journal held; must not be locked. The agent owns its state from here on. */
-  readonly recovery: JournalRecovery;
-  readonly sealer: Sealer;
-  /** 16 bytes: a hash of the host's device id. */
-  readonly deviceBinding: Uint8Array;
-  readonly provider: CryptoProvider;
-  /** CSPRNG, for keys and tokens. */
-  readonly randomFill: RandomFill;
-  /** Seedable, for delays. */
-  readonly jitter: Jitter;
-  /** Ms between signs of life on an idle connection; null: learned from each network. */
-  readonly heartbeatMs: number | null;
-  /** Low-urgency messages may wait this long at the service, s. */
-  readonly windowS: number;
-  readonly leastUrgency: Urgency;
-  /** Plain http URL that answers 204 unless a captive portal is in between; null: a dial finds out. */
-  readonly portalProbeUrl: string | null;
-  /** Keep a connection even without a subscription. */
-  readonly keepConnected: boolean;
-  readonly navigation: Omit<ActivationPolicy, "baseUrl">;
-  /** Messages of an owner that may show nothing (SILENT_PUSHES_MAX for web origins by default); null: any number. */
-  readonly silentPushMax?: (owner: string) => number | null;
-}
+export type { AgentOptions } from "./agent-options.ts";
 
 type EventOf<Type extends AgentEvent["type"]> = Extract<AgentEvent, { type: Type }>;
 
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #parts: Parts;
   readonly #effects: Effect[] = [];
-  readonly #clock = new Clock();
-  readonly #meter = new Meter();
-  readonly #registry: Registry;
-  readonly #persistence: Persistence;
-  readonly #identity: Identity;
-  readonly #heartbeat: Heartbeat;
-  readonly #memory: NetworkMemory;
-  readonly #link: Link;
-  readonly #requests: Requests;
-  readonly #acks: Acks;
-  readonly #subscriptions: Subscriptions;
-  readonly #notifications: Notifications;
-  readonly #activations: Activations;
-  readonly #badges: Badges;
-  readonly #inbox: Inbox;
-  readonly #deliveries: Deliveries;
-  readonly #appRequests: AppRequests;
-  readonly #sources: StatusSources;
   #alarm: Alarm | null = null;
   readonly #troubles = new Troubles();
   #isRunning = false;
@@ -98,110 +33,25 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { recovery, provider, randomFill, jitter, dialect, serviceUrl } = options;
-    const { state, cleanStop } = recovery;
-    this.#mustResynchronise = recovery.report.damaged;
-    const emit = (effect: Effect): void => this.#emit(effect);
-    const meter = this.#meter;
-    const clock = this.#clock;
-    const registry = new Registry(state);
-    const writer = new JournalWriter(recovery, options);
-    const memory = new NetworkMemory(state, clock);
-    const riders = () => [...this.#inbox.takeRiders(), ...memory.takeRiders()];
-    const persistence = new Persistence({ state, writer, emit, riders });
-    const budget = new WakeBudget();
-    let lastLinkId = 0;
-    const nextLinkId = () => ++lastLinkId;
-    const fixedMs = options.heartbeatMs;
-    const emitCanary = meter.countCanaries(emit);
-    const heartbeat = new Heartbeat({ fixedMs, memory, budget, emit: emitCanary, nextLinkId });
-    const transports = new Transports(serviceUrl.replace(/^http/, "ws"), options.mqttUrls, memory);
-    const identity = () => state.userAgent;
-    const dialer = new Dialer({ dialect, transports, emit, nextLinkId, identity, registry });
-    const link = new Link({
-      dialect,
-      dialer,
-      transports,
-      heartbeat,
-      backoff: new Backoff(jitter),
-      budget,
-      portalProbeUrl: options.portalProbeUrl,
-      nextLinkId,
-      meter,
-      emit,
-      listener: {
-        fetchToken: () => this.#identity.fetchToken(),
-        abandonToken: () => this.#identity.abandonToken(),
-        linkLost: () => this.#handleLinkLost(),
-      },
-      conditions: { windowS: options.windowS, leastUrgency: options.leastUrgency },
-      jitter,
-    });
-    const requests = new Requests(link);
-    const acks = new Acks(link, emit);
-    const shared = {
-      state,
-      registry,
-      persistence,
-      provider,
-      emit,
-      meter,
-      clock,
-      acks,
-      link,
-      requests,
-      cleanStop,
-      badges: new Badges({ state, registry, persistence, emit }),
-      silent: new SilentBudget({ emit, maxOf: options.silentPushMax ?? defaultSilentPushMax }),
-    };
-    this.#registry = registry;
-    this.#persistence = persistence;
-    const handleForgotten = (now: Instant) => this.#subscriptions.handleForgotten(now);
-    this.#identity = new Identity({ ...shared, serviceUrl, handleForgotten });
-    this.#heartbeat = heartbeat;
-    this.#memory = memory;
-    this.#link = link;
-    this.#requests = requests;
-    this.#acks = acks;
-    this.#subscriptions = new Subscriptions({
-      ...shared,
-      randomFill,
-      jitter,
-      handleRemoved: (subscriptionId, now) => this.#deliveries.handleRemoved(subscriptionId, now),
-    });
-    const notifications = new Notifications(shared);
-    this.#notifications = notifications;
-    this.#badges = shared.badges;
-    const handleOrphan = (channel: number, now: Instant) => this.#subscriptions.handleOrphan(channel, now);
-    const note = (record: JournalRecord) => persistence.note(record);
-    this.#inbox = new Inbox({ ...shared, notifications, handleOrphan, note });
-    this.#deliveries = new Deliveries({ ...shared, notifications, inbox: this.#inbox });
-    this.#inbox.connect(this.#deliveries);
-    const { navigation: policy } = options;
-    this.#activations = new Activations({ notifications, deliveries: this.#deliveries, emit, policy });
-    this.#appRequests = new AppRequests({
-      ...shared,
-      notifications,
-      subscriptions: this.#subscriptions,
-      deliveries: this.#deliveries,
-    });
-    this.#sources = { ...shared, serviceUrl, deliveries: this.#deliveries, heartbeat, memory };
+    this.#mustResynchronise = options.recovery.report.damaged;
+    this.#parts = createParts(options, (effect) => this.#emit(effect));
   }
 
   /** Takes one event. Afterwards drain {@link poll}. */
   handle(event: AgentEvent, now: Instant): void {
+    const parts = this.#parts;
     // What was in an app's hands at the end is on disk as such; nothing is handed out or taken back any more.
-    const isOver = this.#link.state === "stopped";
+    const isOver = parts.link.state === "stopped";
     if (isOver && event.type !== "journalAppended" && event.type !== "journalFailed") return;
-    this.#clock.handleNow(now);
-    this.#meter.handleNow(now.monotonicMs);
+    parts.clock.handleNow(now);
+    parts.meter.handleNow(now.monotonicMs);
     this.#route(event, now);
     if (!this.#isRunning) return;
-    this.#heartbeat.setFreshness(this.#registry.freshnessMs);
+    parts.heartbeat.setFreshness(parts.registry.freshnessMs);
     if (!isOver && event.type !== "shutdown") this.#tick(now);
-    this.#link.setWanted(this.#wantsConnection(), now);
-    this.#acks.flush(now);
-    this.#persistence.flush(now, this.#link.state === "stopped");
+    parts.link.setWanted(this.#wantsConnection(), now);
+    parts.acks.flush(now);
+    parts.persistence.flush(now, parts.link.state === "stopped");
     this.#setAlarm();
   }
 
@@ -212,17 +62,21 @@ export class Agent {
 
   /** True after `shutdown`, once everything asked for is on disk or known to be impossible. */
   get isStopped(): boolean {
-    return this.#link.state === "stopped" && (this.#persistence.isIdle || this.#persistence.isFailing);
+    return (
+      this.#parts.link.state === "stopped" &&
+      (this.#parts.persistence.isIdle || this.#parts.persistence.isFailing)
+    );
   }
 
   /** A picture of the agent for people and programs; holds no secret. */
   status(now: Instant): AgentStatus {
-    return statusOf({ ...this.#sources, ...this.#troubles.read, now, alarm: this.#alarm });
+    const { serviceUrl } = this.#options;
+    return statusOf({ ...this.#parts, ...this.#troubles.read, serviceUrl, now, alarm: this.#alarm });
   }
 
   /** What is shown or waits for a screen, oldest first: for a screen that comes late. */
   notifications(): NotificationView[] {
-    return this.#notifications.all();
+    return this.#parts.notifications.all();
   }
 
   #emit(effect: Effect): void {
@@ -231,7 +85,8 @@ export class Agent {
   }
 
   #route(event: AgentEvent, now: Instant): void {
-    if ("linkId" in event && this.#heartbeat.handleCanary(event, now.monotonicMs)) return;
+    const parts = this.#parts;
+    if ("linkId" in event && parts.heartbeat.handleCanary(event, now.monotonicMs)) return;
     switch (event.type) {
       case "start":
         return this.#start(now);
@@ -239,59 +94,62 @@ export class Agent {
         return this.#shutdown(now);
       case "alarm":
         // The host keeps one alarm and it has gone off: whatever comes next has to be set anew.
-        this.#meter.handleAlarm(this.#alarm);
+        parts.meter.handleAlarm(this.#alarm);
         this.#alarm = null;
         return;
       case "linkOpened":
-        return this.#link.handleOpened(event.linkId, now);
+        return parts.link.handleOpened(event.linkId, now);
       case "linkMessage":
         return this.#handleFrame(event, now);
       case "linkPong":
-        return this.#link.handlePong(event.linkId, now);
+        return parts.link.handlePong(event.linkId, now);
       case "linkClosed":
-        return this.#link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
+        return parts.link.handleClosed(event.linkId, event.cause, event.httpStatus, event.retryAfterS, now);
       case "networkChanged":
-        this.#meter.handleNetwork(event.network);
-        return this.#link.handleNetwork(event.network?.label ?? null, event.hasNewAddress === true, now);
+        parts.meter.handleNetwork(event.network);
+        return parts.link.handleNetwork(event.network?.label ?? null, event.hasNewAddress === true, now);
       case "journalAppended":
-        return this.#persistence.handleAppended(event.appendId);
+        return parts.persistence.handleAppended(event.appendId);
       case "journalFailed":
-        return this.#persistence.handleFailed(event.appendId, event.reason, now);
+        return parts.persistence.handleFailed(event.appendId, event.reason, now);
       case "httpResponse":
-        if (this.#link.handleProbed(event.requestId, event.status, now)) return;
-        return this.#identity.handleToken(event, now);
+        if (parts.link.handleProbed(event.requestId, event.status, now)) return;
+        return parts.identity.handleToken(event, now);
       case "appRequest":
-        return this.#appRequests.handle(event.requestId, event.owner, event.request, now);
+        return parts.appRequests.handle(event.requestId, event.owner, event.request, now);
       case "appAttached":
-        this.#inbox.handleAttached(event.owner, event.handlesPush);
-        this.#deliveries.handleAttached(event.owner, event.handlesPush, now);
-        return this.#activations.handleAttached(event.owner);
+        parts.inbox.handleAttached(event.owner, event.handlesPush);
+        parts.deliveries.handleAttached(event.owner, event.handlesPush, now);
+        parts.changes.handleAttached(event.owner);
+        parts.usage.handleAttached(event.owner);
+        return parts.activations.handleAttached(event.owner);
       case "appDetached":
-        return this.#deliveries.handleDetached(event.owner, now);
+        return parts.deliveries.handleDetached(event.owner, now);
       case "appHandled":
-        return this.#deliveries.handleHandled(event.deliveryId, now);
+        return parts.deliveries.handleHandled(event.deliveryId, now);
       case "appFailed":
-        return this.#deliveries.handleFailed(event.deliveryId, now);
+        return parts.deliveries.handleFailed(event.deliveryId, now);
       case "displayed":
-        return this.#notifications.handleDisplayed(event.notificationId);
+        return parts.notifications.handleDisplayed(event.notificationId);
       case "displayFailed":
-        return this.#notifications.handleDisplayFailed(event.notificationId);
+        return parts.notifications.handleDisplayFailed(event.notificationId);
       case "permissionAnswered":
-        return this.#subscriptions.handlePermission(event.owner, event.permission, now);
+        return parts.choices.handleAnswered(event.owner, event.permission, now);
       case "choice":
-        return;
+        return parts.choices.handle(event.requestId, event.choice, now);
       case "navigationAnswered": {
         const { notificationId, action, allowed } = event;
-        return this.#activations.handleNavigationAnswered(notificationId, action, allowed);
+        return parts.activations.handleNavigationAnswered(notificationId, action, allowed);
       }
       case "notificationActivated":
-        return this.#activations.handleActivated(event.notificationId, event.action, now);
+        return parts.activations.handleActivated(event.notificationId, event.action, now);
       case "notificationClosed":
-        return this.#notifications.handleClosed(event.notificationId);
+        return parts.notifications.handleClosed(event.notificationId);
     }
   }
 
   #start(now: Instant): void {
+    const parts = this.#parts;
     const { recovery, randomFill } = this.#options;
     const { state, report } = recovery;
     this.#isRunning = true;
@@ -300,15 +158,15 @@ export class Agent {
       this.#emit(reported({ type: "fault", code: "ERR_JOURNAL_RECORD", text }));
     }
     if (state.device === null) {
-      const deviceSecret = new Uint8Array(32);
+      const deviceSecret = new Uint8Array(DEVICE_SECRET_BYTES);
       randomFill(deviceSecret);
-      this.#persistence.note({ type: "device", deviceSecret });
+      parts.persistence.note({ type: "device", deviceSecret });
     }
     if (!recovery.cleanStop) {
-      this.#persistence.note({ type: "suspect", storeEpoch: null, idMax: 0 });
+      parts.persistence.note({ type: "suspect", storeEpoch: null, idMax: 0 });
       // Notifications of the last minute may be on the screen and not in the journal: their numbers are not used again.
       const { subscriptionIdMax, notificationIdMax } = state;
-      this.#persistence.note({
+      parts.persistence.note({
         type: "counters",
         subscriptionIdMax,
         notificationIdMax: notificationIdMax + 2 * JOURNAL_DEFERRED_RECORDS_MAX,
@@ -317,81 +175,88 @@ export class Agent {
     // Written before anything is handed out: a stop without `clean` behind it was a crash. On a full disk it takes the
     // reserve, and is tried until it is there; meanwhile messages wait at the service.
     const run: JournalRecord = { type: "run", runId: (state.runId ?? 0) + 1 };
-    this.#persistence.store([run], (failure) => {
-      if (failure === null) this.#deliveries.open(now);
-      else this.#persistence.erase([run], () => this.#deliveries.open(now));
+    parts.persistence.store([run], (failure) => {
+      if (failure === null) parts.deliveries.open(now);
+      else parts.persistence.erase([run], () => parts.deliveries.open(now));
     });
-    this.#notifications.restore();
-    this.#badges.restore();
-    this.#deliveries.restore(now);
+    parts.notifications.restore();
+    parts.badges.restore();
+    parts.deliveries.restore(now);
   }
 
   #shutdown(now: Instant): void {
-    this.#acks.flush(now, true);
-    this.#subscriptions.handleShutdown();
-    this.#deliveries.handleShutdown(now);
-    this.#badges.handleShutdown();
-    for (const record of [...this.#inbox.takeRiders(), ...this.#memory.takeRiders()])
-      this.#persistence.note(record);
-    this.#link.handleShutdown(now);
-    this.#persistence.store([{ type: "clean" }], () => {});
+    const parts = this.#parts;
+    parts.acks.flush(now, true);
+    parts.permissions.settleAll("ERR_SHUTDOWN", now);
+    parts.subscriptions.handleShutdown();
+    parts.deliveries.handleShutdown(now);
+    parts.badges.handleShutdown();
+    for (const record of parts.takeRiders()) parts.persistence.note(record);
+    parts.link.handleShutdown(now);
+    parts.persistence.store([{ type: "clean" }], () => {});
   }
 
   /** Every event is an occasion to do what is due: nothing waits for the alarm when the device is awake anyway. */
   #tick(now: Instant): void {
-    this.#link.handleAlarm(now);
-    this.#requests.handleAlarm(now);
-    this.#subscriptions.handleAlarm(now);
-    this.#deliveries.handleAlarm(now);
-    this.#notifications.handleAlarm(now);
-    this.#badges.handleAlarm(now);
+    const parts = this.#parts;
+    parts.link.handleAlarm(now);
+    parts.requests.handleAlarm(now);
+    parts.subscriptions.handleAlarm(now);
+    parts.deliveries.handleAlarm(now);
+    parts.notifications.handleAlarm(now);
+    parts.badges.handleAlarm(now);
   }
 
   #handleFrame(event: EventOf<"linkMessage">, now: Instant): void {
-    const message = this.#link.handleFrame(event.linkId, event.frame, now);
+    const message = this.#parts.link.handleFrame(event.linkId, event.frame, now);
     if (message !== null) this.#handleMessage(message, now);
   }
 
   #handleMessage(message: Downstream, now: Instant): void {
+    const parts = this.#parts;
     // Before Registered nobody knows which store the ids are of; what comes too early comes again.
-    if (!this.#link.isOnline && message.type !== "registered" && message.type !== "bye") return;
+    if (!parts.link.isOnline && message.type !== "registered" && message.type !== "bye") return;
+    if (!parts.departure.admits(message)) return;
     switch (message.type) {
       case "registered":
         return this.#handleRegistered(message, now);
       case "notification":
-        return this.#inbox.handleNotification(message, now);
+        return parts.inbox.handleNotification(message, now);
       case "waRegistered":
       case "waUnregistered":
       case "drained":
-        this.#requests.handleAnswer(message, now);
+        parts.requests.handleAnswer(message, now);
         return;
       case "error": {
-        if (this.#requests.handleAnswer(message, now)) return;
+        if (parts.requests.handleAnswer(message, now)) return;
         const text = `the push service reports ${message.status}`;
         this.#emit(reported({ type: "fault", code: "ERR_SERVICE_REPORT", text }));
         return;
       }
       case "revoked":
-        return this.#subscriptions.handleRevoked(message.channel, now);
+        return parts.subscriptions.handleRevoked(message.channel, now);
       case "bye":
-        return this.#link.handleBye(message.retryAfterS, now);
+        parts.departure.handleBye(message);
+        return parts.link.handleBye(message.retryAfterS, now);
       case "probeReply":
-        return this.#link.handleProbeReply(message.nonce, now);
+        return parts.link.handleProbeReply(message.nonce, now);
     }
   }
 
   #handleRegistered(message: Extract<Downstream, { type: "registered" }>, now: Instant): void {
-    if (message.status === STATUS.badToken) return this.#link.handleTokenRefused(now);
-    if (message.status !== STATUS.ok || this.#link.state !== "greeting") return;
-    this.#clock.handleServiceTime(message.epochMs);
-    this.#link.handleRegistered(message, now);
-    this.#identity.handleRegistered(message);
-    this.#inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
+    const parts = this.#parts;
+    if (message.status === STATUS.badToken) return parts.link.handleTokenRefused(now);
+    if (message.status !== STATUS.ok || parts.link.state !== "greeting") return;
+    parts.clock.handleServiceTime(message.epochMs);
+    parts.link.handleRegistered(message, now);
+    if (parts.departure.isPending) return parts.departure.ask(now);
+    parts.identity.handleRegistered(message);
+    parts.inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
     this.#emit(reported({ type: "registered", device: deviceName(message.uaid) }));
-    this.#subscriptions.handleOnline(message.channels, now);
-    this.#deliveries.handleOnline(now);
+    parts.subscriptions.handleOnline(message.channels, now);
+    parts.deliveries.handleOnline(now);
     this.#resynchronise(now);
-    this.#acks.flush(now, true);
+    parts.acks.flush(now, true);
   }
 
   /** After journal damage nobody knows what was acknowledged from it: everything the service still has comes again. */
@@ -401,30 +266,30 @@ export class Agent {
       // An error is no answer: it is asked again on the next link.
       if (type === "drained") this.#mustResynchronise = false;
     };
-    this.#requests.send({ type: "getAllMessages" }, answered, now);
-  }
-
-  #handleLinkLost(): void {
-    this.#identity.abandonToken();
-    this.#requests.handleLinkLost();
-    this.#subscriptions.handleLinkLost();
+    this.#parts.requests.send({ type: "getAllMessages" }, answered, now);
   }
 
   /** A connection exists while there is a subscription or a pending request, or the admin says so; otherwise none. */
   #wantsConnection(): boolean {
-    return this.#options.keepConnected || this.#registry.size > 0 || this.#subscriptions.needsService;
+    const { recovery, keepConnected } = this.#options;
+    // While everything is paused nothing is waited for.
+    const isAwaiting = this.#parts.registry.size > 0 && !recovery.state.choices.paused;
+    return (
+      keepConnected || isAwaiting || this.#parts.subscriptions.needsService || this.#parts.departure.isPending
+    );
   }
 
   #setAlarm(): void {
+    const parts = this.#parts;
     const alarm = foldDeadlines([
-      this.#link.nextDeadline(),
-      this.#requests.nextDeadline(),
-      this.#acks.nextDeadline(),
-      this.#subscriptions.nextDeadline(),
-      this.#deliveries.nextDeadline(),
-      this.#notifications.nextDeadline(),
-      this.#badges.nextDeadline(),
-      this.#persistence.nextDeadline(),
+      parts.link.nextDeadline(),
+      parts.requests.nextDeadline(),
+      parts.acks.nextDeadline(),
+      parts.subscriptions.nextDeadline(),
+      parts.deliveries.nextDeadline(),
+      parts.notifications.nextDeadline(),
+      parts.badges.nextDeadline(),
+      parts.persistence.nextDeadline(),
     ]);
     if (alarm?.atMs === this.#alarm?.atMs && alarm?.windowMs === this.#alarm?.windowMs) return;
     this.#alarm = alarm;

@@ -9,12 +9,14 @@ import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { AppReply, AppRequest, Emit, Instant } from "./events.ts";
 import type { Notifications } from "./notifications.ts";
-import { baseUrlOf } from "./owner.ts";
+import { baseUrlOf, isOwner } from "./owner.ts";
+import type { Permissions } from "./permissions.ts";
 import type { Registry } from "./registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface AppRequestsOptions {
   readonly registry: Registry;
+  readonly permissions: Permissions;
   readonly subscriptions: Subscriptions;
   readonly notifications: Notifications;
   readonly badges: Badges;
@@ -42,18 +44,29 @@ export class AppRequests {
       case "unsubscribe":
         return subscriptions.unsubscribe(requestId, owner, request.subscriptionId, now);
       case "permissionState":
-        return this.#reply(requestId, { type: "permission", permission: registry.owner(owner).permission });
+        return this.#reply(requestId, { type: "permission", permission: registry.permissionOf(owner) });
       case "showNotification":
         return this.#showNotification(requestId, owner, request, now);
       case "setAppBadge":
         return this.#setAppBadge(requestId, owner, request, now);
+      case "requestPermission":
+        return this.#requestPermission(requestId, owner, now);
       case "getNotifications":
         return this.#getNotifications(requestId, owner, request.tag ?? "");
       case "closeNotification":
         return this.#closeNotification(requestId, owner, request.notificationId);
-      case "requestPermission":
-        return;
     }
+  }
+
+  #requestPermission(requestId: number, owner: string, now: Instant): void {
+    const { permissions, registry } = this.#options;
+    if (!isOwner(owner)) {
+      const message = "an owner is a web origin or an app id in lower case";
+      return this.#reply(requestId, { type: "error", code: "ERR_OWNER", message });
+    }
+    const settled = () =>
+      this.#reply(requestId, { type: "permission", permission: registry.permissionOf(owner) });
+    permissions.ask(owner, settled, now);
   }
 
   /** "" is no tag: all of them, as in the Notifications API. */
@@ -99,7 +112,7 @@ export class AppRequests {
     const refuse = (message: string): void => this.#refuse(requestId, message);
     const late = this.#checkTime(owner, deliveryId);
     if (late !== null) return refuse(late);
-    if (registry.owner(owner).permission !== "granted") return refuse("permission was not granted");
+    if (registry.permissionOf(owner) !== "granted") return refuse("permission was not granted");
     const declared = deliveries.declaredFor(owner, deliveryId)?.notification ?? null;
     const result = createAppNotification(request.title, request.options, declared, {
       baseUrl: baseUrlOf(owner),

@@ -10,8 +10,8 @@ import {
   DELIVERY_ATTEMPTS_MAX,
   DELIVERY_RETRY_MS,
   HANDLER_BUDGET_MS,
+  HOLDS_AT_ONCE_MAX,
   INBOX_MESSAGES_PER_OWNER_MAX,
-  INBOX_MESSAGES_PER_OWNER_RESUME,
   JOURNAL_UNHANDLED_AFTER_MS,
   SILENT_PUSH_WINDOW_MS,
   START_AGAIN_MS,
@@ -105,6 +105,11 @@ export class Deliveries {
     this.#options.silent.refill(owner);
     const lane = this.#lanes.get(owner);
     if (lane !== undefined && lane.size > 0) this.#pump(lane, now);
+  }
+
+  /** Messages of `owner` that wait. */
+  waitingFor(owner: string): number {
+    return this.#lanes.get(owner)?.size ?? 0;
   }
 
   handleRepeat(storeEpoch: number, id: number): boolean {
@@ -209,7 +214,49 @@ export class Deliveries {
     for (const lane of this.#lanes.values()) {
       if (!lane.isHeld) continue;
       lane.held.clear();
-      if (lane.size > INBOX_MESSAGES_PER_OWNER_RESUME) this.#hold(lane, now);
+      if (lane.mustHold && !lane.isPaused) this.#hold(lane, now);
+    }
+    this.#holdPaused(now);
+  }
+
+  /** A message came for a paused owner: it stays with the service. */
+  holdIfPaused(owner: string, now: Instant): boolean {
+    const isPaused = this.#options.registry.isPaused(owner);
+    if (isPaused) this.#hold(this.#lane(owner), now);
+    return isPaused;
+  }
+
+  /** A pause began or ended. What is in an app's hands is finished. */
+  handlePauses(now: Instant): void {
+    for (const lane of [...this.#lanes.values()]) {
+      const isPaused = this.#options.registry.isPaused(lane.owner);
+      if (isPaused === lane.isPaused) continue;
+      lane.isPaused = isPaused;
+      if (!isPaused) lane.resumedMs = now.monotonicMs;
+      this.#pump(lane, now);
+    }
+    this.#holdPaused(now);
+  }
+
+  /** The owner has a new channel, which belongs to whoever takes messages for it now. */
+  handleChannel(owner: string, now: Instant): void {
+    const { registry, persistence } = this.#options;
+    const lane = this.#lane(owner);
+    const known = registry.owner(owner);
+    if (lane.canDeliver && !known.hasHandler) persistence.note({ ...known, hasHandler: true });
+    if (lane.isPaused || lane.isHeld) this.#hold(lane, now);
+    this.#pump(lane, now);
+  }
+
+  /** Nothing of the owner (null: of anybody) is wanted any more: also what is in an app's hands is over. */
+  handleCleared(owner: string | null, now: Instant): void {
+    for (const lane of [...this.#lanes.values()]) {
+      const { current } = lane;
+      if (current === null || (owner !== null && lane.owner !== owner)) continue;
+      this.#options.emit({ type: "cancelDelivery", deliveryId: current.deliveryId, owner: lane.owner });
+      this.#takeBack(lane, current.deliveryId);
+      this.#waiting.drop(current.entry, "rejected", "not wanted any more");
+      this.#pump(lane, now);
     }
   }
 
@@ -280,7 +327,7 @@ export class Deliveries {
   #pump(lane: Lane, now: Instant): void {
     lane.dueMs = null;
     for (;;) {
-      const hasOpaque = lane.queue.some((waiting) => !waiting.record.isDeclared);
+      const hasOpaque = !lane.isPaused && lane.queue.some((waiting) => !waiting.record.isDeclared);
       lane.silentUntilMs = hasOpaque ? this.#options.silent.waitsUntilMs(lane.owner, now.monotonicMs) : null;
       const entry = lane.next();
       if (entry === undefined) break;
@@ -290,7 +337,7 @@ export class Deliveries {
       lane.queue.splice(lane.queue.indexOf(entry), 1);
       this.#deliver(lane, entry, now);
     }
-    if (lane.isHeld && lane.size <= INBOX_MESSAGES_PER_OWNER_RESUME) this.#resume(lane, now);
+    if (lane.isHeld && !lane.mustHold) this.#resume(lane, now);
     if (lane.size > 0) return;
     this.#busy.delete(lane);
     if (!lane.isAttached && !lane.isHeld) this.#lanes.delete(lane.owner);
@@ -356,6 +403,18 @@ export class Deliveries {
     }
   }
 
+  /** Not all at once: with very many the service would take it for a flood. The rest is held when a message comes for it. */
+  #holdPaused(now: Instant): void {
+    const { registry } = this.#options;
+    let left = HOLDS_AT_ONCE_MAX;
+    for (const owner of registry.owners()) {
+      if (!registry.isPaused(owner)) continue;
+      left -= registry.ofOwner(owner).length;
+      if (left < 0) return;
+      this.#hold(this.#lane(owner), now);
+    }
+  }
+
   #resume(lane: Lane, now: Instant): void {
     for (const channel of lane.held) this.#options.link.send({ type: "resume", channel }, now);
     lane.held.clear();
@@ -370,6 +429,7 @@ export class Deliveries {
     let lane = this.#lanes.get(owner);
     if (lane === undefined) {
       lane = new Lane(owner);
+      lane.isPaused = this.#options.registry.isPaused(owner);
       this.#lanes.set(owner, lane);
     }
     return lane;

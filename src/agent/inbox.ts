@@ -41,6 +41,8 @@ export interface InboxOptions {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly note: (record: JournalRecord) => void;
+  /** A message came for it. */
+  readonly touch: (subscription: SubscriptionRecord) => void;
   /** A message came on a channel nobody has. */
   readonly handleOrphan: (channel: number, now: Instant) => void;
 }
@@ -82,6 +84,11 @@ export class Inbox {
     if (state.suspect?.storeEpoch === null) note({ type: "suspect", storeEpoch, idMax: lastId });
     if (storeEpoch === this.#storeEpoch) return;
     this.#storeEpoch = storeEpoch;
+    this.reset();
+  }
+
+  /** Nothing is known of any message any more. */
+  reset(): void {
     this.#handled.clear();
     this.#unwritten = [];
     this.#options.acks.clear();
@@ -101,11 +108,13 @@ export class Inbox {
       this.#options.handleOrphan(channel, now);
       return this.#drop(message.id, messageId, "rejected", "no such subscription");
     }
-    if (registry.owner(subscription.owner).permission === "denied") {
+    this.#options.touch(subscription);
+    if (registry.permissionOf(subscription.owner) === "denied") {
       return this.#drop(message.id, messageId, "rejected", "permission denied");
     }
     if (this.#replays.has(subscription.id, message.body))
       return this.#drop(message.id, messageId, "ok", "sent again under another id");
+    if (this.#deliveries?.holdIfPaused(subscription.owner, now)) return;
     this.#process(this.#toRecord(message, subscription), subscription, now);
   }
 

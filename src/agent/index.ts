@@ -20,4 +20,5 @@ export { Agent, type AgentOptions } from "./agent.ts";
 export type * from "./events.ts";
 export { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 export type { MeterReading } from "./meter.ts";
-export type { AgentStatus, KnownNetwork, NetworkStatus, SubscriptionStatus } from "./status.ts";
+export type { NavigationAsked } from "./notifications.ts";
+export type { AgentStatus, KnownNetwork, NetworkStatus, OwnerStatus, SubscriptionStatus } from "./status.ts";

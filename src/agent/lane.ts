@@ -3,7 +3,7 @@
 
 import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
 import type { MessageRecord } from "../journal/index.ts";
-import { TRANSFORM_BUDGET_MS, TRANSFORM_BUDGET_MS_MAX } from "../limits.ts";
+import { INBOX_MESSAGES_PER_OWNER_RESUME, TRANSFORM_BUDGET_MS, TRANSFORM_BUDGET_MS_MAX } from "../limits.ts";
 
 /** What a message holds, once decrypted. */
 export interface Opened {
@@ -51,6 +51,10 @@ export class Lane {
   handlesPush = false;
   /** Channels of this owner that the service was told to keep. */
   readonly held = new Set<number>();
+  /** A person paused it: nothing is handed out or shown, and its channels are held. */
+  isPaused = false;
+  /** When a pause ended last: an app has its time from then on. */
+  resumedMs = 0;
   /** When its app was last asked to start, monotonic ms; null while that is of no use. */
   startAskedMs: number | null = null;
   /** Opaque messages wait for the budget until then; null while they do not. */
@@ -72,6 +76,11 @@ export class Lane {
     return this.held.size > 0;
   }
 
+  /** The service is to keep what it has: the lane is paused, or has not got far yet since it was full. */
+  get mustHold(): boolean {
+    return this.isPaused || this.size > INBOX_MESSAGES_PER_OWNER_RESUME;
+  }
+
   /** An app is there that takes messages. */
   get canDeliver(): boolean {
     return this.isAttached && this.handlesPush;
@@ -79,11 +88,16 @@ export class Lane {
 
   /** When a waiting mutable message is shown as declared: its app is absent, or busy with others for too long. */
   overdueAtMs(entry: Entry): number {
-    return entry.receivedMs + (this.canDeliver ? TRANSFORM_BUDGET_MS_MAX : TRANSFORM_BUDGET_MS);
+    if (this.isPaused) return Number.POSITIVE_INFINITY;
+    return (
+      Math.max(entry.receivedMs, this.resumedMs) +
+      (this.canDeliver ? TRANSFORM_BUDGET_MS_MAX : TRANSFORM_BUDGET_MS)
+    );
   }
 
   /** The next message that may be handed out; undefined when there is none. */
   next(): Entry | undefined {
+    if (this.isPaused) return undefined;
     if (this.silentUntilMs === null) return this.queue[0];
     return this.queue.find((entry) => entry.record.isDeclared);
   }

@@ -55,6 +55,16 @@ export class NetworkMemory {
     this.#isDirty.add(knowledge);
   }
 
+  /** Forgets every network; what is learned of the present one begins anew. */
+  reset(): void {
+    this.#known.clear();
+    this.#isDirty.clear();
+    if (this.#current === null) return;
+    const { label } = this.#current.record;
+    this.#current.record = emptyRecord(label, this.#clock.isTrusted ? this.#clock.epochMs : 0);
+    this.#known.set(label, this.#current);
+  }
+
   /** Records for a write that is being made anyway. */
   takeRiders(): NetworkRecord[] {
     const records = [...this.#isDirty].map(({ record }) => record);

@@ -42,6 +42,18 @@ export interface NotificationsOptions {
   readonly emit: Emit;
 }
 
+interface Question {
+  readonly action: string;
+  /** Where the link leads, to be shown. */
+  readonly host: string;
+}
+
+/** A link to another origin that a person is being asked about. */
+export interface NavigationAsked extends Question {
+  readonly notificationId: number;
+  readonly owner: string;
+}
+
 /** What is known of one that is shown, beside its record. */
 interface Showing {
   /** From when its app may close it, monotonic ms. */
@@ -56,8 +68,8 @@ export class Notifications {
   readonly #pending = new Map<number, (ShowRequest | null)[]>();
   /** Those its app may not close yet. */
   readonly #young = new Map<number, Showing>();
-  /** The action whose link to another origin a person is being asked about, by notification. */
-  readonly #questions = new Map<number, string>();
+  /** The link to another origin that a person is being asked about, by notification. */
+  readonly #questions = new Map<number, Question>();
   readonly #alerts = new Rates(() => ALERTS_BURST_MAX, ALERT_REFILL_MS);
 
   constructor(options: NotificationsOptions) {
@@ -152,13 +164,21 @@ export class Notifications {
   }
 
   /** A person is asked about the link of `action`; a second question takes the place of the first. */
-  setQuestion(notificationId: number, action: string): void {
-    this.#questions.set(notificationId, action);
+  setQuestion(notificationId: number, question: Question): void {
+    this.#questions.set(notificationId, question);
+  }
+
+  /** The questions that are open. */
+  get asked(): NavigationAsked[] {
+    return [...this.#questions].map(([notificationId, question]) => {
+      const owner = this.#options.state.notifications.get(notificationId)?.owner ?? "";
+      return { notificationId, owner, ...question };
+    });
   }
 
   /** False when that was not asked, or not of this notification. */
   takeQuestion(notificationId: number, action: string): boolean {
-    return this.#questions.get(notificationId) === action && this.#questions.delete(notificationId);
+    return this.#questions.get(notificationId)?.action === action && this.#questions.delete(notificationId);
   }
 
   handleAlarm(now: Instant): void {

@@ -20,9 +20,14 @@ interface Batch {
   readonly done: ((failure: StoreOutcome) => void)[];
 }
 
+interface Erased {
+  readonly done: () => void;
+  readonly failed: ((failure: Exclude<StoreOutcome, null>) => void) | undefined;
+}
+
 type Write =
   | { readonly type: "append"; readonly batch: Batch }
-  | { readonly type: "checkpoint"; readonly erased: (() => void)[] };
+  | { readonly type: "checkpoint"; readonly erased: Erased[]; readonly isErasing: boolean };
 
 export interface PersistenceOptions {
   readonly state: JournalState;
@@ -39,7 +44,7 @@ export class Persistence {
   #next: Batch = { records: [], done: [] };
   /** Already in the state, not yet on disk. */
   #noted: JournalRecord[] = [];
-  #erased: (() => void)[] = [];
+  #erased: Erased[] = [];
   #isErasing = false;
   #isNoteUrgent = false;
   /** When the oldest note was taken. */
@@ -86,13 +91,25 @@ export class Persistence {
 
   /**
    * Takes `records` into the state now and rewrites the journal so that what they removed is gone from the disk, if need
-   * be on the flash reserve. `done` follows when it is; a failed write is tried again until then.
+   * be on the flash reserve. `done` follows when it is; a failed write is tried again until then. With `failed`, that is
+   * called instead after the first failure.
    */
-  erase(records: readonly JournalRecord[], done: () => void): void {
+  erase(records: readonly JournalRecord[], done: () => void, failed?: Erased["failed"]): void {
     for (const record of records) this.#options.state.apply(record);
     this.#isAsked = true;
     this.#isErasing = true;
-    this.#erased.push(done);
+    this.#erased.push({ done, failed });
+  }
+
+  /** What {@link store} has not finished comes to nothing: nothing of it will join the state. */
+  cancelStores(): void {
+    const waiting = this.#next.done;
+    this.#next = { records: [], done: [] };
+    if (this.#inFlight?.type === "append") {
+      waiting.unshift(...this.#inFlight.batch.done);
+      this.#inFlight = { type: "append", batch: { records: [], done: [] } };
+    }
+    for (const done of waiting) done("ERR_JOURNAL_IO");
   }
 
   handleAppended(appendId: number): void {
@@ -100,7 +117,7 @@ export class Persistence {
     if (write === null) return;
     this.#retryAtMs = null;
     if (write.type === "checkpoint") {
-      for (const erased of write.erased) erased();
+      for (const { done } of write.erased) done();
       return;
     }
     for (const record of write.batch.records) this.#options.state.apply(record);
@@ -117,12 +134,13 @@ export class Persistence {
     const text = reason === "full" ? "the state directory is full" : "the state directory cannot be written";
     this.#options.emit(reported({ type: "fault", code, text }));
     if (write.type === "checkpoint") {
-      this.#erased.unshift(...write.erased);
+      this.#isErasing ||= write.isErasing;
+      this.#erased.unshift(...write.erased.filter(({ failed }) => failed === undefined));
+      for (const { failed } of write.erased) failed?.(code);
       // Nothing else can be written without a checkpoint, so whoever waits is told now.
       const waiting = this.#next;
       this.#next = { records: [], done: [] };
       for (const done of waiting.done) done(code);
-      this.#isErasing ||= this.#erased.length > 0;
     } else {
       for (const done of write.batch.done) done(code);
     }
@@ -171,7 +189,7 @@ export class Persistence {
     this.#clearNotes();
     const urgent = this.#isErasing;
     this.#isErasing = false;
-    this.#inFlight = { type: "checkpoint", erased: this.#erased };
+    this.#inFlight = { type: "checkpoint", erased: this.#erased, isErasing: urgent };
     this.#erased = [];
     emit({
       type: "checkpoint",

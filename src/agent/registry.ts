@@ -7,7 +7,7 @@
 import type { Freshness, JournalState, OwnerRecord, SubscriptionRecord } from "../journal/index.ts";
 import { FRESHNESS_MS } from "../limits.ts";
 import { channelsDigest } from "../wire/digest.ts";
-import type { SubscriptionView } from "./events.ts";
+import type { Permission, SubscriptionView } from "./events.ts";
 
 export class Registry {
   readonly #state: JournalState;
@@ -64,6 +64,11 @@ export class Registry {
     return null;
   }
 
+  /** Those with a subscription. */
+  owners(): IterableIterator<string> {
+    return this.#idsByOwner.keys();
+  }
+
   /** Channels the service is expected to know of this device. */
   channels(): number[] {
     return [...this.#idByChannel.keys()];
@@ -85,8 +90,20 @@ export class Registry {
         paused: false,
         optedOut: false,
         badge: null,
+        owesChange: false,
       }
     );
+  }
+
+  /** What counts for an owner: who opted out is refused, whatever was granted before. */
+  permissionOf(owner: string): Permission {
+    const { permission, optedOut } = this.owner(owner);
+    return optedOut || this.#state.choices.optedOut ? "denied" : permission;
+  }
+
+  /** Messages of this owner wait. */
+  isPaused(owner: string): boolean {
+    return this.#state.choices.paused || this.owner(owner).paused;
   }
 
   /** Call after the state took over `subscription`; `before` is what it replaced. */

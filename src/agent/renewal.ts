@@ -9,6 +9,7 @@ import { REREGISTER_IN_FLIGHT_MAX, REREGISTER_RETRY_MS_MAX, REREGISTER_SPREAD_MS
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import { generateKeys } from "../webpush/keys.ts";
 import type { Jitter } from "./backoff.ts";
+import type { Changes } from "./changes.ts";
 import type { Alarm, Emit, Instant, SubscriptionView } from "./events.ts";
 import type { Persistence } from "./persistence.ts";
 import { type Registry, viewOf } from "./registry.ts";
@@ -24,6 +25,9 @@ export interface RenewalOptions {
   readonly randomFill: RandomFill;
   readonly jitter: Jitter;
   readonly emit: Emit;
+  readonly changes: Changes;
+  /** A subscription of this owner has got a channel. */
+  readonly handleChannel: (owner: string, now: Instant) => void;
   /** Ends a subscription that is stored and indexed, here and at the service. */
   readonly remove: (subscription: SubscriptionRecord, now: Instant) => void;
 }
@@ -116,7 +120,7 @@ export class Renewal {
 
   /** New keys, so that nothing made for the old endpoint opens. */
   #handleRegistered(before: SubscriptionRecord, lost: Lost, answer: Answer, now: Instant): void {
-    const { persistence, registry, emit, provider, randomFill } = this.#options;
+    const { persistence, registry, changes, provider, randomFill } = this.#options;
     // Ended meanwhile: the channel shows up as an orphan on the next link and is ended too.
     if (registry.byId(before.id) !== before) return;
     if (!isGranted(answer) || registry.byChannel(answer.channel) !== null) {
@@ -141,12 +145,8 @@ export class Renewal {
       this.#retryMs = 2 * REREGISTER_SPREAD_MS;
       registry.handleStored(record, before);
       const { owner } = record;
-      emit({
-        type: "subscriptionChange",
-        owner,
-        oldSubscription: lost.oldView,
-        newSubscription: viewOf(record),
-      });
+      changes.tell(owner, lost.oldView, viewOf(record));
+      this.#options.handleChannel(owner, now);
     });
   }
 

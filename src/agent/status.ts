@@ -11,6 +11,8 @@ import type { Link } from "./link.ts";
 import type { LinkState } from "./link-states.ts";
 import type { Meter, MeterReading } from "./meter.ts";
 import type { NetworkMemory } from "./network-memory.ts";
+import type { NavigationAsked, Notifications } from "./notifications.ts";
+import type { Permissions } from "./permissions.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
 import type { SilentBudget, SilentStatus } from "./silent-budget.ts";
@@ -25,10 +27,16 @@ export interface SubscriptionStatus {
   readonly hasHandler: boolean;
   readonly createdEpochMs: number;
   readonly expirationTime: number | null;
+  /** When a message came or its app asked for it, to about a day; 0 when that is not known. */
+  readonly usedEpochMs: number;
 }
 
 /** What a person decided about an owner, and what the agent learned of it. */
-export interface OwnerStatus extends Omit<OwnerRecord, "type"> {
+export interface OwnerStatus extends Omit<OwnerRecord, "type" | "owesChange"> {
+  readonly isAttached: boolean;
+  readonly subscriptions: number;
+  readonly messagesWaiting: number;
+  readonly notifications: number;
   /** Messages that its app handles without showing anything; null: as many as it likes. */
   readonly silent: SilentStatus | null;
 }
@@ -77,6 +85,12 @@ export interface AgentStatus {
   readonly subscriptions: readonly SubscriptionStatus[];
   /** All that are known, with or without a subscription. */
   readonly owners: readonly OwnerStatus[];
+  /** Owners a person is being asked about. */
+  readonly permissionsAsked: readonly string[];
+  readonly navigationsAsked: readonly NavigationAsked[];
+  /** For all owners. */
+  readonly paused: boolean;
+  readonly optedOut: boolean;
   readonly notifications: number;
   readonly messagesWaiting: number;
   readonly journalFailing: boolean;
@@ -96,6 +110,8 @@ export interface StatusSources {
   readonly state: JournalState;
   readonly link: Link;
   readonly registry: Registry;
+  readonly permissions: Permissions;
+  readonly notifications: Notifications;
   readonly deliveries: Deliveries;
   readonly persistence: Persistence;
   readonly silent: SilentBudget;
@@ -111,22 +127,10 @@ interface Sources extends StatusSources {
   readonly alarm: Alarm | null;
 }
 
-export function statusOf({
-  now,
-  serviceUrl,
-  state,
-  link,
-  registry,
-  deliveries,
-  persistence,
-  silent,
-  meter,
-  lastFault,
-  lastLoss,
-  heartbeat,
-  memory,
-  alarm,
-}: Sources): AgentStatus {
+export function statusOf(sources: Sources): AgentStatus {
+  const { now, serviceUrl, state, link, registry, permissions, notifications, deliveries, persistence } =
+    sources;
+  const { meter, lastFault, lastLoss, heartbeat, memory, alarm } = sources;
   const { retryAtMs } = link;
   return {
     serviceUrl,
@@ -149,12 +153,14 @@ export function statusOf({
         hasHandler,
         createdEpochMs: subscription.createdEpochMs,
         expirationTime: subscription.expirationTime,
+        usedEpochMs: subscription.usedEpochMs,
       };
     }),
-    owners: [...state.owners.values()].map(({ type: _, ...owner }) => ({
-      ...owner,
-      silent: silent.status(owner.owner, now.monotonicMs),
-    })),
+    owners: ownersOf(sources),
+    permissionsAsked: permissions.asked,
+    navigationsAsked: notifications.asked,
+    paused: state.choices.paused,
+    optedOut: state.choices.optedOut,
     notifications: state.notifications.size,
     messagesWaiting: deliveries.waiting,
     journalFailing: persistence.isFailing,
@@ -164,4 +170,23 @@ export function statusOf({
     networks: memory.all().map(({ type: _, ...known }) => known),
     alarmInMs: alarm === null ? null : Math.max(0, alarm.atMs + alarm.windowMs - now.monotonicMs),
   };
+}
+
+/** Those that are on record, have a subscription, or are asked about. */
+function ownersOf({ now, state, registry, deliveries, permissions, silent }: Sources): OwnerStatus[] {
+  const notifications = new Map<string, number>();
+  for (const { owner } of state.notifications.values())
+    notifications.set(owner, (notifications.get(owner) ?? 0) + 1);
+  const names = new Set([...state.owners.keys(), ...registry.owners(), ...permissions.asked]);
+  return [...names].map((name) => {
+    const { type: _, owesChange: __, ...owner } = registry.owner(name);
+    return {
+      ...owner,
+      isAttached: deliveries.isAttached(name),
+      subscriptions: registry.ofOwner(name).length,
+      messagesWaiting: deliveries.waitingFor(name),
+      notifications: notifications.get(name) ?? 0,
+      silent: silent.status(name, now.monotonicMs),
+    };
+  });
 }

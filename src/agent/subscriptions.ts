@@ -19,12 +19,16 @@ import { earlier } from "./deadlines.ts";
 import type { Alarm, AppReply, Instant, SubscribeRequest } from "./events.ts";
 import { hasOptions, newSubscription } from "./new-subscription.ts";
 import { isOwner } from "./owner.ts";
+import type { PermissionOutcome, Permissions } from "./permissions.ts";
 import { viewOf } from "./registry.ts";
 import { Renewal, type RenewalOptions } from "./renewal.ts";
 import { reported } from "./report.ts";
 import { type Answer, isGranted } from "./requests.ts";
+import type { Usage } from "./usage.ts";
 
 export interface SubscriptionsOptions extends Omit<RenewalOptions, "remove"> {
+  readonly permissions: Permissions;
+  readonly usage: Usage;
   /** The subscription and its keys are gone: nothing more may reach its app. */
   readonly handleRemoved: (subscriptionId: number, now: Instant) => void;
 }
@@ -43,8 +47,6 @@ interface Pending {
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #pending = new Set<Pending>();
-  /** Subscribe requests waiting for a person's answer. */
-  readonly #asking = new Map<string, { requestId: number; request: SubscribeRequest }[]>();
   readonly #renewal: Renewal;
   /** Channels the service knows and we do not. */
   readonly #orphans = new Set<number>();
@@ -70,47 +72,20 @@ export class Subscriptions {
 
   /** Order of checks as in the Push API, `subscribe()`. */
   subscribe(requestId: number, owner: string, request: SubscribeRequest, now: Instant): void {
-    const { registry, emit } = this.#options;
     const problem = this.#checkRequest(owner, request);
     if (problem !== null) return this.#refuse([requestId], problem[0], problem[1]);
-    const { permission, optedOut } = registry.owner(owner);
-    if (permission === "denied" || optedOut) return this.#refusePermission([requestId]);
-    if (permission === "prompt") {
-      const waiting = this.#asking.get(owner) ?? [];
-      waiting.push({ requestId, request });
-      this.#asking.set(owner, waiting);
-      if (waiting.length === 1) emit({ type: "askPermission", owner });
-      return;
-    }
-    this.#subscribeAllowed(requestId, owner, request, now);
-  }
-
-  handlePermission(owner: string, permission: "granted" | "denied" | "prompt", now: Instant): void {
-    const { registry, persistence } = this.#options;
-    persistence.note({ ...registry.owner(owner), permission }, "soon");
-    const waiting = this.#asking.get(owner) ?? [];
-    this.#asking.delete(owner);
-    for (const { requestId, request } of waiting) {
-      if (permission === "granted") this.#subscribeAllowed(requestId, owner, request, now);
-      else this.#refusePermission([requestId]);
-    }
-    if (permission !== "granted") this.#endAll(owner, now);
-  }
-
-  /** A person took the permission back: nothing of the owner is kept or made any more. */
-  #endAll(owner: string, now: Instant): void {
-    for (const subscription of this.#options.registry.ofOwner(owner))
-      this.#remove(subscription, now, () => {});
-    for (const pending of this.#pending) {
-      // One that is being written is ended when it is.
-      if (pending.record.owner !== owner || pending.phase === "storing") continue;
-      this.#pending.delete(pending);
-      this.#refusePermission(pending.requestIds);
-    }
+    const settled = (outcome: PermissionOutcome, at: Instant): void => {
+      if (outcome === "granted") this.#subscribeAllowed(requestId, owner, request, at);
+      else if (outcome === "denied" || outcome === "prompt") this.#refusePermission([requestId]);
+      else this.#refuse([requestId], outcome, "nobody was left to decide it");
+    };
+    this.#options.permissions.ask(owner, settled, now);
   }
 
   getSubscription(requestId: number, owner: string, waToken: string | null): void {
-    const found = this.#options.registry.find(owner, waToken);
+    const { registry, usage } = this.#options;
+    const found = registry.find(owner, waToken);
+    if (found !== null) usage.touch(found);
     this.#reply(requestId, { type: "subscription", subscription: found === null ? null : viewOf(found) });
   }
 
@@ -119,6 +94,35 @@ export class Subscriptions {
     if (found === null || found.owner !== owner)
       return this.#reply(requestId, { type: "unsubscribed", existed: false });
     this.#remove(found, now, () => this.#reply(requestId, { type: "unsubscribed", existed: true }));
+  }
+
+  // --- what people decide --------------------------------------------------------------------------------------------
+
+  /** Ends it here and at the service, and tells its app. */
+  end(subscription: SubscriptionRecord, now: Instant): void {
+    const { owner } = subscription;
+    const oldSubscription = viewOf(subscription);
+    this.#remove(subscription, now, () => {});
+    this.#options.changes.tell(owner, oldSubscription, null);
+  }
+
+  /** Ends all of `owner` (null: of everybody), and refuses with `code` those being made. */
+  endAll(owner: string | null, code: ErrorCode, now: Instant): void {
+    const { registry } = this.#options;
+    const subscriptions = owner === null ? [...registry.subscriptions()] : registry.ofOwner(owner);
+    for (const subscription of subscriptions) this.end(subscription, now);
+    for (const pending of this.#pending) {
+      if (owner !== null && pending.record.owner !== owner) continue;
+      // One that is being written is removed when it is, unless its app has asked again by then.
+      if (pending.phase !== "storing") this.#pending.delete(pending);
+      this.#refuse(pending.requestIds.splice(0), code, "ended by a person's choice");
+    }
+  }
+
+  /** The device that the service knew is given up: nothing more is to be said about it. */
+  handleReset(): void {
+    this.#orphans.clear();
+    this.handleLinkLost();
   }
 
   // --- what the service says -----------------------------------------------------------------------------------------
@@ -139,15 +143,9 @@ export class Subscriptions {
   }
 
   handleRevoked(channel: number, now: Instant): void {
-    const { registry, emit } = this.#options;
-    const subscription = registry.byChannel(channel);
-    if (subscription === null) {
-      this.handleOrphan(channel, now);
-      return;
-    }
-    const oldSubscription = viewOf(subscription);
-    this.#remove(subscription, now, () => {});
-    emit({ type: "subscriptionChange", owner: subscription.owner, oldSubscription, newSubscription: null });
+    const subscription = this.#options.registry.byChannel(channel);
+    if (subscription === null) return this.handleOrphan(channel, now);
+    this.end(subscription, now);
     this.sync(now);
   }
 
@@ -190,12 +188,13 @@ export class Subscriptions {
         "the push service could not be reached in time",
       );
     }
+    for (const subscription of this.#options.usage.findUnused(now)) this.end(subscription, now);
     this.sync(now);
   }
 
   handleShutdown(): void {
     for (const pending of this.#pending)
-      this.#refuse(pending.requestIds, "ERR_SHUTDOWN", "the user agent is stopping");
+      this.#refuse(pending.requestIds.splice(0), "ERR_SHUTDOWN", "the user agent is stopping");
     this.#pending.clear();
   }
 
@@ -224,9 +223,10 @@ export class Subscriptions {
   }
 
   #subscribeAllowed(requestId: number, owner: string, request: SubscribeRequest, now: Instant): void {
-    const { registry } = this.#options;
+    const { registry, usage } = this.#options;
     const existing = registry.find(owner, request.waToken);
     if (existing !== null) {
+      usage.touch(existing);
       if (!hasOptions(existing, request)) {
         return this.#refuse([requestId], "ERR_SUBSCRIBE_CONFLICT", "subscribed already with other options");
       }
@@ -290,11 +290,9 @@ export class Subscriptions {
         return this.#refuse(pending.requestIds, failure, "the subscription could not be written down");
       }
       registry.handleStored(record, null);
-      if (registry.owner(record.owner).permission !== "granted") {
-        // A person refused while it was being written.
-        this.#refusePermission(pending.requestIds);
-        return this.#remove(record, now, () => {});
-      }
+      // Ended while it was being written.
+      if (pending.requestIds.length === 0) return this.#remove(record, now, () => {});
+      this.#options.handleChannel(record.owner, now);
       emit(reported({ type: "subscribed", owner: record.owner, channel, ownToken: !record.generatedToken }));
       for (const requestId of pending.requestIds)
         this.#reply(requestId, { type: "subscription", subscription: viewOf(record) });

@@ -10,6 +10,7 @@ export {
   recoverJournal,
 } from "./journal.ts";
 export type {
+  ChoicesRecord,
   CleanRecord,
   CountersRecord,
   DeviceRecord,

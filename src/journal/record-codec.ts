@@ -77,6 +77,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       authSecret: secret(bytes(16)),
       endpoint: secret(nullable(text)),
       freshness: added(oneOf(FRESHNESS), "normal"),
+      usedEpochMs: added(epochMs, 0),
     },
   },
   subscriptionRemoved: { number: 6, version: 1, fields: { id: uint } },
@@ -92,6 +93,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       paused: boolean,
       optedOut: boolean,
       badge: nullable(countOrFlag),
+      owesChange: added(boolean, false),
     },
   },
   ownerRemoved: { number: 10, version: 1, fields: { owner: text } },
@@ -151,6 +153,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       transport: added(text, ""),
     },
   },
+  choices: { number: 22, version: 1, fields: { paused: boolean, optedOut: boolean } },
 };
 
 /** The bytes of one record, before framing. */

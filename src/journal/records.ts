@@ -42,7 +42,10 @@ export interface UserAgentRemovedRecord {
   readonly type: "userAgentRemoved";
 }
 
-/** The whole device is to be unregistered at the service. Done with {@link UserAgentRemovedRecord}. */
+/**
+ * A factory reset: all that was recorded before is void but the user agent, which is to be unregistered at the service, the
+ * run and the numbers given out. Done with {@link UserAgentRemovedRecord}.
+ */
 export interface PendingForgetRecord {
   readonly type: "pendingForget";
 }
@@ -79,6 +82,8 @@ export interface SubscriptionRecord {
   readonly endpoint: string | null;
   /** How soon its app must be known to be unreachable; caps the heartbeat. */
   readonly freshness: Freshness;
+  /** When a message came for it, or its app asked for it, to about a day; 0 when no clock told. */
+  readonly usedEpochMs: number;
 }
 
 /** The subscription and its waiting messages are gone. */
@@ -108,6 +113,15 @@ export interface OwnerRecord {
   readonly optedOut: boolean;
   /** A count, true for a bare flag, null for none. */
   readonly badge: number | true | null;
+  /** A subscription changed or ended while its app was away: it is told when it comes. */
+  readonly owesChange: boolean;
+}
+
+/** What a person decided for all owners. */
+export interface ChoicesRecord {
+  readonly type: "choices";
+  readonly paused: boolean;
+  readonly optedOut: boolean;
 }
 
 export interface OwnerRemovedRecord {
@@ -241,6 +255,7 @@ export type JournalRecord =
   | PendingUnregisterRecord
   | PendingUnregisterDoneRecord
   | OwnerRecord
+  | ChoicesRecord
   | OwnerRemovedRecord
   | MessageRecord
   | MessageAttemptRecord

@@ -4,6 +4,7 @@
  */
 import { DEDUPE_IDS_MAX, NETWORKS_MAX } from "../limits.ts";
 import type {
+  ChoicesRecord,
   DeviceRecord,
   HandledRecord,
   JournalRecord,
@@ -15,6 +16,8 @@ import type {
   SuspectRecord,
   UserAgentRecord,
 } from "./records.ts";
+
+const NO_CHOICES: ChoicesRecord = { type: "choices", paused: false, optedOut: false };
 
 /** The key of a message in {@link JournalState.messages}. */
 export function messageKey(storeEpoch: number, id: number): string {
@@ -32,6 +35,8 @@ export class JournalState {
   /** By local id. */
   readonly subscriptions = new Map<number, SubscriptionRecord>();
   readonly owners = new Map<string, OwnerRecord>();
+  /** For all owners. */
+  choices = NO_CHOICES;
   /** Channels the service is still to be told about. */
   readonly pendingUnregisters = new Set<number>();
   /** By {@link messageKey}, in order of arrival. */
@@ -72,8 +77,7 @@ export class JournalState {
         this.pendingForget = false;
         return;
       case "pendingForget":
-        this.pendingForget = true;
-        return;
+        return this.#forget();
       case "subscription":
         this.subscriptions.set(record.id, record);
         this.subscriptionIdMax = Math.max(this.subscriptionIdMax, record.id);
@@ -92,6 +96,9 @@ export class JournalState {
         return;
       case "ownerRemoved":
         this.owners.delete(record.owner);
+        return;
+      case "choices":
+        this.choices = record;
         return;
       case "message":
         this.messages.set(messageKey(record.storeEpoch, record.id), record);
@@ -134,6 +141,22 @@ export class JournalState {
     }
   }
 
+  /** Numbers given out stay: what an app or a screen still has must not come to mean something else. */
+  #forget(): void {
+    this.pendingForget = true;
+    this.device = null;
+    this.choices = NO_CHOICES;
+    this.subscriptions.clear();
+    this.owners.clear();
+    this.pendingUnregisters.clear();
+    this.messages.clear();
+    this.notifications.clear();
+    this.networks.clear();
+    this.handledEpoch = null;
+    this.handledIds.clear();
+    this.suspect = null;
+  }
+
   /** Its messages go with it: the keys that could open them are gone. */
   #removeSubscription(id: number): void {
     this.subscriptions.delete(id);
@@ -171,15 +194,18 @@ export class JournalState {
 /** The records a checkpoint of `state` holds: folding them into an empty state gives `state` again. */
 export function checkpointRecords(state: JournalState): JournalRecord[] {
   const records: JournalRecord[] = [];
+  // In front of all that it would take away.
+  if (state.pendingForget) records.push({ type: "pendingForget" });
   if (state.device !== null) records.push(state.device);
   if (state.userAgent !== null) records.push(state.userAgent);
-  if (state.pendingForget) records.push({ type: "pendingForget" });
   if (state.subscriptionIdMax > 0 || state.notificationIdMax > 0) {
     const { subscriptionIdMax, notificationIdMax } = state;
     records.push({ type: "counters", subscriptionIdMax, notificationIdMax });
   }
   if (state.suspect !== null) records.push(state.suspect);
   if (state.runId !== null) records.push({ type: "run", runId: state.runId });
+  const { paused, optedOut } = state.choices;
+  if (paused || optedOut) records.push(state.choices);
   records.push(...state.owners.values(), ...state.subscriptions.values());
   for (const channel of state.pendingUnregisters) records.push({ type: "pendingUnregister", channel });
   records.push(...state.messages.values(), ...state.notifications.values());

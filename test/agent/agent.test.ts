@@ -320,7 +320,7 @@ describe("subscribing", () => {
     device.connect();
     device.holdJournal = true;
     device.grantRegistration(1);
-    device.dispatch({ type: "permissionAnswered", owner: NEWS, permission: "denied" });
+    device.choose({ type: "setPermission", owner: NEWS, permission: "denied" });
     device.holdJournal = false;
     for (let writes = 0; writes < 5; writes++) for (const confirm of device.heldWrites.splice(0)) confirm();
     expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_PERMISSION" });

@@ -6,7 +6,15 @@
 
 import { seededRandom } from "../../bench/battery/seeded-random.ts";
 import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
-import type { AgentEvent, Alarm, AppReply, AppRequest, Effect, Report } from "../../src/agent/events.ts";
+import type {
+  AgentEvent,
+  Alarm,
+  AppReply,
+  AppRequest,
+  Choice,
+  Effect,
+  Report,
+} from "../../src/agent/events.ts";
 import { concatBytes } from "../../src/bytes.ts";
 import { Driver } from "../../src/host/driver.ts";
 import type { EffectOf, Host } from "../../src/host/host.ts";
@@ -136,6 +144,13 @@ export class Device {
   ask(owner: string, request: AppRequest): number {
     const requestId = ++this.#lastRequestId;
     this.dispatch({ type: "appRequest", requestId, owner, request });
+    return requestId;
+  }
+
+  /** Decides as a person; returns the request. */
+  choose(choice: Choice): number {
+    const requestId = ++this.#lastRequestId;
+    this.dispatch({ type: "choice", requestId, choice });
     return requestId;
   }
 

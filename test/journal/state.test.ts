@@ -20,6 +20,7 @@ describe("fold", () => {
     expect(state.subscriptionIdMax).toBe(40);
     expect(state.notificationIdMax).toBe(30);
     expect(state.runId).toBe(1);
+    expect(state.choices.paused).toBe(true);
   });
 
   test("applying a history twice is like applying it once, but for what was removed in between", () => {
@@ -42,6 +43,17 @@ describe("fold", () => {
     state.apply({ type: "userAgentRemoved" });
     expect(state.userAgent).toBe(null);
     expect(state.pendingForget).toBe(false);
+  });
+
+  test("a reset leaves the user agent, the run and the numbers given out", () => {
+    const state = fold([...HISTORY, { type: "pendingForget" }]);
+    expect(plain(state)).toEqual([
+      { type: "pendingForget" },
+      HISTORY.find(({ type }) => type === "userAgent"),
+      { type: "counters", subscriptionIdMax: 40, notificationIdMax: 30 },
+      { type: "run", runId: 1 },
+    ]);
+    expect(state.pendingForget).toBe(true);
   });
 
   test("the dedupe window forgets the oldest", () => {

@@ -69,6 +69,7 @@ export function subscription(id: number, changes: Partial<SubscriptionRecord> = 
     authSecret: secretBytes(16, 100 + id),
     endpoint: `https://push.example/endpoint-secret-${id}`,
     freshness: "normal",
+    usedEpochMs: 1_760_000_050_000,
     ...changes,
   };
 }
@@ -82,6 +83,7 @@ export function owner(name: string, changes: Partial<OwnerRecord> = {}): OwnerRe
     paused: false,
     optedOut: false,
     badge: null,
+    owesChange: false,
     ...changes,
   };
 }
@@ -119,6 +121,8 @@ export function notification(notificationId: number): NotificationRecord {
 
 /** At least one record of every type that can be appended, in an order a run could write them. */
 export const HISTORY: readonly JournalRecord[] = [
+  // Of a reset before all of it.
+  { type: "pendingForget" },
   { type: "device", deviceSecret: secretBytes(32, 999) },
   { type: "suspect", storeEpoch: 7, idMax: 12 },
   {
@@ -166,7 +170,7 @@ export const HISTORY: readonly JournalRecord[] = [
   { type: "pendingUnregisterDone", channel: 103 },
   { type: "ownerRemoved", owner: "kiosk.clock" },
   { type: "counters", subscriptionIdMax: 40, notificationIdMax: 30 },
-  { type: "pendingForget" },
+  { type: "choices", paused: true, optedOut: false },
 ];
 
 /** The state after `records`. */

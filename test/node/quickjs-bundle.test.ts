@@ -107,11 +107,12 @@ const HOST = `
   const base64url = (bytes) => bytes.toBase64({ alphabet: "base64url", omitPadding: true });
   const view = log.replies[0].subscription;
   globalThis.subscription = JSON.stringify({ p256dh: base64url(view.p256dh), auth: base64url(view.auth) });
+  globalThis.choose = (choice) => driver.dispatch({ type: "choice", requestId: 9, choice });
   globalThis.push = (frame) => { nowMs += 1000; receive(frame); };
   globalThis.result = () => {
     nowMs += 1000;
     driver.dispatch({ type: "alarm" });
-    return JSON.stringify({ ...log, status: agent.status(members.now()) });
+    return JSON.stringify({ ...log, status: agent.status(members.now()), notifications: agent.notifications() });
   };
 `;
 
@@ -125,7 +126,36 @@ const STATUS = {
   transport: "websocket",
   linkSinceEpochMs: expect.any(Number),
   alarmInMs: expect.any(Number),
-  subscriptions: [{ owner: "https://news.example", channel: 1, mode: "auto", permission: "granted" }],
+  subscriptions: [
+    {
+      owner: "https://news.example",
+      channel: 1,
+      mode: "auto",
+      permission: "granted",
+      usedEpochMs: expect.any(Number),
+    },
+  ],
+  owners: [
+    {
+      owner: "https://news.example",
+      permission: "granted",
+      hasHandler: true,
+      paused: true,
+      optedOut: false,
+      badge: null,
+      isAttached: true,
+      subscriptions: 1,
+      messagesWaiting: 0,
+      notifications: 1,
+      silent: { left: expect.any(Number), max: expect.any(Number), spent: 1 },
+    },
+  ],
+  permissionsAsked: [],
+  navigationsAsked: [],
+  paused: false,
+  optedOut: false,
+  notifications: 1,
+  messagesWaiting: 0,
   meter: {
     countedMs: expect.any(Number),
     wakeUps: { connect: 1, ping: 0 },
@@ -175,13 +205,17 @@ test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges"
     evaluate(
       `push("${notification(2, seal('{"web_push":8030,"notification":{"title":"Hi","navigate":"../x?y#z"}}'))}")`,
     );
-    const { status, ...result } = JSON.parse(evaluate("result()"));
+    evaluate(`choose({ type: "setPaused", owner: "https://news.example", paused: true })`);
+    const { status, notifications, ...result } = JSON.parse(evaluate("result()"));
     // Names of the status are for hosts and programs: none may be shortened.
     expect(status).toMatchObject(STATUS);
+    expect(notifications).toMatchObject([
+      { notificationId: 1, shownEpochMs: expect.any(Number), notification: { title: "Hi" } },
+    ]);
     expect(result).toMatchObject({
       delivered: ["hello"],
       shown: [["Hi", "https://news.example/x?y#z"]],
-      effects: ["registerWa", "ack", "ack"],
+      effects: ["registerWa", "ack", "ack", "hold"],
     });
   } finally {
     vm.dispose();

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/** Tells apps that a subscription changed or ended without their doing, when they come if they are away now. Pure. */
+
+import type { Emit, SubscriptionView } from "./events.ts";
+import type { Persistence } from "./persistence.ts";
+import { type Registry, viewOf } from "./registry.ts";
+
+export interface ChangesOptions {
+  readonly registry: Registry;
+  readonly persistence: Persistence;
+  readonly emit: Emit;
+  readonly isAttached: (owner: string) => boolean;
+}
+
+export class Changes {
+  readonly #options: ChangesOptions;
+
+  constructor(options: ChangesOptions) {
+    this.#options = options;
+  }
+
+  tell(
+    owner: string,
+    oldSubscription: SubscriptionView | null,
+    newSubscription: SubscriptionView | null,
+  ): void {
+    this.#options.emit({ type: "subscriptionChange", owner, oldSubscription, newSubscription });
+    if (!this.#options.isAttached(owner)) this.#note(owner, true);
+  }
+
+  /** What the old one was is not known any more. */
+  handleAttached(owner: string): void {
+    const { registry, emit } = this.#options;
+    if (!registry.owner(owner).owesChange) return;
+    this.#note(owner, false);
+    const current = registry.find(owner, null);
+    const newSubscription = current === null ? null : viewOf(current);
+    emit({ type: "subscriptionChange", owner, oldSubscription: null, newSubscription });
+  }
+
+  #note(owner: string, owesChange: boolean): void {
+    const { registry, persistence } = this.#options;
+    const known = registry.owner(owner);
+    if (known.owesChange !== owesChange) persistence.note({ ...known, owesChange });
+  }
+}

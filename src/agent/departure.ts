@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/** The end of a factory reset: the push service is asked to forget the device until it has, over restarts too. Pure. */
+
+import type { JournalState } from "../journal/index.ts";
+import type { Downstream } from "../wire/dialect.ts";
+import type { Instant } from "./events.ts";
+import type { Link } from "./link.ts";
+import type { Persistence } from "./persistence.ts";
+import type { Requests } from "./requests.ts";
+
+export interface DepartureOptions {
+  readonly state: JournalState;
+  readonly persistence: Persistence;
+  readonly requests: Requests;
+  readonly link: Link;
+}
+
+export class Departure {
+  readonly #options: DepartureOptions;
+
+  constructor(options: DepartureOptions) {
+    this.#options = options;
+  }
+
+  /** The service is still to be told: until then nothing else is said to it. */
+  get isPending(): boolean {
+    return this.#options.state.pendingForget;
+  }
+
+  /** Asks over the present link, if there is one. */
+  ask(now: Instant): void {
+    const { requests, link } = this.#options;
+    // Bye is the good answer; after an error the next link asks again, as late as links are made after a failure.
+    requests.send({ type: "unregisterUa" }, (_, at) => link.handleUnresponsive(at), now);
+  }
+
+  /** False for what is of the device that goes. */
+  admits({ type }: Downstream): boolean {
+    return !this.isPending || (type !== "notification" && type !== "revoked");
+  }
+
+  handleBye({ reason }: Extract<Downstream, { type: "bye" }>): void {
+    if (!this.isPending || reason !== "unregistered") return;
+    this.#options.persistence.erase([{ type: "userAgentRemoved" }], () => {});
+  }
+}
