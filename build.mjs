@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Builds everything into dist/: the Node library with its types, the command line, the QuickJS bundle, the benchmarks.
- * Fails when a bundle is over its budget (bench/budgets.json) or the QuickJS bundle would need anything from outside.
+ * Builds everything into dist/: the Node library with its types, the command line, the QuickJS bundle, the scripts for pages, the
+ * benchmarks. Fails when a bundle is over its budget (bench/budgets.json) or the QuickJS bundle would need anything from outside.
  *
  *   node build.mjs            all of it
  *   node build.mjs --quick    without the type declarations
@@ -23,6 +23,9 @@ const ENTRIES = {
   agent: "src/agent/index.ts",
   webpush: "src/webpush/index.ts",
   declarative: "src/declarative/index.ts",
+  apps: "src/apps/index.ts",
+  "apps-install": "src/apps/install-entry.ts",
+  "apps-process": "src/apps/process.ts",
   "push-service": "src/push-service/index.ts",
   cli: "src/cli/main.ts",
 };
@@ -114,35 +117,51 @@ const quickjs = await build({
   mangleProps: INTERNAL_NAMES,
   metafile: true,
 });
-// esbuild bundles and shortens; terser, which looks further, takes another 2 % off, and 4 % of the gzipped size.
-const minified = await minify(readFileSync("dist/godwit.quickjs.js", "utf8"), {
-  compress: {
-    passes: 5,
-    sequences: false,
-    toplevel: true,
-    unsafe_arrows: true,
-    pure_getters: true,
-    keep_fargs: false,
-    global_defs: {
-      "@Number.POSITIVE_INFINITY": "1/0",
-      "@Number.NEGATIVE_INFINITY": "-1/0",
-      "@Number.MAX_SAFE_INTEGER": "9007199254740991",
-    },
-  },
-  mangle: { toplevel: true },
-  ecma: 2020,
-});
-writeFileSync("dist/godwit.quickjs.js", minified.code);
+await shorten("dist/godwit.quickjs.js");
 const outside = Object.values(quickjs.metafile.outputs).flatMap((output) =>
   output.imports.filter((i) => i.external),
 );
 if (outside.length > 0) fail(`the QuickJS bundle imports ${outside.map((i) => i.path).join(", ")}`);
 checkSize("dist/godwit.quickjs.js", budgets.quickjs);
 
+/** For pages without a bundler: a module, and a script that installs `pushManager` as soon as it is loaded. */
+const PAGE_SCRIPTS = {
+  "dist/apps.browser.js": { entry: "src/apps/index.ts", format: "esm" },
+  "dist/apps.install.js": { entry: "src/apps/install-entry.ts", format: "iife" },
+};
+for (const [outfile, { entry, format }] of Object.entries(PAGE_SCRIPTS)) {
+  await build({ ...shared, entryPoints: [entry], outfile, format, platform: "neutral", minify: true });
+  await shorten(outfile, format === "esm");
+  checkSize(outfile, budgets.apps);
+}
+
 if (!quick) {
   run("tsc", ["-p", "tsconfig.types.json"]);
 }
 writeFileSync("dist/.built", version);
+
+/** esbuild bundles and shortens; terser, which looks further, takes another 2 % off, and 4 % of the gzipped size. */
+async function shorten(file, isModule = false) {
+  const { code } = await minify(readFileSync(file, "utf8"), {
+    module: isModule,
+    compress: {
+      passes: 5,
+      sequences: false,
+      toplevel: true,
+      unsafe_arrows: true,
+      pure_getters: true,
+      keep_fargs: false,
+      global_defs: {
+        "@Number.POSITIVE_INFINITY": "1/0",
+        "@Number.NEGATIVE_INFINITY": "-1/0",
+        "@Number.MAX_SAFE_INTEGER": "9007199254740991",
+      },
+    },
+    mangle: { toplevel: true },
+    ecma: 2020,
+  });
+  writeFileSync(file, code);
+}
 
 function checkSize(file, { bytesMax, gzipBytesMax }) {
   const code = readFileSync(file);

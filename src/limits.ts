@@ -235,6 +235,24 @@ export const DBUS_GREETING_BYTES_MAX = 1_024;
 /** Largest time span an alarm may be set ahead. */
 export const ALARM_AHEAD_MS_MAX = 400 * 24 * 3600 * 1000;
 
+// --- An app at the app socket ---
+/** From dialing to the answer to `hello`. */
+export const APP_OPEN_TIMEOUT_MS = 10_000;
+/** An app comes back within this, half as long again each time, up to the second; a connection that lasted the third resets that. */
+export const APP_BACKOFF_BASE_MS = 500;
+export const APP_BACKOFF_CAP_MS = 30_000;
+export const APP_STABLE_MS = 10_000;
+/** Requests of an app that are not answered yet; one more is refused at once. As many as the agent takes from one connection. */
+export const APP_REQUESTS_MAX = 64;
+/** One request as text: at three UTF-8 bytes a character the agent takes no more. */
+export const APP_REQUEST_CHARS_MAX = 21_845;
+/** One message of the agent: all notifications of an owner, three UTF-8 bytes a character, and room. */
+export const APP_ANSWER_BYTES_MAX = 1_048_576;
+/** A request waits this long for a connection. */
+export const APP_REQUEST_WAIT_MS = 30_000;
+/** Connections that may be lost while the same request is unanswered. */
+export const APP_REQUEST_TRIES_MAX = 3;
+
 // --- State on the device ---
 /** Handled message ids remembered; more than a service may have in flight. */
 export const DEDUPE_IDS_MAX = 256;

@@ -180,11 +180,10 @@ export abstract class App extends EventTarget {
   }
 
   /** Runs the listeners on one message. Resolves when it is handled; rejects when it failed or nobody took it. */
-  async deliver(delivery: Delivery): Promise<void> {
+  async deliver(delivery: Delivery, lifetime: Lifetime = new Lifetime()): Promise<void> {
     const { deliveryId, notification } = delivery;
     const isAliased = notification !== null && this.#hasListener("pushnotification");
     if (!this.#hasListener("push") && !isAliased) throw new Error("no listener takes this message");
-    const lifetime = new Lifetime();
     this.#deliveries.set(deliveryId, lifetime);
     try {
       const event = new PushEvent("push", this.#port, delivery, lifetime);
@@ -193,7 +192,8 @@ export abstract class App extends EventTarget {
         this.#dispatch(new PushEvent("pushnotification", this.#port, delivery, lifetime), lifetime);
       await lifetime.settled();
     } finally {
-      this.#deliveries.delete(deliveryId);
+      // An agent that was started again counts from one.
+      if (this.#deliveries.get(deliveryId) === lifetime) this.#deliveries.delete(deliveryId);
     }
   }
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-/**
- * Errors as the W3C APIs give them: a `DOMException` (or `TypeError`) with our own stable code beside it. Where the engine has
- * no `DOMException`, a `GodwitError` with the same name.
- */
+/** Errors as the W3C APIs give them: a `DOMException` (or `TypeError`) with our own stable code beside it. */
 
 import { type ErrorCode, GodwitError } from "../errors.ts";
 
@@ -37,7 +34,7 @@ export function w3cNameOf(code: ErrorCode): string {
 }
 
 export function appError(code: ErrorCode, message: string, name = w3cNameOf(code)): AppError {
-  return Object.assign(newError(code, message, name), { godwitCode: code });
+  return Object.assign(newError(message, name), { godwitCode: code });
 }
 
 /** The code of what an API of Godwit threw, or null when it is somebody else's error. */
@@ -46,11 +43,6 @@ export function codeOf(error: unknown): ErrorCode | null {
   return error instanceof Error ? ((error as Partial<AppError>).godwitCode ?? null) : null;
 }
 
-function newError(code: ErrorCode, message: string, name: string): Error {
-  if (name === "TypeError") return new TypeError(message);
-  const { DOMException } = globalThis as { DOMException?: new (message: string, name: string) => Error };
-  if (DOMException !== undefined) return new DOMException(message, name);
-  const error = new GodwitError(code, message);
-  error.name = name;
-  return error;
+function newError(message: string, name: string): Error {
+  return name === "TypeError" ? new TypeError(message) : new DOMException(message, name);
 }

@@ -6,7 +6,7 @@
 
 import type { AppReply, AppRequest, DeclarativeMode, Permission, SubscriptionView } from "../agent/events.ts";
 import type { Freshness } from "../journal/index.ts";
-import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
+import { base64urlDecode, base64urlEncode } from "./codecs.ts";
 import { type AppError, appError } from "./errors.ts";
 
 /** How requests reach the agent. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Payload of a push message (W3C Push API, `PushMessageData`). Nothing of a runtime is imported. */
 
-import { utf8Decode } from "../bytes.ts";
 import { appError } from "./errors.ts";
 
 /** `Blob`, where the platform has it. */
@@ -36,7 +35,7 @@ export class PushMessageData {
   }
 
   text(): string {
-    return utf8Decode(this.#bytes);
+    return new TextDecoder().decode(this.#bytes);
   }
 
   /** @throws {SyntaxError} when the payload is not JSON */

@@ -34,8 +34,7 @@ let stage: Stage;
 let receiver: Receiver;
 beforeAll(async () => {
   stage = new Stage();
-  // The same few owners handle all of it, and show nothing.
-  receiver = await Receiver.open(stage, { silentPushMax: () => null });
+  receiver = await Receiver.open(stage);
 });
 afterAll(() => stage.close());
 
