@@ -79,7 +79,7 @@ describe.each([true, false])("with a handler: %s", (hasHandler) => {
   const due = { ok: 0, undecryptable: 0, rejected: 0 };
   beforeAll(async () => {
     stage = new Stage();
-    receiver = await Receiver.open(stage);
+    receiver = await Receiver.open(stage, { silentPushMax: () => null });
     receiver.app(owner, hasHandler ? () => {} : null);
     for (const declarative of MODES)
       subscriptions.set(declarative, await receiver.subscribe(owner, { declarative, waToken: declarative }));

@@ -166,6 +166,8 @@ export class Receiver {
     const app = this.userAgent.app(owner);
     app.onnotificationclick = ({ notification, action }) =>
       this.note({ type: "click", owner, notification, action });
+    // What a developer is told is no news here; the console would be full of it.
+    app.onwarning ??= (event) => event.preventDefault();
     if (handler === undefined) return app;
     app.onpush =
       handler === null
