@@ -43,6 +43,7 @@ export const REMOTE_CODES = [
   "ERR_SEAL_MALFORMED",
   "ERR_SEAL_FOREIGN",
   "ERR_SEAL_FORGED",
+  "ERR_APP_BUSY",
 ] as const;
 
 /** Our caller, or our own configuration, asked for something it must not. */
@@ -59,6 +60,7 @@ export const LOCAL_CODES = [
   "ERR_APP_HANDLER",
   "ERR_APP_AUTH",
   "ERR_EVENT_OVER",
+  "ERR_APP_START",
   "ERR_OWNER",
   "ERR_OPTION",
   "ERR_CONFIG",

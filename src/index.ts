@@ -34,5 +34,5 @@ export { AppHandle } from "./node/app-handle.ts";
 export { createNodeProvider, nodeProvider } from "./node/crypto.ts";
 export { type Display, type ShownNotification, TerminalDisplay } from "./node/display.ts";
 export { JournalFiles, type JournalStorage } from "./node/files.ts";
-export type { PermissionPolicy } from "./node/node-host.ts";
+export type { PermissionPolicy, PolicyAnswer } from "./node/questions.ts";
 export { createUserAgent, UserAgent, type UserAgentOptions } from "./node/user-agent.ts";

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * Every bound of Godwit, with its unit in its name. Pure data: a number that limits something stands here and nowhere else.
+ * Every bound of Godwit, with its unit in its name. Pure data: a number that limits something stands here, or in service-limits.ts, and nowhere else.
  */
+
+export * from "./service-limits.ts";
 
 // --- Messages (RFC 8030 §7.2, RFC 8291 §4) ---
 /** Body every push service must carry: 86 header + 4010 record bytes. */
@@ -208,8 +210,52 @@ export const REREGISTER_IN_FLIGHT_MAX = 32;
 export const REQUEST_RETRY_MS = 5_000;
 /** Subscriptions being made at one time; each waits for the service in memory. */
 export const REGISTRATIONS_PENDING_MAX = 256;
-/** One request at the admin socket. */
-export const ADMIN_REQUEST_BYTES_MAX = 16_384;
+// --- App socket ---
+/** One request: a notification of {@link NOTIFICATION_CHARS_MAX}, three UTF-8 bytes a character, and room. */
+export const APP_REQUEST_BYTES_MAX = 65_536;
+/** From connecting to a `hello` that proves something. */
+export const APP_HELLO_TIMEOUT_MS = 5_000;
+/** Connections of one listener that have proved nothing yet; of more the oldest goes. */
+export const APP_CONNECTIONS_PENDING_MAX = 64;
+/** Connections of all apps and pages, of one of them, of shells, and of administrators. */
+export const APP_CONNECTIONS_MAX = 256;
+export const APP_CONNECTIONS_PER_OWNER_MAX = 16;
+export const SHELL_CONNECTIONS_MAX = 8;
+export const ADMIN_CONNECTIONS_MAX = 32;
+/** Requests of one connection that are not answered yet. */
+export const APP_REQUESTS_IN_FLIGHT_MAX = 64;
+/** Requests of one owner, or one shell: the burst, and what it refills by. What is over that is not read until then. */
+export const APP_REQUESTS_BURST_MAX = 256;
+export const APP_REQUESTS_PER_SECOND_MAX = 64;
+/** Bytes queued for one connection before it counts as stuck. */
+export const APP_QUEUED_BYTES_MAX = 1_048_576;
+/** What is left of a connection that was told to close is cut after this. */
+export const APP_CLOSE_TIMEOUT_MS = 2_000;
+/** A shell tells within this that it shows a notification, or it does not. */
+export const SHELL_DISPLAY_TIMEOUT_MS = 5_000;
+/** Links that wait for a person's word; of more the oldest is refused. */
+export const NAVIGATION_QUESTIONS_MAX = 32;
+/** The status goes to whoever watches at most this often. */
+export const WATCH_INTERVAL_MS_MIN = 1_000;
+/** The code of a dashboard link works this long, and so many may wait to be used; the session it gives lasts the other. */
+export const DASHBOARD_CODE_MS_MAX = 300_000;
+export const DASHBOARD_CODES_MAX = 16;
+export const DASHBOARD_SESSION_MS_MAX = 12 * 3600 * 1000;
+/** Installed apps, and the arguments of the command that starts one. */
+export const INSTALLED_APPS_MAX = 512;
+export const START_ARGUMENTS_MAX = 32;
+export const START_ARGUMENT_CHARS_MAX = 4_096;
+/** An app is started at most this often; one that ends without attaching twice as seldom each time, up to the second. */
+export const START_INTERVAL_MS_MIN = 30_000;
+export const START_INTERVAL_MS_MAX = 3_600_000;
+/** Starts in vain, and it is left alone until something new waits for it. */
+export const START_TRIES_MAX = 5;
+/** A started app has this long to end with the agent. */
+export const START_STOP_TIMEOUT_MS = 2_000;
+/** A test message that was not shown after this is given up, and its subscription ended. */
+export const TEST_PUSH_MS_MAX = 30_000;
+
+// --- Network of the device ---
 /** The network is read this long after a sign of change; with each reading that found none twice as long, up to the second. */
 export const NETWORK_SETTLE_MS_MIN = 300;
 export const NETWORK_SETTLE_MS_MAX = 10_000;
@@ -308,118 +354,3 @@ export const JOURNAL_COMPACT_BYTES_MIN = 65_536;
 export const JOURNAL_RESERVE_BYTES = 65_536;
 /** A segment larger than this is not read: it is not ours. */
 export const JOURNAL_SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
-
-// --- Push service: messages ---
-/** A longer TTL is cut to this, 30 days (RFC 8030 §5.2 allows it; the TTL header of the answer says so). */
-export const TTL_S_MAX = 2_592_000;
-/** RFC 8030 §5.4. */
-export const TOPIC_CHARS_MAX = 32;
-/** Messages stored for one device; one more is refused with 429. */
-export const DEVICE_MESSAGES_MAX = 1_000;
-/** Bytes stored for one device: bodies, and {@link STORED_MESSAGE_OVERHEAD_BYTES} each. */
-export const DEVICE_MESSAGE_BYTES_MAX = 4_194_304;
-/** What a stored message counts beside its body. */
-export const STORED_MESSAGE_OVERHEAD_BYTES = 128;
-/** POSTs to one endpoint: the burst, and what it refills by. */
-export const ENDPOINT_POSTS_BURST_MAX = 300;
-export const ENDPOINT_POSTS_PER_MINUTE_MAX = 600;
-/** POSTs to all endpoints of one device: as many at once as are stored for it, and what it refills by. */
-export const DEVICE_POSTS_BURST_MAX = 1_000;
-export const DEVICE_POSTS_PER_MINUTE_MAX = 2_400;
-/** How far ahead the `exp` of a revoke token may lie. */
-export const REVOKE_EXPIRY_AHEAD_S_MAX = 300;
-/** Revoke tokens remembered until they expire, so that each works once; at this many further ones get 503. */
-export const REVOKE_TOKENS_REMEMBERED_MAX = 100_000;
-/** A 503 asks the sender to come back after this. */
-export const STORE_RETRY_AFTER_S = 120;
-
-// --- Push service: store ---
-/** A device that never registered anything is forgotten after this. */
-export const DEVICE_UNUSED_MS_MAX = 30 * 24 * 3600 * 1000;
-/** Expired messages removed in one transaction. */
-export const EXPIRE_BATCH_MAX = 1_000;
-/** Operations of one group commit. */
-export const GROUP_COMMIT_OPERATIONS_MAX = 1_024;
-/** Below this much free disk nothing is written any more: a failed write inside LMDB can take the process with it. */
-export const STORE_FREE_BYTES_MIN = 67_108_864;
-export const STORE_FREE_CHECK_MS = 1_000;
-
-// --- Push service: device sessions ---
-/** Malformed frames on one link before the service closes it. */
-export const ERRORS_PER_LINK_MAX = 8;
-/** Requests of one device the store has not answered yet. */
-export const SESSION_OPERATIONS_MAX = 64;
-/** GetAllMessages waiting for their Drained. */
-export const DRAINS_PENDING_MAX = 16;
-/** A low-urgency message goes at the latest this long before its TTL ends. */
-export const LOW_URGENCY_MARGIN_MS = 30_000;
-/** A Revoked not acknowledged goes again with the next traffic after this. */
-export const REVOKED_REPEAT_MS = 600_000;
-/** A silent link lives heartbeat × 1.5 + this. */
-export const IDLE_GRACE_MS = 30_000;
-/** Longest heartbeat and low-urgency window a device can declare; more counts as this. */
-export const HEARTBEAT_S_MAX = 86_400;
-export const LOW_URGENCY_WINDOW_S_MAX = 86_400;
-/** Bytes waiting on one device link before it gets no more messages. */
-export const LINK_CONGESTED_BYTES = 131_072;
-/** Frames of one device: the burst, and what it refills by. */
-export const LINK_FRAMES_BURST_MAX = 1_000;
-export const LINK_FRAMES_PER_SECOND_MAX = 100;
-/** A frame after which the device's stored messages are read again counts as this many. */
-export const REREAD_FRAME_WEIGHT = 20;
-/** RegisterUA frames of one device over MQTT: the burst, and what it refills by. */
-export const MQTT_REGISTRATIONS_BURST_MAX = 20;
-export const MQTT_REGISTRATIONS_PER_MINUTE_MAX = 10;
-/** An MQTT device that entered says RegisterUA within this. */
-export const MQTT_REGISTER_TIMEOUT_MS = 60_000;
-/** One MQTT packet of a device that is neither CONNECT nor PUBLISH: SUBSCRIBE to its own topic takes 52. */
-export const MQTT_CONTROL_BYTES_MAX = 256;
-/** At an external broker, where a device without a last will goes unnoticed, a longer heartbeat counts as this. */
-export const MQTT_BROKER_HEARTBEAT_S_MAX = 3_600;
-/** A device that sends too much is kept away from an external broker for this; it is told to stay away longer. */
-export const MQTT_FLOOD_BAN_MS = 30_000;
-/** A command an external broker has not answered by then is given again. */
-export const MQTT_COMMAND_TIMEOUT_MS = 5_000;
-/** Devices for which something waits when an external broker is back are told to come spread out to so many a second. */
-export const MQTT_RETURNS_PER_SECOND = 100;
-/** The connection to an external broker is tried again after this. */
-export const MQTT_BROKER_RECONNECT_MS = 1_000;
-/** An external broker is asked to know a device within this, or the device learns its credentials without. */
-export const MQTT_PROVISION_TIMEOUT_MS = 2_000;
-/** Provisioning commands waiting for an external broker that is away. */
-export const MQTT_PROVISIONS_PENDING_MAX = 10_000;
-/** Canary links of one device at a time. */
-export const CANARIES_PER_DEVICE_MAX = 8;
-/** A canary is closed after this: one whose network died silently would stay for ever. */
-export const CANARY_LIFETIME_MS = 24 * 3600 * 1000;
-/** Pings of one canary at once; one a second besides. */
-export const CANARY_PINGS_BURST_MAX = 100;
-
-// --- Push service: tokens and HTTP ---
-/** An older uaToken gets a fresh one with Registered. */
-export const UA_TOKEN_REFRESH_MS = 30 * 24 * 3600 * 1000;
-/** Tokens issued to one address: the burst, and what it refills by. */
-export const TOKENS_PER_ADDRESS_BURST_MAX = 60;
-export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
-/** Addresses and endpoints whose rate is remembered; the one longest silent goes first. */
-export const RATES_REMEMBERED_MAX = 100_000;
-/** Open TCP connections of one address, unless a proxy is in front. */
-export const CONNECTIONS_PER_ADDRESS_MAX = 512;
-export const DEVICE_LINKS_MAX = 100_000;
-export const HTTP_HEADER_BYTES_MAX = 16_384;
-export const HTTP_HEADERS_TIMEOUT_MS = 15_000;
-export const HTTP_REQUEST_TIMEOUT_MS = 30_000;
-export const HTTP_KEEP_ALIVE_MS = 30_000;
-export const TLS_HANDSHAKE_TIMEOUT_MS = 15_000;
-/** After this a graceful stop cuts what is still open. */
-export const SHUTDOWN_TIMEOUT_MS = 10_000;
-/** Devices come back spread over this long after the service went away. */
-export const RECONNECT_SPREAD_S = 60;
-/** What is left of a refused request's body is read up to this, so that the sender sees the answer and not a reset. */
-export const HTTP_DISCARD_BYTES_MAX = 65_536;
-/** Validity of the development certificates: the longest that systems take, and when a new one is made. */
-export const DEV_CA_DAYS = 3_650;
-export const DEV_CERTIFICATE_DAYS_MAX = 824;
-export const DEV_CERTIFICATE_RENEW_DAYS = 7;
-/** Expired messages are swept this often. */
-export const EXPIRE_INTERVAL_MS = 60_000;

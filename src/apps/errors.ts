@@ -13,6 +13,7 @@ const W3C_NAMES: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_SUBSCRIBE_PERMISSION: "NotAllowedError",
   ERR_OWNER: "NotAllowedError",
   ERR_APP_AUTH: "NotAllowedError",
+  ERR_APP_BUSY: "AbortError",
   ERR_SUBSCRIBE_KEY_CHARACTERS: "InvalidCharacterError",
   ERR_SUBSCRIBE_KEY_POINT: "InvalidAccessError",
   ERR_SUBSCRIBE_CONFLICT: "InvalidStateError",

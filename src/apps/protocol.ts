@@ -18,6 +18,8 @@ export const CLOSE_REFUSED = 4401;
 export const CLOSE_PROTOCOL = 4400;
 /** Close code when the agent stops; come back. */
 export const CLOSE_GOING = 1001;
+/** Close code after a `hello` that was right, where there are too many connections of its kind; come back later. */
+export const CLOSE_BUSY = 1013;
 
 export type Role = "app" | "page" | "shell" | "admin";
 
@@ -183,6 +185,8 @@ export interface InstalledApp {
   readonly owner: string;
   /** Program that is run when messages or a click wait for the app, with its arguments; null for none. */
   readonly start: readonly string[] | null;
+  /** Absolute path of the file that whoever installed it wrote the token to; a started app finds it in GODWIT_TOKEN_FILE. */
+  readonly tokenFile: string | null;
 }
 
 /** Requests of the role admin besides `answer*`, `activate`, `dismiss`, `pageSecret`, and one for each {@link Choice} by its type. */
@@ -213,6 +217,7 @@ export interface AdminRequests {
     readonly result: { readonly token: string };
   };
   uninstallApp: { readonly request: { readonly owner: string }; readonly result: object };
+  /** `http://127.0.0.1:PORT/#code=CODE`: whoever opens it first, within 5 min, has the dashboard. */
   dashboardLink: { readonly request: object; readonly result: { readonly url: string } };
   /** A real push message through the push service to this device, shown under the owner `godwit.test`. */
   testPush: { readonly request: object; readonly result: { readonly statusCode: number } };
@@ -223,7 +228,20 @@ export interface AdminRequests {
 export type AdminEvent =
   | { readonly event: "report"; readonly atEpochMs: number; readonly report: Report }
   /** Something of the status is different, at most once a second. */
-  | { readonly event: "changed"; readonly status: AgentStatus };
+  | {
+      readonly event: "changed";
+      readonly status: AgentStatus;
+      /** Owners whose permission a person is asked for, and links that wait for their word. */
+      readonly questions: {
+        readonly permissions: readonly string[];
+        readonly navigations: readonly {
+          readonly notificationId: number;
+          readonly owner: string;
+          readonly action: string;
+          readonly host: string;
+        }[];
+      };
+    };
 
 export type ChoiceRequest = Choice;
 

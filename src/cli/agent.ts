@@ -2,7 +2,7 @@
 /** `godwit agent`: the user agent as a daemon. */
 
 import { DEVICE_KEY_BYTES } from "../journal/index.ts";
-import { AdminSocket } from "../node/admin-socket.ts";
+import { AppSocket } from "../node/app-socket.ts";
 import { TerminalDisplay } from "../node/display.ts";
 import { createUserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
@@ -72,6 +72,12 @@ export const agentCommand: Command = {
       value: "FILE",
       help: "JSON file of a kiosk: permissions, budgets and trusted origins, set at every start (SPEC.md)",
     },
+    appPort: {
+      kind: "number",
+      value: "N",
+      max: 65_535,
+      help: "port of loopback where pages and the dashboard reach the agent, 0 for a free one (default: none)",
+    },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
     ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
     quiet: { kind: "flag", help: "no log on stderr" },
@@ -79,6 +85,7 @@ export const agentCommand: Command = {
   async run(options, output) {
     const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
     const caFile = options.text("ca");
+    const ca = caFile === null ? null : readCertificates(caFile);
     const keyFile = options.text("deviceKeyFile");
     const isQuiet = options.flag("quiet");
     const heartbeatS = options.number("heartbeat");
@@ -88,7 +95,7 @@ export const agentCommand: Command = {
     const userAgent = await createUserAgent({
       serviceUrl: options.required("service"),
       stateDirectory,
-      ca: caFile === null ? null : readCertificates(caFile),
+      ca,
       deviceKey: keyFile === null ? null : readDeviceKey(keyFile),
       permission: (owner) => answerOf(policy, owner),
       originsAllowed: policy.linkOrigins,
@@ -110,10 +117,18 @@ export const agentCommand: Command = {
       },
     });
     try {
-      const admin = await AdminSocket.open(userAgent, stateDirectory);
-      output.log(`agent ready, state in ${stateDirectory}`);
+      const socket = await AppSocket.open({
+        userAgent,
+        stateDirectory,
+        ca,
+        port: options.number("appPort"),
+        pageOrigins: policy.pageOrigins,
+        shellOrigins: policy.shellOrigins,
+      });
+      const port = socket.port === null ? "" : `, apps at 127.0.0.1:${socket.port}`;
+      output.log(`agent ready, state in ${stateDirectory}${port}`);
       await untilStopped();
-      await admin.close();
+      await socket.close();
     } finally {
       await userAgent.close();
     }

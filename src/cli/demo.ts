@@ -11,8 +11,8 @@ import { join } from "node:path";
 import webPush from "web-push";
 import type { Report } from "../agent/events.ts";
 import type { PushSubscription, PushSubscriptionOptionsInit } from "../apps/push-manager.ts";
-import { AdminSocket } from "../node/admin-socket.ts";
 import type { AppHandle } from "../node/app-handle.ts";
+import { AppSocket } from "../node/app-socket.ts";
 import { TerminalDisplay } from "../node/display.ts";
 import { trustedCertificates } from "../node/tls.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
@@ -173,8 +173,8 @@ async function startParts(
     onReport: (report) => addReport(report, timeline),
   });
   closers.push(() => userAgent.close());
-  const admin = await AdminSocket.open(userAgent, stateDirectory);
-  closers.push(() => admin.close());
+  const socket = await AppSocket.open({ userAgent, stateDirectory, ca: tls.ca });
+  closers.push(() => socket.close());
   return { service, store, userAgent, ca: tls.ca };
 }
 

@@ -36,6 +36,7 @@ export function exitCodeOf(error: unknown): ExitCode {
     case "ERR_SERVICE_UNREACHABLE":
       return EXIT.unreachable;
     case "ERR_SUBSCRIBE_PERMISSION":
+    case "ERR_APP_AUTH":
       return EXIT.denied;
     case "ERR_SUBSCRIBE_ABORTED":
     case "ERR_JOURNAL_IN_USE":

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** The policy file of a kiosk (SPEC.md, "Policy file"): who may push without asking, and which pages and links are trusted. */
 
-import type { Permission } from "../agent/events.ts";
 import { isOwner } from "../agent/owner.ts";
 import { POLICY_ORIGINS_MAX, POLICY_OWNERS_MAX, POLICY_SILENT_PUSHES_MAX } from "../limits.ts";
 import { CommandError, EXIT } from "./exit.ts";
@@ -60,9 +59,8 @@ export function readPolicy(path: string): Policy {
 }
 
 /** What an owner is told that nobody has decided about. */
-export function answerOf(policy: Policy, owner: string): Permission {
-  const preset = (policy.owners.get(owner) ?? policy).permission;
-  return preset === "ask" ? "prompt" : preset;
+export function answerOf(policy: Policy, owner: string): Preset {
+  return (policy.owners.get(owner) ?? policy).permission;
 }
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** `godwit subscriptions`, `subscribe` and `unsubscribe`, at a running agent. */
 
-import type { SubscriptionStatus } from "../agent/status.ts";
+import type { AgentStatus } from "../agent/status.ts";
 import { FRESHNESS_MS } from "../limits.ts";
 import { askAgent } from "./admin-client.ts";
 import type { Command } from "./command.ts";
@@ -16,7 +16,7 @@ export const subscriptionsCommand: Command = {
   positionals: "",
   options: { state: STATE },
   async run(options, output) {
-    const list = (await askAgent(stateOf(options), "subscriptions")) as SubscriptionStatus[];
+    const { subscriptions: list } = (await askAgent(stateOf(options), "status")) as AgentStatus;
     if (output.isJson) return output.json(list);
     if (list.length === 0) return output.line("no subscriptions");
     for (const { subscriptionId, owner, channel, mode, permission } of list) {

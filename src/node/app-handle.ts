@@ -3,20 +3,21 @@
 
 import type { AppReply, AppRequest } from "../agent/events.ts";
 import { App, type AppEventType } from "../apps/app.ts";
+import type { AppPeer } from "./app-peers.ts";
 
 /** What the user agent lends its handle. */
 export interface AppConnection {
-  request(owner: string, request: AppRequest): Promise<AppReply>;
-  attach(owner: string, handlesPush: boolean): void;
+  request(request: AppRequest): Promise<AppReply>;
+  attach(handlesPush: boolean): void;
 }
 
-export class AppHandle extends App {
+export class AppHandle extends App implements AppPeer {
   readonly #connection: AppConnection;
   /** What the agent was told; null: nothing yet, so that messages wait. */
   #attached: boolean | null = null;
 
   constructor(owner: string, connection: AppConnection) {
-    super(owner, (request) => connection.request(owner, request));
+    super(owner, (request) => connection.request(request));
     this.#connection = connection;
   }
 
@@ -29,6 +30,6 @@ export class AppHandle extends App {
   #attach(): void {
     if (this.#attached === this.handlesPush) return;
     this.#attached = this.handlesPush;
-    this.#connection.attach(this.owner, this.#attached);
+    this.#connection.attach(this.#attached);
   }
 }

@@ -13,12 +13,13 @@ export interface ShownNotification {
   readonly alert: boolean;
 }
 
-/** Throwing from `show` means there is no screen: the notification is kept and comes back at the next start. */
+/** Throwing from `show` means there is no screen: the notification is kept and comes back with a screen or a restart. */
 export interface Display {
   show(shown: ShownNotification): void | Promise<void>;
   close(notificationId: number): void;
   setBadge(owner: string, badge: AppBadge): void;
-  openUrl(owner: string, url: string): void;
+  /** Throwing means that this one opens no links: another may. */
+  openUrl(owner: string, url: string): void | Promise<void>;
 }
 
 /** One line an event on a stream, cleaned of control and bidirectional characters. */

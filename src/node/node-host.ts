@@ -2,38 +2,42 @@
 /** The host contract on Node: every effect becomes a call of a library or of an app; every outcome comes back as an event. */
 
 import { randomFillSync } from "node:crypto";
-import type { AgentEvent, AppReply, Instant, Permission, Report } from "../agent/events.ts";
+import type { AgentEvent, AppReply, AppRequest, Choice, Instant, Report } from "../agent/events.ts";
 import { GodwitError } from "../errors.ts";
 import type { EffectOf, Host } from "../host/host.ts";
 import { AlarmClock, readClock } from "./alarm.ts";
-import type { AppHandle } from "./app-handle.ts";
-import type { Display } from "./display.ts";
+import type { AppPeers } from "./app-peers.ts";
+import { Displays } from "./displays.ts";
 import type { JournalStorage } from "./files.ts";
 import { performHttpRequest } from "./http.ts";
 import { MqttLinks } from "./mqtt.ts";
 import { NetworkMonitor } from "./network.ts";
+import { type PermissionPolicy, Questions } from "./questions.ts";
 import { WebSocketLinks } from "./websocket.ts";
 
-/** Answers for the person: at once, or after asking. */
-export type PermissionPolicy = (owner: string) => Permission | Promise<Permission>;
+/** Whoever wants to know what goes on. */
+export interface HostListener {
+  /** Without secrets. */
+  handleReport?(report: Report): void;
+  /** An app that is not attached has something waiting. */
+  handleStartApp?(owner: string): void;
+}
 
 export interface NodeHostOptions {
   readonly journal: JournalStorage;
   /** PEM certificates trusted besides the system's, or null. */
   readonly ca: string | null;
-  readonly display: Display;
   readonly permission: PermissionPolicy;
   /** False where the wall clock cannot be relied on. */
   readonly epochTrusted: boolean;
-  readonly apps: ReadonlyMap<string, AppHandle>;
-  readonly onReport: (report: Report) => void;
-  /** Called when an app with waiting messages is not attached. */
-  readonly startApp: (owner: string) => void;
+  readonly peers: AppPeers;
   /** What an app's handler threw, for its developer. */
   readonly onAppError: (error: unknown, owner: string) => void;
 }
 
 export class NodeHost implements Host {
+  readonly displays: Displays;
+  readonly questions: Questions;
   readonly #options: NodeHostOptions;
   readonly #dispatch: (event: AgentEvent) => void;
   readonly #webSockets: WebSocketLinks;
@@ -41,6 +45,9 @@ export class NodeHost implements Host {
   readonly #alarm: AlarmClock;
   readonly #replies = new Map<number, (reply: AppReply) => void>();
   readonly #abortHttp = new Set<() => void>();
+  readonly #listeners = new Set<HostListener>();
+  /** Apps to be started that nobody has been told of. */
+  readonly #startAsked = new Set<string>();
   #network: NetworkMonitor | null = null;
   #lastRequestId = 0;
 
@@ -48,6 +55,10 @@ export class NodeHost implements Host {
   constructor(options: NodeHostOptions, dispatch: (event: AgentEvent) => void) {
     this.#options = options;
     this.#dispatch = dispatch;
+    this.displays = new Displays(() =>
+      this.#report({ type: "fault", code: "ERR_DISPLAY", text: "the display failed" }),
+    );
+    this.questions = new Questions(options.permission, dispatch);
     this.#webSockets = new WebSocketLinks({ ca: options.ca, dispatch });
     this.#mqtt = new MqttLinks({ ca: options.ca, dispatch });
     this.#alarm = new AlarmClock(
@@ -133,15 +144,21 @@ export class NodeHost implements Host {
   }
 
   startApp({ owner }: EffectOf<"startApp">): void {
+    this.#startAsked.add(owner);
     // Later: it may use the user agent, which at a start does not exist yet.
-    setImmediate(() => this.#guard(owner, () => this.#options.startApp(owner)));
+    setImmediate(() => this.#tellStarters());
+  }
+
+  /** Hears of what happens from now on, and of the apps that are to be started. The function returned ends that. */
+  listen(listener: HostListener): () => void {
+    this.#listeners.add(listener);
+    this.#tellStarters();
+    return () => this.#listeners.delete(listener);
   }
 
   deliver({ delivery }: EffectOf<"deliver">): void {
     const { deliveryId, owner } = delivery;
-    const handled =
-      this.#options.apps.get(owner)?.deliver(delivery) ?? Promise.reject(new Error("no such app"));
-    handled.then(
+    this.#options.peers.deliver(delivery).then(
       () => this.#dispatch({ type: "appHandled", deliveryId }),
       (error: unknown) => {
         this.#reportAppError(error, owner);
@@ -150,18 +167,18 @@ export class NodeHost implements Host {
     );
   }
 
-  cancelDelivery({ deliveryId, owner }: EffectOf<"cancelDelivery">): void {
-    // A handler in our own process cannot be stopped; it can look at its event's signal.
-    this.#options.apps.get(owner)?.cancel(deliveryId);
+  cancelDelivery({ deliveryId }: EffectOf<"cancelDelivery">): void {
+    this.#options.peers.cancel(deliveryId);
   }
 
   /** Sends a request of an app to the agent; resolves with its reply. */
-  request(owner: string, request: Extract<AgentEvent, { type: "appRequest" }>["request"]): Promise<AppReply> {
-    const requestId = ++this.#lastRequestId;
-    return new Promise((resolve) => {
-      this.#replies.set(requestId, resolve);
-      this.#dispatch({ type: "appRequest", requestId, owner, request });
-    });
+  request(owner: string, request: AppRequest): Promise<AppReply> {
+    return this.#ask((requestId) => ({ type: "appRequest", requestId, owner, request }));
+  }
+
+  /** Tells the agent what a person decided; resolves with its reply once that is on disk. */
+  choose(choice: Choice): Promise<AppReply> {
+    return this.#ask((requestId) => ({ type: "choice", requestId, choice }));
   }
 
   appReply({ requestId, reply }: EffectOf<"appReply">): void {
@@ -170,53 +187,49 @@ export class NodeHost implements Host {
   }
 
   subscriptionChange({ owner, oldSubscription, newSubscription }: EffectOf<"subscriptionChange">): void {
-    const app = this.#options.apps.get(owner);
-    this.#guard(owner, () => app?.handleSubscriptionChange(oldSubscription, newSubscription));
+    for (const peer of this.#options.peers.all(owner))
+      this.#guard(owner, () => peer.handleSubscriptionChange(oldSubscription, newSubscription));
   }
 
   show(shown: EffectOf<"show">): void {
     const { notificationId } = shown;
-    // Synchronous displays answer at once; a throw or rejection means that there is no screen.
-    const outcome = new Promise<void>((resolve) => resolve(this.#options.display.show(shown)));
-    outcome.then(
+    this.displays.show(shown).then(
       () => this.#dispatch({ type: "displayed", notificationId }),
       () => this.#dispatch({ type: "displayFailed", notificationId }),
     );
   }
 
   closeNotification({ notificationId }: EffectOf<"closeNotification">): void {
-    this.#onScreen(() => this.#options.display.close(notificationId));
+    this.questions.dropNavigations(notificationId);
+    this.displays.close(notificationId);
   }
 
   notificationClick({ owner, notification, action }: EffectOf<"notificationClick">): void {
-    const app = this.#options.apps.get(owner);
-    this.#guard(owner, () => app?.handleClick(notification, action));
+    this.#guard(owner, () => this.#options.peers.forClicks(owner)?.handleClick(notification, action));
   }
 
   setBadge({ owner, badge }: EffectOf<"setBadge">): void {
-    this.#onScreen(() => this.#options.display.setBadge(owner, badge));
+    this.displays.setBadge(owner, badge);
   }
 
   openUrl({ owner, url }: EffectOf<"openUrl">): void {
-    this.#onScreen(() => this.#options.display.openUrl(owner, url));
+    this.displays.openUrl(owner, url);
   }
 
   askPermission({ owner }: EffectOf<"askPermission">): void {
-    const answer = new Promise<Permission>((resolve) => resolve(this.#options.permission(owner)));
-    answer
-      .catch((): Permission => "denied")
-      .then((permission) => this.#dispatch({ type: "permissionAnswered", owner, permission }));
+    this.questions.askPermission(owner);
   }
 
-  permissionSettled(): void {}
+  permissionSettled({ owner, permission }: EffectOf<"permissionSettled">): void {
+    this.questions.settlePermission(owner, permission);
+  }
 
-  askNavigation({ notificationId, action }: EffectOf<"askNavigation">): void {
-    this.#dispatch({ type: "navigationAnswered", notificationId, action, allowed: false });
+  askNavigation(question: EffectOf<"askNavigation">): void {
+    this.questions.askNavigation(question);
   }
 
   warnApp({ owner, code, text }: EffectOf<"warnApp">): void {
-    const app = this.#options.apps.get(owner);
-    this.#guard(owner, () => app?.handleWarning(code, text));
+    this.#guard(owner, () => this.#options.peers.forClicks(owner)?.handleWarning(code, text));
   }
 
   report({ report }: EffectOf<"report">): void {
@@ -247,18 +260,29 @@ export class NodeHost implements Host {
     );
   }
 
-  /** Neither must a screen. What `show` does is answered with `displayFailed` instead. */
-  #onScreen(call: () => unknown): void {
-    new Promise((resolve) => resolve(call())).catch(() => {
-      this.#report({ type: "fault", code: "ERR_DISPLAY", text: "the display failed" });
+  #ask(event: (requestId: number) => AgentEvent): Promise<AppReply> {
+    const requestId = ++this.#lastRequestId;
+    return new Promise((resolve) => {
+      this.#replies.set(requestId, resolve);
+      this.#dispatch(event(requestId));
     });
   }
 
+  #tellStarters(): void {
+    const starters = [...this.#listeners].filter(({ handleStartApp }) => handleStartApp !== undefined);
+    if (starters.length === 0) return;
+    for (const owner of this.#startAsked)
+      for (const starter of starters) this.#guard(owner, () => starter.handleStartApp?.(owner));
+    this.#startAsked.clear();
+  }
+
   #report(report: Report): void {
-    try {
-      this.#options.onReport(report);
-    } catch {
-      // A listener that throws has nobody to tell; the agent goes on.
+    for (const listener of this.#listeners) {
+      try {
+        listener.handleReport?.(report);
+      } catch {
+        // A listener that throws has nobody to tell; the agent goes on.
+      }
     }
   }
 

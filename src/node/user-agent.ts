@@ -5,9 +5,18 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { Agent } from "../agent/agent.ts";
-import type { AgentEvent, AppReply, AppRequest, Report } from "../agent/events.ts";
+import type {
+  AgentEvent,
+  AppReply,
+  AppRequest,
+  Choice,
+  NotificationView,
+  Permission,
+  Report,
+} from "../agent/events.ts";
 import { isOwner } from "../agent/owner.ts";
 import type { AgentStatus } from "../agent/status.ts";
+import type { AppBadge } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import { Driver } from "../host/driver.ts";
 import { DEVICE_BINDING_BYTES, keySealer, plainSealer, recoverJournal } from "../journal/index.ts";
@@ -16,11 +25,13 @@ import type { CryptoProvider } from "../webpush/crypto.ts";
 import type { Urgency } from "../wire/dialect.ts";
 import { godwitDialect } from "../wire/godwit.ts";
 import { AppHandle } from "./app-handle.ts";
+import { type AppPeer, AppPeers, type Seat } from "./app-peers.ts";
 import { nodeProvider } from "./crypto.ts";
 import { type Display, TerminalDisplay } from "./display.ts";
 import { JournalFiles, type JournalStorage } from "./files.ts";
-import { NodeHost, type PermissionPolicy, systemRandomFill } from "./node-host.ts";
+import { type HostListener, NodeHost, systemRandomFill } from "./node-host.ts";
 import { isProxyUsable } from "./proxy.ts";
+import type { PermissionPolicy, Questions } from "./questions.ts";
 
 export interface UserAgentOptions {
   /** https URL of the push service, without path: `https://push.example`. */
@@ -29,10 +40,10 @@ export interface UserAgentOptions {
   readonly stateDirectory: string;
   /** PEM certificates trusted besides the system's: a development service's CA. */
   readonly ca?: string | null;
-  /** Who may subscribe. Default: everybody must be allowed by this function, and without one nobody is. */
+  /** Who may subscribe: "ask" puts the question to shells and administrators. Default: nobody may. */
   readonly permission?: PermissionPolicy;
-  /** Where notifications go. Default: lines on stdout. */
-  readonly display?: Display;
+  /** Where notifications go, besides what {@link UserAgent.addDisplay} adds; null for nowhere. Default: lines on stdout. */
+  readonly display?: Display | null;
   /** Default: node:crypto. */
   readonly provider?: CryptoProvider;
   /** 32 bytes that seal the journal's secrets; without it they lie in a file of mode 0600. */
@@ -74,7 +85,7 @@ export interface UserAgentOptions {
   readonly jitter?: () => number;
   /** What happens, without secrets. */
   readonly onReport?: (report: Report) => void;
-  /** An app that is not attached has messages waiting. */
+  /** An app that is not attached has something waiting. */
   readonly startApp?: (owner: string) => void;
   /** What an app's handler threw. Default: nothing but the report ERR_APP_HANDLER. */
   readonly onAppError?: (error: unknown, owner: string) => void;
@@ -129,35 +140,44 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
   }
 }
 
+/** The user agent for programs, and for the app socket. */
 export class UserAgent {
   readonly #agent: Agent;
   readonly #journal: JournalStorage;
   readonly #driver: Driver;
   readonly #host: NodeHost;
+  readonly #peers: AppPeers;
   readonly #apps = new Map<string, AppHandle>();
+  readonly #watchers = new Set<() => void>();
   #closing: Promise<void> | null = null;
   #stopped: (() => void) | null = null;
 
   /** Use {@link createUserAgent}. */
   constructor(agent: Agent, journal: JournalStorage, options: UserAgentOptions) {
+    const { display, onReport, startApp } = options;
     this.#agent = agent;
     this.#journal = journal;
     const dispatch = (event: AgentEvent): void => this.#dispatch(event);
+    this.#peers = new AppPeers(dispatch);
     this.#host = new NodeHost(
       {
         journal,
         ca: options.ca ?? null,
-        display: options.display ?? new TerminalDisplay((line) => process.stdout.write(`${line}\n`)),
         permission: options.permission ?? (() => "denied"),
         epochTrusted: options.epochTrusted ?? true,
-        apps: this.#apps,
-        onReport: options.onReport ?? (() => {}),
-        startApp: options.startApp ?? (() => {}),
+        peers: this.#peers,
         onAppError: options.onAppError ?? (() => {}),
       },
       dispatch,
     );
     this.#driver = new Driver(agent, this.#host);
+    // What is shown already comes to it with the start.
+    if (display !== null)
+      this.#host.displays.add(display ?? new TerminalDisplay((line) => process.stdout.write(`${line}\n`)));
+    this.listen({
+      ...(onReport === undefined ? {} : { handleReport: onReport }),
+      ...(startApp === undefined ? {} : { handleStartApp: startApp }),
+    });
   }
 
   /** Done by {@link createUserAgent}. */
@@ -175,18 +195,91 @@ export class UserAgent {
   app(owner: string): AppHandle {
     const known = this.#apps.get(owner);
     if (known !== undefined) return known;
-    if (!isOwner(owner))
-      throw new GodwitError("ERR_OWNER", "an owner is a web origin or an app id in lower case");
-    const handle = new AppHandle(owner, {
-      request: (from, request) => this.#request(from, request),
-      attach: (from, handlesPush) => this.#dispatch({ type: "appAttached", owner: from, handlesPush }),
+    if (!isOwner(owner)) throw notAnOwner();
+    let seat: Seat | null = null;
+    const handle: AppHandle = new AppHandle(owner, {
+      request: (request) => this.request(owner, request),
+      attach: (handlesPush) => seat?.attach(handlesPush),
     });
+    seat = this.join(owner, handle);
     this.#apps.set(owner, handle);
     return handle;
   }
 
   status(): AgentStatus {
     return this.#agent.status(this.#host.now());
+  }
+
+  /** What was decided about the owner. */
+  permissionOf(owner: string): Permission {
+    return this.status().owners.find((known) => known.owner === owner)?.permission ?? "prompt";
+  }
+
+  /** What is shown or waits for a screen, oldest first. */
+  notifications(): NotificationView[] {
+    return this.#agent.notifications();
+  }
+
+  /**
+   * Does what a person decided; resolves once it is on disk.
+   *
+   * @throws {GodwitError} ERR_OWNER, ERR_SHUTDOWN, ERR_JOURNAL_FULL or ERR_JOURNAL_IO
+   */
+  async choose(choice: Choice): Promise<void> {
+    if ("owner" in choice && choice.owner !== null && !isOwner(choice.owner)) throw notAnOwner();
+    if (this.#closing !== null) throw stopping();
+    const reply = await this.#host.choose(choice);
+    if (reply.type === "error") throw new GodwitError(reply.code, reply.message);
+  }
+
+  /** Adds a screen, which gets everything that is shown. The function returned takes it away again. */
+  addDisplay(display: Display): () => void {
+    const remove = this.#host.displays.add(display);
+    for (const view of this.notifications()) {
+      const shown = new Promise<void>((resolve) =>
+        resolve(display.show({ ...view, replaces: null, alert: false })),
+      );
+      // It is shown, or kept, elsewhere.
+      shown.catch(() => {});
+    }
+    return remove;
+  }
+
+  /** The badges that are set, by owner. */
+  get badges(): ReadonlyMap<string, AppBadge> {
+    return this.#host.displays.badges;
+  }
+
+  /** What waits for a person's word. */
+  get questions(): Pick<Questions, "open" | "addAsker" | "answerPermission" | "answerNavigation"> {
+    return this.#host.questions;
+  }
+
+  /** For whoever stands between an app and the agent: sends the app's request, resolves with the reply. */
+  async request(owner: string, request: AppRequest): Promise<AppReply> {
+    if (this.#closing === null) return this.#host.request(owner, request);
+    return { type: "error", code: "ERR_SHUTDOWN", message: "the user agent is stopping" };
+  }
+
+  /** Likewise: a place among those who stand for `owner`. */
+  join(owner: string, peer: AppPeer): Seat {
+    return this.#peers.join(owner, peer);
+  }
+
+  /** Hears of reports, and of apps that are to be started, also of those nobody was told of yet. */
+  listen(listener: HostListener): () => void {
+    return this.#host.listen(listener);
+  }
+
+  /** Calls `changed` after each event: the status may be another one. */
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  /** Into the log, like what the agent itself has to tell. */
+  report(report: Report): void {
+    this.#host.report({ type: "report", report });
   }
 
   /** A person chose a notification: its body with "", or one of its actions. */
@@ -215,15 +308,19 @@ export class UserAgent {
     await this.#journal.close();
   }
 
-  async #request(owner: string, request: AppRequest): Promise<AppReply> {
-    if (this.#closing === null) return this.#host.request(owner, request);
-    return { type: "error", code: "ERR_SHUTDOWN", message: "the user agent is stopping" };
-  }
-
   #dispatch(event: AgentEvent): void {
     this.#driver.dispatch(event);
+    for (const changed of this.#watchers) changed();
     if (this.#stopped !== null && this.#agent.isStopped) this.#stopped();
   }
+}
+
+function stopping(): GodwitError {
+  return new GodwitError("ERR_SHUTDOWN", "the user agent is stopping");
+}
+
+function notAnOwner(): GodwitError {
+  return new GodwitError("ERR_OWNER", "an owner is a web origin or an app id in lower case");
 }
 
 /** What TypeScript cannot see, and JavaScript would only notice much later. */

@@ -212,7 +212,7 @@ describe("configuration", () => {
     expect(why("EIO")).toBe("cannot be read (EIO)");
   });
 
-  test("a state directory whose path is too long for the admin socket is refused", async () => {
+  test("a state directory whose path is too long for the app socket is refused", async () => {
     const state = join(stage.newDirectory(), "x".repeat(100));
     mkdirSync(state);
     await expectRefusal(
@@ -312,12 +312,7 @@ describe("policy", () => {
     );
     expect(policy).toMatchObject({ permission: "ask", silentPushes: 20, httpAllowed: true });
     const answers = ["https://news.example", "an-app", "http://localhost:8000", "https://else.example"];
-    expect(answers.map((owner) => answerOf(policy, owner))).toEqual([
-      "granted",
-      "denied",
-      "prompt",
-      "prompt",
-    ]);
+    expect(answers.map((owner) => answerOf(policy, owner))).toEqual(["granted", "denied", "ask", "ask"]);
   });
 
   test.each([
@@ -657,9 +652,9 @@ describe("a running agent", () => {
     await expectRefusal(agentArgs(state), TRY_AGAIN, /another process uses /);
   });
 
-  test("without --permission granted nobody may subscribe", async () => {
+  test("with --permission denied nobody may subscribe", async () => {
     const strict = stage.newDirectory();
-    const program = stage.godwit(agentArgs(strict));
+    const program = stage.godwit([...agentArgs(strict), "--permission", "denied"]);
     await program.stderr.match(/^agent ready/);
     await expectRefusal(
       ["subscribe", NEWS, "--state", strict],
@@ -700,9 +695,9 @@ describe("a running agent", () => {
     const directory = stage.newDirectory();
     const program = stage.godwit([...agentArgs(directory), "--keep-connected"]);
     await program.stderr.match(/^registered /);
-    expect(existsSync(join(directory, "admin.sock"))).toBe(true);
+    expect(existsSync(join(directory, "app.sock"))).toBe(true);
     expect(await program.end(signal)).toEqual({ code: 0, signal: null });
-    for (const name of ["admin.sock", "lock"]) expect(existsSync(join(directory, name))).toBe(false);
+    for (const name of ["app.sock", "lock"]) expect(existsSync(join(directory, name))).toBe(false);
   });
 });
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One connection of the app socket: JSON in and out, requests answered by id, everything bounded. Who the peer is and what
+ * it may ask is its {@link Session}'s.
+ */
+
+import type { WebSocket } from "ws";
+import { codeOf, w3cNameOf } from "../apps/errors.ts";
+import { CLOSE_BUSY, CLOSE_PROTOCOL, CLOSE_REFUSED } from "../apps/protocol.ts";
+import { GodwitError } from "../errors.ts";
+import { jsonNesting } from "../json.ts";
+import { APP_QUEUED_BYTES_MAX, APP_REQUESTS_IN_FLIGHT_MAX, JSON_DEPTH_MAX } from "../limits.ts";
+import { RequestMembers } from "./request-members.ts";
+import type { TokenBucket } from "./token-bucket.ts";
+
+export type Verb = (members: RequestMembers) => unknown;
+export type Verbs = Readonly<Record<string, Verb>>;
+
+/** What a peer may do once it has proved who it is. */
+export interface Session {
+  /** What its `hello` is answered with. */
+  readonly greeting: object;
+  readonly verbs: Verbs;
+  /** How fast its requests are taken; null: as they come. */
+  readonly bucket: TokenBucket | null;
+  /** When it ends, ms since 1970; null for never. */
+  readonly endEpochMs: number | null;
+  /** The greeting is on its way: events may follow. */
+  handleOpen?(): void;
+  /** The connection is gone. */
+  handleClosed(): void;
+}
+
+/**
+ * The session of whoever said this, or null: refused, whyever.
+ *
+ * @throws {GodwitError} ERR_APP_BUSY when it proved who it is and there are too many; whatever else it throws refuses
+ */
+export type Greet = (hello: RequestMembers) => Session | null;
+
+interface Request {
+  readonly id: number;
+  readonly type: unknown;
+  readonly members: RequestMembers;
+}
+
+/** The same for everybody who is refused: nobody learns what there is from how they were. */
+const REFUSAL = new GodwitError("ERR_APP_AUTH", "not authorised");
+
+export class AppConnection {
+  readonly #socket: WebSocket;
+  readonly #greet: Greet;
+  /** Came faster than it is taken. No longer than what one read from the socket may hold. */
+  readonly #queue: string[] = [];
+  #session: Session | null = null;
+  #inFlight = 0;
+  #resumeTimer: NodeJS.Timeout | null = null;
+  #isOver = false;
+
+  constructor(socket: WebSocket, greet: Greet) {
+    this.#socket = socket;
+    this.#greet = greet;
+    socket.on("error", () => socket.terminate());
+    socket.on("close", () => this.#end());
+    socket.on("ping", (data: Buffer) => {
+      if (!this.#isStuck()) socket.pong(data);
+    });
+    socket.on("message", (data, isBinary) => {
+      if (isBinary) return this.close(CLOSE_PROTOCOL);
+      this.#queue.push(String(data));
+      if (this.#resumeTimer === null) this.#work();
+    });
+  }
+
+  /** Sends an event. A peer that does not read is cut off. */
+  send(event: object): void {
+    if (this.#isOver) return;
+    if (this.#session !== null && this.#isSessionOver(this.#session)) return this.close(CLOSE_REFUSED);
+    this.#send(event);
+  }
+
+  /** Says goodbye; nothing of the peer counts from here on. */
+  close(code: number): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#socket.close(code);
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#queue.length = 0;
+    if (this.#resumeTimer !== null) clearTimeout(this.#resumeTimer);
+    // What is left to come has to be read, or the end of the connection never is.
+    this.#socket.resume();
+    this.#session?.handleClosed();
+  }
+
+  #work(): void {
+    this.#resumeTimer = null;
+    for (let text = this.#queue[0]; text !== undefined && !this.#isOver; text = this.#queue[0]) {
+      const waitMs = this.#session?.bucket?.take(performance.now()) ?? 0;
+      if (waitMs > 0) {
+        this.#socket.pause();
+        this.#resumeTimer = setTimeout(() => this.#work(), waitMs);
+        return;
+      }
+      this.#queue.shift();
+      this.#handle(text);
+    }
+    this.#socket.resume();
+  }
+
+  #handle(text: string): void {
+    let id: number | null = null;
+    try {
+      const request = readRequest(text);
+      id = request.id;
+      if (this.#session === null) return this.#handleHello(request);
+      if (this.#isSessionOver(this.#session)) return this.#refuse(id);
+      const { type } = request;
+      const { verbs } = this.#session;
+      const verb = typeof type === "string" && Object.hasOwn(verbs, type) ? verbs[type] : undefined;
+      if (verb === undefined) throw new GodwitError("ERR_OPTION", "unknown request type");
+      if (this.#inFlight >= APP_REQUESTS_IN_FLIGHT_MAX)
+        throw new GodwitError(
+          "ERR_APP_BUSY",
+          `more than ${APP_REQUESTS_IN_FLIGHT_MAX} requests are not answered`,
+        );
+      void this.#answer(request.id, verb, request.members);
+    } catch (error) {
+      if (this.#session !== null) return this.#sendError(id, error);
+      // It proved who it is, and may come again; all others are told the same.
+      if (codeOf(error) !== "ERR_APP_BUSY") return this.#refuse(id);
+      this.#sendError(id, error);
+      this.close(CLOSE_BUSY);
+    }
+  }
+
+  #handleHello({ id, type, members }: Request): void {
+    const session = type === "hello" ? this.#greet(members) : null;
+    if (session === null) return this.#refuse(id);
+    this.#session = session;
+    this.#send({ id, result: session.greeting });
+    session.handleOpen?.();
+  }
+
+  async #answer(id: number, verb: Verb, members: RequestMembers): Promise<void> {
+    this.#inFlight++;
+    try {
+      const result = await verb(members);
+      if (!this.#isOver) this.#send({ id, result });
+    } catch (error) {
+      this.#sendError(id, error);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  #refuse(id: number | null): void {
+    this.#sendError(id, REFUSAL);
+    this.close(CLOSE_REFUSED);
+  }
+
+  #sendError(id: number | null, error: unknown): void {
+    if (this.#isOver) return;
+    const known = codeOf(error);
+    // Whatever else it is tells of our inside.
+    const message = known === null ? "the request failed" : (error as Error).message;
+    const code = known ?? "ERR_OPTION";
+    this.#send({ id, error: { code, name: w3cNameOf(code), message } });
+  }
+
+  #send(message: object): void {
+    if (this.#isStuck()) return;
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  #isStuck(): boolean {
+    if (this.#socket.bufferedAmount <= APP_QUEUED_BYTES_MAX) return false;
+    this.#socket.terminate();
+    this.#end();
+    return true;
+  }
+
+  #isSessionOver({ endEpochMs }: Session): boolean {
+    return endEpochMs !== null && Date.now() >= endEpochMs;
+  }
+}
+
+function readRequest(text: string): Request {
+  if (jsonNesting(text) > JSON_DEPTH_MAX) throw new GodwitError("ERR_OPTION", "the request nests too deeply");
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw new GodwitError("ERR_OPTION", "the request is not JSON");
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw new GodwitError("ERR_OPTION", "a request is an object");
+  const members = new RequestMembers(parsed as Record<string, unknown>);
+  return { id: members.integer("id"), type: members.raw.type, members };
+}

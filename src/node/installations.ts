@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/** Installing and uninstalling apps: the agent's choice, the token, the connections and the process that go with it. */
+
+import type { InstalledApp } from "../apps/protocol.ts";
+import type { AppStarter } from "./app-starter.ts";
+import type { Credentials } from "./credentials.ts";
+import type { InstalledApps } from "./installed-apps.ts";
+import type { UserAgent } from "./user-agent.ts";
+
+export interface InstallationsOptions {
+  readonly userAgent: UserAgent;
+  readonly apps: InstalledApps;
+  readonly credentials: Credentials;
+  readonly starter: AppStarter;
+  /** Whoever is connected for `owner`, or for any when it is null, has to prove anew who it is. */
+  readonly disconnect: (owner: string | null) => void;
+}
+
+export class Installations {
+  readonly #options: InstallationsOptions;
+
+  constructor(options: InstallationsOptions) {
+    this.#options = options;
+  }
+
+  list(): InstalledApp[] {
+    return this.#options.apps.list();
+  }
+
+  /** A token for the app. The old one, if there is one, and connections made with it, are good no more. */
+  async install(app: InstalledApp): Promise<string> {
+    const { userAgent, apps, starter, disconnect } = this.#options;
+    const { owner, start } = app;
+    await userAgent.choose({ type: "install", owner, startable: start !== null });
+    const token = await apps.install(app);
+    starter.forget(owner);
+    disconnect(owner);
+    return token;
+  }
+
+  /** The token goes first: nothing can be subscribed meanwhile. */
+  async uninstall(owner: string): Promise<void> {
+    const { userAgent, apps, starter, disconnect } = this.#options;
+    await apps.uninstall(owner);
+    starter.forget(owner);
+    disconnect(owner);
+    await userAgent.choose({ type: "uninstall", owner });
+  }
+
+  async factoryReset(): Promise<void> {
+    const { userAgent, apps, credentials, starter, disconnect } = this.#options;
+    const owners = apps.list().map(({ owner }) => owner);
+    await apps.uninstallAll();
+    await credentials.renewPageKey();
+    for (const owner of owners) starter.forget(owner);
+    disconnect(null);
+    await userAgent.choose({ type: "factoryReset" });
+  }
+}

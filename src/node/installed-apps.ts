@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/** The apps that were given a token: `apps.json` of the state directory. Of tokens only the SHA-256 is kept. */
+
+import { join } from "node:path";
+import { isOwner } from "../agent/owner.ts";
+import type { InstalledApp } from "../apps/protocol.ts";
+import { GodwitError } from "../errors.ts";
+import { INSTALLED_APPS_MAX } from "../limits.ts";
+import { digestOf, isSame, newToken } from "./credentials.ts";
+import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+
+interface Entry extends InstalledApp {
+  /** SHA-256, base64url. */
+  readonly tokenDigest: string;
+}
+
+/** Compared with where nobody is installed, so that it takes as long. */
+const NOBODY = digestOf("");
+
+export class InstalledApps {
+  readonly #path: string;
+  readonly #apps: Map<string, Entry>;
+  /** One write at a time. */
+  #write: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, apps: readonly Entry[]) {
+    this.#path = path;
+    this.#apps = new Map(apps.map((app) => [app.owner, app]));
+  }
+
+  /** @throws {GodwitError} ERR_CONFIG when the file is none of ours or readable by others, ERR_JOURNAL_IO */
+  static async open(directory: string): Promise<InstalledApps> {
+    const path = join(directory, "apps.json");
+    const text = await readPrivateFile(path);
+    return new InstalledApps(path, text === null ? [] : parseApps(text, path));
+  }
+
+  list(): InstalledApp[] {
+    return [...this.#apps.values()].map(({ owner, start, tokenFile }) => ({ owner, start, tokenFile }));
+  }
+
+  get(owner: string): InstalledApp | null {
+    return this.#apps.get(owner) ?? null;
+  }
+
+  /** Takes as long for an app that is not there. */
+  isToken(owner: string, token: string): boolean {
+    const known = this.#apps.get(owner);
+    const isRight = isSame(digestOf(token), known?.tokenDigest ?? NOBODY);
+    return isRight && known !== undefined;
+  }
+
+  /**
+   * A new token for the app, the only one that is good from now on.
+   *
+   * @throws {GodwitError} ERR_OPTION when there are too many, ERR_JOURNAL_FULL, ERR_JOURNAL_IO: then nothing has changed
+   */
+  async install(app: InstalledApp): Promise<string> {
+    if (!this.#apps.has(app.owner) && this.#apps.size >= INSTALLED_APPS_MAX)
+      throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
+    const token = newToken();
+    const { owner, start, tokenFile } = app;
+    await this.#change((apps) => apps.set(owner, { owner, start, tokenFile, tokenDigest: digestOf(token) }));
+    return token;
+  }
+
+  async uninstall(owner: string): Promise<void> {
+    if (this.#apps.has(owner)) await this.#change((apps) => apps.delete(owner));
+  }
+
+  async uninstallAll(): Promise<void> {
+    if (this.#apps.size > 0) await this.#change((apps) => apps.clear());
+  }
+
+  /** Memory follows the disk. */
+  #change(change: (apps: Map<string, Entry>) => void): Promise<void> {
+    const written = this.#write.then(async () => {
+      const next = new Map(this.#apps);
+      change(next);
+      await writePrivateFile(this.#path, `${JSON.stringify({ apps: [...next.values()] }, null, 2)}\n`);
+      change(this.#apps);
+    });
+    this.#write = written.catch(() => {});
+    return written;
+  }
+}
+
+function parseApps(text: string, path: string): Entry[] {
+  const damaged = () =>
+    new GodwitError("ERR_CONFIG", `${path} is damaged: remove it and install the apps again`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw damaged();
+  }
+  const apps = (parsed as { apps?: unknown } | null)?.apps;
+  if (!Array.isArray(apps) || !apps.every(isEntry)) throw damaged();
+  return apps;
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== "object" || value === null) return false;
+  const { owner, start, tokenFile, tokenDigest } = value as Readonly<Record<string, unknown>>;
+  const isCommand =
+    Array.isArray(start) && start.length > 0 && start.every((part) => typeof part === "string");
+  return (
+    typeof owner === "string" &&
+    isOwner(owner) &&
+    (start === null || isCommand) &&
+    (tokenFile === null || typeof tokenFile === "string") &&
+    typeof tokenDigest === "string"
+  );
+}

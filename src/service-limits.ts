@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+/** The bounds of the push service; a part of limits.ts, which hands them on. Pure data. */
+
+// --- Push service: messages ---
+/** A longer TTL is cut to this, 30 days (RFC 8030 §5.2 allows it; the TTL header of the answer says so). */
+export const TTL_S_MAX = 2_592_000;
+/** RFC 8030 §5.4. */
+export const TOPIC_CHARS_MAX = 32;
+/** Messages stored for one device; one more is refused with 429. */
+export const DEVICE_MESSAGES_MAX = 1_000;
+/** Bytes stored for one device: bodies, and {@link STORED_MESSAGE_OVERHEAD_BYTES} each. */
+export const DEVICE_MESSAGE_BYTES_MAX = 4_194_304;
+/** What a stored message counts beside its body. */
+export const STORED_MESSAGE_OVERHEAD_BYTES = 128;
+/** POSTs to one endpoint: the burst, and what it refills by. */
+export const ENDPOINT_POSTS_BURST_MAX = 300;
+export const ENDPOINT_POSTS_PER_MINUTE_MAX = 600;
+/** POSTs to all endpoints of one device: as many at once as are stored for it, and what it refills by. */
+export const DEVICE_POSTS_BURST_MAX = 1_000;
+export const DEVICE_POSTS_PER_MINUTE_MAX = 2_400;
+/** How far ahead the `exp` of a revoke token may lie. */
+export const REVOKE_EXPIRY_AHEAD_S_MAX = 300;
+/** Revoke tokens remembered until they expire, so that each works once; at this many further ones get 503. */
+export const REVOKE_TOKENS_REMEMBERED_MAX = 100_000;
+/** A 503 asks the sender to come back after this. */
+export const STORE_RETRY_AFTER_S = 120;
+
+// --- Push service: store ---
+/** A device that never registered anything is forgotten after this. */
+export const DEVICE_UNUSED_MS_MAX = 30 * 24 * 3600 * 1000;
+/** Expired messages removed in one transaction. */
+export const EXPIRE_BATCH_MAX = 1_000;
+/** Operations of one group commit. */
+export const GROUP_COMMIT_OPERATIONS_MAX = 1_024;
+/** Below this much free disk nothing is written any more: a failed write inside LMDB can take the process with it. */
+export const STORE_FREE_BYTES_MIN = 67_108_864;
+export const STORE_FREE_CHECK_MS = 1_000;
+
+// --- Push service: device sessions ---
+/** Malformed frames on one link before the service closes it. */
+export const ERRORS_PER_LINK_MAX = 8;
+/** Requests of one device the store has not answered yet. */
+export const SESSION_OPERATIONS_MAX = 64;
+/** GetAllMessages waiting for their Drained. */
+export const DRAINS_PENDING_MAX = 16;
+/** A low-urgency message goes at the latest this long before its TTL ends. */
+export const LOW_URGENCY_MARGIN_MS = 30_000;
+/** A Revoked not acknowledged goes again with the next traffic after this. */
+export const REVOKED_REPEAT_MS = 600_000;
+/** A silent link lives heartbeat × 1.5 + this. */
+export const IDLE_GRACE_MS = 30_000;
+/** Longest heartbeat and low-urgency window a device can declare; more counts as this. */
+export const HEARTBEAT_S_MAX = 86_400;
+export const LOW_URGENCY_WINDOW_S_MAX = 86_400;
+/** Bytes waiting on one device link before it gets no more messages. */
+export const LINK_CONGESTED_BYTES = 131_072;
+/** Frames of one device: the burst, and what it refills by. */
+export const LINK_FRAMES_BURST_MAX = 1_000;
+export const LINK_FRAMES_PER_SECOND_MAX = 100;
+/** A frame after which the device's stored messages are read again counts as this many. */
+export const REREAD_FRAME_WEIGHT = 20;
+/** RegisterUA frames of one device over MQTT: the burst, and what it refills by. */
+export const MQTT_REGISTRATIONS_BURST_MAX = 20;
+export const MQTT_REGISTRATIONS_PER_MINUTE_MAX = 10;
+/** An MQTT device that entered says RegisterUA within this. */
+export const MQTT_REGISTER_TIMEOUT_MS = 60_000;
+/** One MQTT packet of a device that is neither CONNECT nor PUBLISH: SUBSCRIBE to its own topic takes 52. */
+export const MQTT_CONTROL_BYTES_MAX = 256;
+/** At an external broker, where a device without a last will goes unnoticed, a longer heartbeat counts as this. */
+export const MQTT_BROKER_HEARTBEAT_S_MAX = 3_600;
+/** A device that sends too much is kept away from an external broker for this; it is told to stay away longer. */
+export const MQTT_FLOOD_BAN_MS = 30_000;
+/** A command an external broker has not answered by then is given again. */
+export const MQTT_COMMAND_TIMEOUT_MS = 5_000;
+/** Devices for which something waits when an external broker is back are told to come spread out to so many a second. */
+export const MQTT_RETURNS_PER_SECOND = 100;
+/** The connection to an external broker is tried again after this. */
+export const MQTT_BROKER_RECONNECT_MS = 1_000;
+/** An external broker is asked to know a device within this, or the device learns its credentials without. */
+export const MQTT_PROVISION_TIMEOUT_MS = 2_000;
+/** Provisioning commands waiting for an external broker that is away. */
+export const MQTT_PROVISIONS_PENDING_MAX = 10_000;
+/** Canary links of one device at a time. */
+export const CANARIES_PER_DEVICE_MAX = 8;
+/** A canary is closed after this: one whose network died silently would stay for ever. */
+export const CANARY_LIFETIME_MS = 24 * 3600 * 1000;
+/** Pings of one canary at once; one a second besides. */
+export const CANARY_PINGS_BURST_MAX = 100;
+
+// --- Push service: tokens and HTTP ---
+/** An older uaToken gets a fresh one with Registered. */
+export const UA_TOKEN_REFRESH_MS = 30 * 24 * 3600 * 1000;
+/** Tokens issued to one address: the burst, and what it refills by. */
+export const TOKENS_PER_ADDRESS_BURST_MAX = 60;
+export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
+/** Addresses and endpoints whose rate is remembered; the one longest silent goes first. */
+export const RATES_REMEMBERED_MAX = 100_000;
+/** Open TCP connections of one address, unless a proxy is in front. */
+export const CONNECTIONS_PER_ADDRESS_MAX = 512;
+export const DEVICE_LINKS_MAX = 100_000;
+export const HTTP_HEADER_BYTES_MAX = 16_384;
+export const HTTP_HEADERS_TIMEOUT_MS = 15_000;
+export const HTTP_REQUEST_TIMEOUT_MS = 30_000;
+export const HTTP_KEEP_ALIVE_MS = 30_000;
+export const TLS_HANDSHAKE_TIMEOUT_MS = 15_000;
+/** After this a graceful stop cuts what is still open. */
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
+/** Devices come back spread over this long after the service went away. */
+export const RECONNECT_SPREAD_S = 60;
+/** What is left of a refused request's body is read up to this, so that the sender sees the answer and not a reset. */
+export const HTTP_DISCARD_BYTES_MAX = 65_536;
+/** Validity of the development certificates: the longest that systems take, and when a new one is made. */
+export const DEV_CA_DAYS = 3_650;
+export const DEV_CERTIFICATE_DAYS_MAX = 824;
+export const DEV_CERTIFICATE_RENEW_DAYS = 7;
+/** Expired messages are swept this often. */
+export const EXPIRE_INTERVAL_MS = 60_000;
