@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+/** `godwit agent` with its app socket, for tests of whoever connects to it: started, killed, started again. No tests here. */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SocketClient } from "./socket-client.ts";
+import type { Program, ServiceProcess, Stage } from "./stage.ts";
+
+export interface RunningAgentOptions {
+  readonly service: ServiceProcess;
+  /** Content of the policy file. */
+  readonly policy: object;
+  /** Open a port of loopback too. Default false. */
+  readonly hasPort?: boolean;
+}
+
+export class RunningAgent {
+  readonly state: string;
+  readonly #stage: Stage;
+  readonly #args: readonly string[];
+  #program: Program | null = null;
+  #port: number | null;
+
+  private constructor(stage: Stage, { service, policy, hasPort = false }: RunningAgentOptions) {
+    this.#stage = stage;
+    this.state = stage.newDirectory();
+    const policyFile = stage.file("policy.json", policy);
+    const { origin, caFile } = service;
+    this.#args = ["--service", origin, "--ca", caFile, "--state", this.state, "--policy", policyFile];
+    this.#port = hasPort ? 0 : null;
+  }
+
+  static async start(stage: Stage, options: RunningAgentOptions): Promise<RunningAgent> {
+    const agent = new RunningAgent(stage, options);
+    await agent.start();
+    return agent;
+  }
+
+  get socketPath(): string {
+    return join(this.state, "app.sock");
+  }
+
+  get program(): Program {
+    if (this.#program === null) throw new Error("the agent does not run");
+    return this.#program;
+  }
+
+  /** Starts it, after the first time on the same state and port. */
+  async start(): Promise<void> {
+    const port = this.#port === null ? [] : ["--app-port", String(this.#port)];
+    this.#program = this.#stage.godwit(["agent", ...this.#args, ...port], {}, 0.1);
+    const ready = await this.#program.stderr.match(/^agent ready/);
+    if (this.#port !== null) this.#port = Number(/127\.0\.0\.1:(\d+)$/.exec(ready)?.[1]);
+  }
+
+  /** A peer that has proved that it is the administrator. */
+  enterAdmin(): Promise<SocketClient> {
+    return this.#enter("admin");
+  }
+
+  enterShell(): Promise<SocketClient> {
+    return this.#enter("shell");
+  }
+
+  async #enter(role: "admin" | "shell"): Promise<SocketClient> {
+    const token = readFileSync(join(this.state, `${role}.token`), "utf8").trim();
+    const client = await SocketClient.enter({ at: this.socketPath }, { role, token });
+    this.#stage.defer(() => client.webSocket.terminate());
+    return client;
+  }
+}
