@@ -12,7 +12,7 @@ import { Driver } from "../../src/host/driver.ts";
 import type { EffectOf, Host } from "../../src/host/host.ts";
 import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
-import { encrypt } from "../../src/webpush/encrypt.ts";
+import { encrypt, type RecipientKeys } from "../../src/webpush/encrypt.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 import { EnergyMeter } from "./model.ts";
 import type { GodwitResult } from "./result.ts";
@@ -54,7 +54,9 @@ export class GodwitWorld {
   readonly #network: SimulatedNetwork;
   readonly #delivered = new Map<number, number>();
   readonly #networks = new NetworkTally();
-  #body: Uint8Array | null = null;
+  #recipient: RecipientKeys | null = null;
+  /** The senders' own, so that what they draw changes nothing for the device. */
+  readonly #sendersRandom: () => number;
   /** The network the system spoke of last, and whether it is still there as far as the system knows. */
   #lastNetwork: string | null = null;
   #isTold = false;
@@ -69,10 +71,9 @@ export class GodwitWorld {
   constructor(scenario: Scenario, options: GodwitOptions) {
     this.#scenario = scenario;
     this.#random = seededRandom(options.seed * 7919 + 17);
+    this.#sendersRandom = seededRandom(options.seed * 7919 + 18);
     this.#time = new Timeline(-SETUP_S, (nextS) => this.#network.countDeaf(nextS));
-    const fill = (target: Uint8Array): void => {
-      for (let i = 0; i < target.length; i++) target[i] = Math.floor(this.#random() * 256);
-    };
+    const fill = filler(this.#random);
     this.#network = new SimulatedNetwork({
       time: this.#time,
       meter: this.#meter,
@@ -101,7 +102,7 @@ export class GodwitWorld {
       navigation: { httpAllowed: false },
       silentPushMax: () => null,
     });
-    this.#driver = new Driver(this.#agent, this.#host(fill));
+    this.#driver = new Driver(this.#agent, this.#host());
     this.#plan();
   }
 
@@ -154,7 +155,7 @@ export class GodwitWorld {
     for (const stretch of stretches) this.#time.at(stretch.fromS, () => this.#enter(stretch));
     for (const restart of restarts) this.#time.at(restart.atS, () => this.#network.restart(restart));
     messages.forEach((message, i) => {
-      this.#time.at(message.atS, () => this.#network.service.post(message, i, this.#body));
+      this.#time.at(message.atS, () => this.#network.service.post(message, i, this.#newBody()));
     });
   }
 
@@ -237,10 +238,19 @@ export class GodwitWorld {
     return { monotonicMs, epochMs, epochTrusted: true };
   }
 
-  #subscribed({ reply }: EffectOf<"appReply">, fill: (target: Uint8Array) => void): void {
+  #subscribed({ reply }: EffectOf<"appReply">): void {
     if (reply.type !== "subscription" || reply.subscription === null) throw new Error("not subscribed");
-    const recipient = { publicKey: reply.subscription.p256dh, authSecret: reply.subscription.auth };
-    this.#body = encrypt(new Uint8Array(PLAINTEXT_BYTES).fill(0x61), recipient, { randomFill: fill });
+    this.#recipient = { publicKey: reply.subscription.p256dh, authSecret: reply.subscription.auth };
+  }
+
+  /** Each message is encrypted anew, as by any sender: the same ciphertext again would count as a repeat. */
+  #newBody(): Uint8Array {
+    if (this.#recipient === null) throw new Error("not subscribed");
+    const plaintext = new Uint8Array(PLAINTEXT_BYTES).fill(0x61);
+    return encrypt(plaintext, this.#recipient, {
+      randomFill: filler(this.#sendersRandom),
+      provider: nodeProvider,
+    });
   }
 
   #deliver({ delivery }: EffectOf<"deliver">): void {
@@ -260,7 +270,7 @@ export class GodwitWorld {
     );
   }
 
-  #host(fill: (target: Uint8Array) => void): Host {
+  #host(): Host {
     const ignore = (): void => {};
     return {
       now: () => this.#instant(),
@@ -286,7 +296,7 @@ export class GodwitWorld {
       startApp: ignore,
       deliver: (effect) => this.#deliver(effect),
       cancelDelivery: ignore,
-      appReply: (effect) => this.#subscribed(effect, fill),
+      appReply: (effect) => this.#subscribed(effect),
       subscriptionChange: ignore,
       show: ignore,
       closeNotification: ignore,
@@ -307,4 +317,10 @@ function networkOf({ radio, network }: Stretch): Network | null {
   if (radio === null) return null;
   const kind = radio === "wifi" ? "wifi" : radio === "ethernet" ? "ethernet" : "cellular";
   return { label: network ?? "", kind, metered: kind === "cellular" };
+}
+
+function filler(random: () => number): (target: Uint8Array) => void {
+  return (target) => {
+    for (let i = 0; i < target.length; i++) target[i] = Math.floor(random() * 256);
+  };
 }
