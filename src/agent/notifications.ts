@@ -110,14 +110,16 @@ export class Notifications {
     if (isAsked) this.close(same);
     const replaced = isAsked ? null : same;
     const notificationId = replaced ?? state.notificationIdMax + 1;
-    persistence.note({
+    const record: NotificationRecord = {
       type: "notification",
       notificationId,
       owner,
       subscriptionId: request.subscriptionId,
       shownEpochMs: this.#epochMs(),
       notificationJson: JSON.stringify(notification),
-    });
+    };
+    // Its message is acknowledged as soon as it is on the screen, and the screen may be gone with the agent.
+    persistence.note(record, "soon");
     if (replaced === null) this.#closeOldest(owner);
     this.#pending.set(notificationId, [...(this.#pending.get(notificationId) ?? []), request]);
     this.#young.set(notificationId, { closableMs: now.monotonicMs + SCRIPT_CLOSE_MS_MIN, isClosing: false });

@@ -3,10 +3,14 @@
 // so. Method: real processes; the agent kills itself inside the handler of a chosen delivery while `web-push` goes on
 // sending, and is started again. Each payload is its number.
 
+import { statSync, unwatchFile, watchFile } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Push, Sender, type ServiceProcess, Stage } from "./stage.ts";
+import { journalPath } from "./journal.ts";
+import { declared } from "./receiver.ts";
+import { type Push, Sender, type ServiceProcess, type Show, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
+const ACTION = { action: "more", title: "More", navigate: "/more" };
 const MESSAGES = 100;
 /** Requests of the application server under way at a time. */
 const SENDERS = 4;
@@ -120,6 +124,52 @@ test("what was acknowledged from the journal comes from there after a kill, in o
     ["three", true],
   ]);
 });
+
+test("what is on the screen is there again after a kill, without an alert, and its tag still replaces", async () => {
+  const own = await stage.service();
+  const application = new Sender(own);
+  const options = { service: own, stateDirectory: stage.newDirectory(), owners: [NEWS] };
+  const first = await stage.agent(options);
+  const subscription = await first.subscribe(NEWS);
+  const journal = journalPath(options.stateDirectory);
+  const shown: Show[] = [];
+  for (const [agent, title, tag] of [
+    [first, "1:0", "score"],
+    [first, "Rain", ""],
+    [first, "2:0", "score"],
+  ] as const) {
+    const before = statSync(journal).size;
+    await application.send(subscription, declared({ title, tag, actions: [ACTION], data: { title } }));
+    shown.push(await agent.first<Show>("show", title, ({ notification }) => notification.title === title));
+    await grown(journal, before);
+  }
+  await own.acknowledged(3);
+  expect(shown.map(({ alert }) => alert)).toEqual([true, true, false]);
+  await first.end("SIGKILL");
+  const second = await stage.agent(options);
+  await application.send(subscription, declared({ title: "3:0", tag: "score" }));
+  await second.first<Show>("show", "3:0", ({ notification }) => notification.title === "3:0");
+  const [one, rain, two] = shown;
+  const again = second.events<Show>("show");
+  expect(again.slice(0, -1)).toEqual([
+    { ...two, replaces: null, alert: false },
+    { ...rain, alert: false },
+  ]);
+  expect(again.at(-1)).toMatchObject({ notificationId: one?.notificationId, alert: false });
+});
+
+/** Resolves once the file is larger. */
+function grown(path: string, bytes: number): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (statSync(path).size <= bytes) return;
+      unwatchFile(path, look);
+      resolve();
+    };
+    watchFile(path, { interval: 20 }, look);
+    look();
+  });
+}
 
 /** Sends the numbers from 1 on, a few at a time. */
 async function stream(send: (number: number) => Promise<number>): Promise<void> {

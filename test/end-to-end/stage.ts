@@ -16,6 +16,7 @@ import webPush from "web-push";
 import { WebSocket } from "ws";
 import type { Report } from "../../src/agent/events.ts";
 import type { PushSubscriptionJSON, PushSubscriptionOptionsInit } from "../../src/apps/push-manager.ts";
+import type { ShownNotification } from "../../src/node/display.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist", "cli.js");
@@ -218,6 +219,8 @@ export interface Change {
   readonly oldSubscription: PushSubscriptionJSON | null;
   readonly newSubscription: PushSubscriptionJSON | null;
 }
+
+export type Show = ShownNotification & { readonly event: "show" };
 
 export interface ReportLine {
   readonly event: "report";

@@ -21,7 +21,7 @@ const userAgent = await createUserAgent({
   ...(options.mqttUrls === undefined ? {} : { mqttUrls: options.mqttUrls }),
   onReport: (report) => write({ event: "report", ...report }),
   display: {
-    show: ({ owner, notification }) => write({ event: "shown", owner, title: notification.title }),
+    show: (shown) => write({ event: "show", ...shown }),
     close: () => {},
     setBadge: () => {},
     openUrl: () => {},
