@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** What the administrator may do at the app socket: everything people decide, for every owner. */
 
+import { isAbsolute } from "node:path";
 import type { AdminEvent } from "../apps/protocol.ts";
 import { PushManager } from "../apps/push-manager.ts";
+import { GodwitError } from "../errors.ts";
 import { START_ARGUMENT_CHARS_MAX, START_ARGUMENTS_MAX } from "../limits.ts";
 import { parseStatsOptions, statsOf } from "../stats.ts";
 import type { AppConnection, Session, Verbs } from "./app-connection.ts";
@@ -108,6 +110,8 @@ function installationVerbs(installations: Installations): Verbs {
       const owner = members.owner("owner");
       const start = members.textsOrNull("start", START_ARGUMENTS_MAX, START_ARGUMENT_CHARS_MAX);
       const tokenFile = members.textOrNull("tokenFile", START_ARGUMENT_CHARS_MAX);
+      if (tokenFile !== null && !isAbsolute(tokenFile))
+        throw new GodwitError("ERR_OPTION", "tokenFile must be an absolute path");
       return { token: await installations.install({ owner, start, tokenFile }) };
     },
     uninstallApp: async (members) => {

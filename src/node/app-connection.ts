@@ -54,6 +54,9 @@ export class AppConnection {
   readonly #queue: string[] = [];
   #session: Session | null = null;
   #inFlight = 0;
+  #isOpening = false;
+  /** Bytes that may wait to be read. */
+  #queuedBytesMax = APP_QUEUED_BYTES_MAX;
   #resumeTimer: NodeJS.Timeout | null = null;
   #isOver = false;
 
@@ -66,6 +69,7 @@ export class AppConnection {
       if (!this.#isStuck()) socket.pong(data);
     });
     socket.on("message", (data, isBinary) => {
+      if (this.#isOver) return;
       if (isBinary) return this.close(CLOSE_PROTOCOL);
       this.#queue.push(String(data));
       if (this.#resumeTimer === null) this.#work();
@@ -145,8 +149,10 @@ export class AppConnection {
     const session = type === "hello" ? this.#greet(members) : null;
     if (session === null) return this.#refuse(id);
     this.#session = session;
+    this.#isOpening = true;
     this.#send({ id, result: session.greeting });
     session.handleOpen?.();
+    this.#isOpening = false;
   }
 
   async #answer(id: number, verb: Verb, members: RequestMembers): Promise<void> {
@@ -177,11 +183,15 @@ export class AppConnection {
 
   #send(message: object): void {
     if (this.#isStuck()) return;
-    this.#socket.send(JSON.stringify(message));
+    const text = JSON.stringify(message);
+    // However much there is to say at once, a peer that reads gets it: the bound is for what is left unread on top of that.
+    if (this.#socket.bufferedAmount === 0) this.#queuedBytesMax = APP_QUEUED_BYTES_MAX;
+    if (this.#isOpening || this.#socket.bufferedAmount === 0) this.#queuedBytesMax += Buffer.byteLength(text);
+    this.#socket.send(text);
   }
 
   #isStuck(): boolean {
-    if (this.#socket.bufferedAmount <= APP_QUEUED_BYTES_MAX) return false;
+    if (this.#socket.bufferedAmount <= this.#queuedBytesMax) return false;
     this.#socket.terminate();
     this.#end();
     return true;

@@ -183,8 +183,9 @@ export class AppListener {
       response.writeHead(status, { ...more, Connection: "close" });
       response.end(body);
     };
-    if (this.#port === null || files === null) return answer(426);
+    if (this.#port === null) return answer(426);
     if (!isLoopbackHost(headers.host, this.#port)) return answer(403);
+    if (files === null) return answer(426);
     if (method !== "GET" && method !== "HEAD") return answer(405, { Allow: "GET, HEAD" });
     const file = files((url ?? "").replace(/\?.*$/s, ""));
     if (file === null) return answer(404);

@@ -210,9 +210,11 @@ export class UserAgent {
     return this.#agent.status(this.#host.now());
   }
 
-  /** What was decided about the owner. */
+  /** What `permissionState()` of that owner answers. */
   permissionOf(owner: string): Permission {
-    return this.status().owners.find((known) => known.owner === owner)?.permission ?? "prompt";
+    const { owners, optedOut } = this.status();
+    const known = owners.find((other) => other.owner === owner);
+    return optedOut || known?.optedOut ? "denied" : (known?.permission ?? "prompt");
   }
 
   /** What is shown or waits for a screen, oldest first. */

@@ -29,7 +29,7 @@ export class Watcher {
         askNavigation: changed,
       }),
     ];
-    this.#tell();
+    this.#handleChanged();
   }
 
   close(): void {

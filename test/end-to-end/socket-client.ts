@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A peer of the app socket that keeps to nothing but WebSocket: says what a test tells it to, and keeps what it hears. No tests here. */
 
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { connect } from "node:net";
@@ -21,7 +20,6 @@ export interface DialOptions {
   /** Default: the app socket's. */
   readonly path?: string;
   readonly subprotocol?: string;
-  readonly localAddress?: string;
 }
 
 /** How a connection ended. */
@@ -106,6 +104,11 @@ export class SocketClient {
     return result ?? {};
   }
 
+  /** What the first request, its hello, was answered with. */
+  async firstResult(): Promise<Message> {
+    return (await this.first("an answer", ({ result }) => result !== undefined)).result as Message;
+  }
+
   get messages(): Message[] {
     return this.heard.map((text) => JSON.parse(text) as Message);
   }
@@ -149,9 +152,4 @@ export class SocketClient {
       look();
     });
   }
-}
-
-/** SHA-256 as hex: how a file can be compared without showing it. */
-export function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
