@@ -96,7 +96,6 @@ export class AppClient extends App {
 
   /** For good. What is unanswered is rejected with AbortError. */
   close(): void {
-    this.#stopListening();
     this.#connection.end(appError("ERR_APP_CONNECTION", "the app closed its connection"));
   }
 

@@ -56,10 +56,9 @@ export interface ConnectionOptions {
 
 interface Request {
   readonly text: string;
-  /** Asking again does no harm. */
-  readonly isRepeatable: boolean;
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
+  /** Connections it may still be asked on: one where asking twice would do it twice. */
   triesLeft: number;
   isSent: boolean;
   /** While it waits for a connection. */
@@ -127,7 +126,7 @@ export class Connection {
       // The agent would end the connection, and with it what others wait for.
       if (text.length > APP_REQUEST_CHARS_MAX) throw appError("ERR_OPTION", "the request is too large");
       const triesLeft = isRepeatable ? APP_REQUEST_TRIES_MAX : 1;
-      const request = { text, isRepeatable, resolve, reject, triesLeft, isSent: false, timer: null };
+      const request = { text, resolve, reject, triesLeft, isSent: false, timer: null };
       this.#requests.set(id, request);
       if (this.isOpen) this.#send(request);
       else this.#wait(id, request);
@@ -213,7 +212,6 @@ export class Connection {
     this.#options.handleOpen();
     for (const request of this.#requests.values()) {
       if (request.timer !== null) clearTimeout(request.timer);
-      request.timer = null;
       // Opening may have asked for something, which is sent.
       if (!request.isSent) this.#send(request);
     }
@@ -244,7 +242,7 @@ export class Connection {
 
   #handleUnanswered(id: number, request: Request): void {
     request.isSent = false;
-    if (request.isRepeatable && request.triesLeft > 0) this.#wait(id, request);
+    if (request.triesLeft > 0) this.#wait(id, request);
     else this.#take(id)?.reject(appError("ERR_APP_CONNECTION", "the connection was lost before the answer"));
   }
 

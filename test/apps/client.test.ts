@@ -104,6 +104,16 @@ describe("attach", () => {
 });
 
 describe("push", () => {
+  test("before the agent has taken the hello is nobody's", async () => {
+    connected();
+    const taken = vi.fn();
+    app.onpush = taken;
+    agent.last.open();
+    agent.last.event(PUSH).answer("hello", {});
+    await new Promise(setImmediate);
+    expect(taken).not.toHaveBeenCalled();
+  });
+
   test("has the message, and is handled when what the listener returns is settled", async () => {
     connected();
     const events: PushEvent[] = [];
@@ -197,12 +207,14 @@ describe("push", () => {
     expect(events[0]?.signal.aborted).toBe(true);
     agent.last.event({ ...PUSH, redelivered: true });
     finishers[0]?.();
-    agent.last.event({ event: "cancel", deliveryId: 6 });
     await new Promise(setImmediate);
     expect(agent.last.types()).toEqual(["hello", "attach"]);
-    finishers[1]?.();
-    await vi.waitFor(() => expect(agent.last.last("handled")).toMatchObject({ deliveryId: 5 }));
-    expect(events.map(({ redelivered }) => redelivered)).toEqual([false, true]);
+    agent.last.event({ event: "cancel", deliveryId: 5 });
+    expect(events[1]?.signal.aborted).toBe(true);
+    agent.last.event({ ...PUSH, deliveryId: 6 });
+    finishers[2]?.();
+    await vi.waitFor(() => expect(agent.last.last("handled")).toMatchObject({ deliveryId: 6 }));
+    expect(events.map(({ redelivered }) => redelivered)).toEqual([false, true, false]);
   });
 });
 
@@ -334,6 +346,7 @@ describe("pushsubscriptionchange", () => {
     agent.last.accept();
     await subscribed();
     await reconnect();
+    expect(agent.last.types()).toEqual(["hello", "attach", "getSubscription"]);
     agent.last.answer("getSubscription", { subscription: RENEWED });
     await vi.waitFor(() => expect(changes).toEqual([[SUBSCRIPTION.endpoint, RENEWED.endpoint]]));
     agent.last.event(change(SUBSCRIPTION, RENEWED));

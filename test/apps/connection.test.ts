@@ -196,15 +196,27 @@ describe("coming back", () => {
     ["no object", "7"],
     ["neither event nor answer", "{}"],
   ])("an agent that says %s is left, and tried again", (_, text) => {
-    connected();
+    const app = connected();
     const connection = agent.last.accept();
     connection.say(text);
     expect(connection.isClosed).toBe(true);
     vi.advanceTimersByTime(APP_BACKOFF_BASE_MS);
     expect(agent.connections).toHaveLength(2);
     // What the old one still says or does is nobody's.
-    connection.accept().lose();
+    connection.say({ id: 0, result: {} });
+    expect(app.isConnected).toBe(false);
+    connection.lose();
+    vi.advanceTimersByTime(APP_OPEN_TIMEOUT_MS - APP_BACKOFF_BASE_MS);
     expect(agent.connections).toHaveLength(2);
+  });
+
+  test("an agent that has too many connections is tried again", () => {
+    const app = connected();
+    agent.last.open();
+    agent.last.refuse("hello", "ERR_APP_BUSY", "AbortError").lose(1013);
+    vi.advanceTimersByTime(APP_BACKOFF_BASE_MS);
+    agent.last.accept();
+    expect(app.isConnected).toBe(true);
   });
 
   test("an address that is none is final", async () => {
@@ -237,7 +249,7 @@ describe("a request", () => {
     const asked = failure(app.pushManager.permissionState());
     for (let tries = 1; tries <= 3; tries++) {
       agent.last.accept().lose();
-      vi.advanceTimersByTime(APP_BACKOFF_CAP_MS);
+      vi.advanceTimersByTime(APP_BACKOFF_BASE_MS * 1.5 ** tries);
     }
     expect(await asked).toEqual({ name: "AbortError", code: "ERR_APP_CONNECTION" });
     agent.last.accept();
@@ -253,6 +265,29 @@ describe("a request", () => {
     vi.advanceTimersByTime(APP_BACKOFF_BASE_MS);
     agent.last.accept();
     expect(agent.last.types()).toEqual(["hello", "attach"]);
+  });
+
+  test("a badge is set again, but not one that belongs to a message in hand", async () => {
+    const app = connected();
+    let ofMessage = Promise.resolve({ name: "", code: undefined as string | undefined });
+    app.onpush = (event) => {
+      ofMessage = failure(event.setAppBadge(1));
+    };
+    agent.last.accept().event({
+      ...{ event: "push", deliveryId: 1, subscriptionId: 1, messageId: "m", redelivered: false },
+      ...{ data: null, notification: null, appBadge: null },
+    });
+    const set = app.setAppBadge(2);
+    expect(agent.last.types()).toEqual(["hello", "attach", "setAppBadge", "setAppBadge"]);
+    vi.stubGlobal("reportError", () => {});
+    agent.last.lose();
+    expect(await ofMessage).toEqual({ name: "AbortError", code: "ERR_APP_CONNECTION" });
+    vi.advanceTimersByTime(APP_BACKOFF_BASE_MS);
+    agent.last.accept();
+    expect(agent.last.last("setAppBadge")).toMatchObject({ deliveryId: null, badge: 2 });
+    expect(agent.last.types()).toEqual(["hello", "attach", "setAppBadge"]);
+    agent.last.answer("setAppBadge", {});
+    await set;
   });
 
   test("that would happen twice waits for a connection all the same", async () => {
@@ -387,12 +422,53 @@ describe("refused", () => {
     expect(agent.last.url).toBe("ws://127.0.0.1:8/v1/app");
     expect(agent.last.last("hello")).toMatchObject({ token: "new" });
     agent.last.answer("hello", {});
+    vi.stubGlobal("godwit", { url: CREDENTIAL.url, owner: CREDENTIAL.owner, secret: "newer" });
+    agent.last.lose(4401);
+    await vi.waitFor(() => expect(agent.connections).toHaveLength(3));
+    agent.last.accept();
+    expect(agent.last.last("hello")).toMatchObject({ token: "newer" });
     agent.last.lose(4401);
     expect((await failure(app.pushManager.permissionState())).code).toBe("ERR_APP_AUTH");
+    expect(agent.connections).toHaveLength(3);
   });
 });
 
 describe("close()", () => {
+  const places = () => {
+    const [add, remove] = [vi.fn(), vi.fn()];
+    vi.stubGlobal("addEventListener", add);
+    vi.stubGlobal("removeEventListener", remove);
+    return { add, remove };
+  };
+
+  test("leaves no listener on the page", () => {
+    const { add, remove } = places();
+    connected().close();
+    expect(add).toHaveBeenCalled();
+    expect(remove.mock.calls).toEqual(add.mock.calls);
+  });
+
+  test("nor does a refusal", async () => {
+    const { add, remove } = places();
+    const app = connected({ renew: () => null });
+    const asked = failure(app.pushManager.permissionState());
+    agent.last.open();
+    agent.last.lose(4401);
+    await asked;
+    expect(remove.mock.calls).toEqual(add.mock.calls);
+  });
+
+  test("while a fresh credential is looked for: nobody connects any more", async () => {
+    let found = (_: { token: string }): void => {};
+    const app = connected({ renew: () => new Promise((resolve) => (found = resolve)) });
+    agent.last.open();
+    agent.last.lose(4401);
+    app.close();
+    found({ token: "secret-2" });
+    await new Promise(setImmediate);
+    expect(agent.connections).toHaveLength(1);
+  });
+
   test("rejects what is unanswered and all that follows, and hangs up", async () => {
     const app = connected();
     agent.last.accept();
