@@ -54,6 +54,7 @@ export class AppConnection {
   readonly #queue: string[] = [];
   #session: Session | null = null;
   #inFlight = 0;
+  #hasWaited = false;
   #isOpening = false;
   /** Bytes that may wait to be read. */
   #queuedBytesMax = APP_QUEUED_BYTES_MAX;
@@ -107,16 +108,23 @@ export class AppConnection {
   #work(): void {
     this.#resumeTimer = null;
     for (let text = this.#queue[0]; text !== undefined && !this.#isOver; text = this.#queue[0]) {
-      const waitMs = this.#session?.bucket?.take(performance.now()) ?? 0;
-      if (waitMs > 0) {
-        this.#socket.pause();
-        this.#resumeTimer = setTimeout(() => this.#work(), waitMs);
-        return;
+      // What is answered at once, is so a turn later: many requests in one read are not many without answer.
+      if (this.#inFlight >= APP_REQUESTS_IN_FLIGHT_MAX && !this.#hasWaited) {
+        this.#hasWaited = true;
+        return this.#wait(0);
       }
+      const waitMs = this.#session?.bucket?.take(performance.now()) ?? 0;
+      if (waitMs > 0) return this.#wait(waitMs);
+      this.#hasWaited = false;
       this.#queue.shift();
       this.#handle(text);
     }
     this.#socket.resume();
+  }
+
+  #wait(ms: number): void {
+    this.#socket.pause();
+    this.#resumeTimer = setTimeout(() => this.#work(), ms);
   }
 
   #handle(text: string): void {
