@@ -174,6 +174,11 @@ export const DIAL_REPEATS_MS = 15_000;
 export const PROCESSOR_AWAKE_MS = 1_000;
 /** Hours of which the wake-ups are kept, the present one included. */
 export const METER_HOURS_MAX = 24;
+/** How soon a dashboard tries again when the agent is gone, doubled each time. */
+export const DASHBOARD_RETRY_MS_MIN = 500;
+export const DASHBOARD_RETRY_MS_MAX = 30_000;
+/** Reports that the Node host keeps in memory for whoever begins to watch, and that a dashboard keeps. */
+export const REPORTS_KEPT_MAX = 60;
 /** Rates are told once they were counted for this long: before, the first dial would be most of them. */
 export const RATES_AFTER_MS = 600_000;
 /** Largest battery an estimate is made for. */

@@ -5,6 +5,7 @@ import { randomFillSync } from "node:crypto";
 import type { AgentEvent, AppReply, AppRequest, Choice, Instant, Report } from "../agent/events.ts";
 import { GodwitError } from "../errors.ts";
 import type { EffectOf, Host } from "../host/host.ts";
+import { REPORTS_KEPT_MAX } from "../limits.ts";
 import { AlarmClock, readClock } from "./alarm.ts";
 import type { AppPeers } from "./app-peers.ts";
 import { Displays } from "./displays.ts";
@@ -35,6 +36,12 @@ export interface NodeHostOptions {
   readonly onAppError: (error: unknown, owner: string) => void;
 }
 
+/** Something that happened, and when (ms since 1970). */
+export interface ReportAt {
+  readonly atEpochMs: number;
+  readonly report: Report;
+}
+
 export class NodeHost implements Host {
   readonly displays: Displays;
   readonly questions: Questions;
@@ -46,6 +53,8 @@ export class NodeHost implements Host {
   readonly #replies = new Map<number, (reply: AppReply) => void>();
   readonly #abortHttp = new Set<() => void>();
   readonly #listeners = new Set<HostListener>();
+  /** The last reports, oldest first: for whoever begins to watch. */
+  #reports: ReportAt[] = [];
   /** Apps to be started that nobody has been told of. */
   readonly #startAsked = new Set<string>();
   #network: NetworkMonitor | null = null;
@@ -268,6 +277,17 @@ export class NodeHost implements Host {
     });
   }
 
+  get reports(): readonly ReportAt[] {
+    return this.#reports;
+  }
+
+  /** Those about `owner`, or all for null. */
+  forgetReports(owner: string | null): void {
+    this.#reports = this.#reports.filter(
+      ({ report }) => owner !== null && !("owner" in report && report.owner === owner),
+    );
+  }
+
   #tellStarters(): void {
     const starters = [...this.#listeners].filter(({ handleStartApp }) => handleStartApp !== undefined);
     if (starters.length === 0) return;
@@ -277,6 +297,8 @@ export class NodeHost implements Host {
   }
 
   #report(report: Report): void {
+    this.#reports.push({ atEpochMs: Date.now(), report });
+    if (this.#reports.length > REPORTS_KEPT_MAX) this.#reports.shift();
     for (const listener of this.#listeners) {
       try {
         listener.handleReport?.(report);

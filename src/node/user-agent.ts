@@ -29,7 +29,7 @@ import { type AppPeer, AppPeers, type Seat } from "./app-peers.ts";
 import { nodeProvider } from "./crypto.ts";
 import { type Display, TerminalDisplay } from "./display.ts";
 import { JournalFiles, type JournalStorage } from "./files.ts";
-import { type HostListener, NodeHost, systemRandomFill } from "./node-host.ts";
+import { type HostListener, NodeHost, type ReportAt, systemRandomFill } from "./node-host.ts";
 import { isProxyUsable } from "./proxy.ts";
 import type { PermissionPolicy, Questions } from "./questions.ts";
 
@@ -232,6 +232,8 @@ export class UserAgent {
     if (this.#closing !== null) throw stopping();
     const reply = await this.#host.choose(choice);
     if (reply.type === "error") throw new GodwitError(reply.code, reply.message);
+    if (choice.type === "factoryReset") this.#host.forgetReports(null);
+    if (choice.type === "clearData" || choice.type === "uninstall") this.#host.forgetReports(choice.owner);
   }
 
   /** Adds a screen, which gets everything that is shown. The function returned takes it away again. */
@@ -266,6 +268,11 @@ export class UserAgent {
   /** Likewise: a place among those who stand for `owner`. */
   join(owner: string, peer: AppPeer): Seat {
     return this.#peers.join(owner, peer);
+  }
+
+  /** The last reports, at most {@link REPORTS_KEPT_MAX}, oldest first. */
+  get reports(): readonly ReportAt[] {
+    return this.#host.reports;
   }
 
   /** Hears of reports, and of apps that are to be started, also of those nobody was told of yet. */

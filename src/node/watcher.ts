@@ -18,6 +18,7 @@ export class Watcher {
     this.#userAgent = userAgent;
     this.#send = send;
     const changed = () => this.#handleChanged();
+    for (const past of userAgent.reports) send({ event: "report", ...past });
     this.#stop = [
       userAgent.watch(changed),
       userAgent.listen({
