@@ -15,6 +15,7 @@ const totals = { passed: 0, failed: 0, skipped: 0 };
 check("lint", "biome", ["check", "."]);
 check("types", "tsc", ["--noEmit", "-p", "tsconfig.json"]);
 check("types of the pure core", "tsc", ["--noEmit", "-p", "tsconfig.pure.json"]);
+check("types of the dashboard", "tsc", ["-p", "tsconfig.dashboard.json"]);
 check("package shape (publint)", "publint", ["--strict"]);
 check("package types (attw)", "attw", ["--pack", ".", "--profile", "esm-only"]);
 vitest();

@@ -3,6 +3,7 @@
 
 import { DEVICE_KEY_BYTES } from "../journal/index.ts";
 import { AppSocket } from "../node/app-socket.ts";
+import { dashboardFile } from "../node/dashboard-files.ts";
 import { TerminalDisplay } from "../node/display.ts";
 import { createUserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
@@ -121,6 +122,7 @@ export const agentCommand: Command = {
         userAgent,
         stateDirectory,
         ca,
+        files: dashboardFile,
         port: options.number("appPort"),
         pageOrigins: policy.pageOrigins,
         shellOrigins: policy.shellOrigins,
