@@ -144,7 +144,8 @@ export class Agent {
       case "notificationActivated":
         return parts.activations.handleActivated(event.notificationId, event.action, now);
       case "notificationClosed":
-        return parts.notifications.handleClosed(event.notificationId);
+        // On one screen; it goes from all.
+        return parts.notifications.close(event.notificationId);
     }
   }
 

@@ -153,11 +153,6 @@ export class Notifications {
     this.#options.emit({ type: "closeNotification", notificationId });
   }
 
-  /** The host closed it: the person swiped it away. */
-  handleClosed(notificationId: number): void {
-    this.#forget(notificationId);
-  }
-
   /** Its app closes it: at once, or when a person had time to see it. */
   closeByApp(notificationId: number): void {
     const showing = this.#young.get(notificationId);

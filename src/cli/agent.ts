@@ -4,15 +4,24 @@
 import { DEVICE_KEY_BYTES } from "../journal/index.ts";
 import { AppSocket } from "../node/app-socket.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
+import { DesktopDisplay } from "../node/desktop-display.ts";
 import { TerminalDisplay } from "../node/display.ts";
-import { createUserAgent } from "../node/user-agent.ts";
+import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { defaultStateDirectory, type Options, readCertificates, readSecretFile } from "./options.ts";
-import { describeReport } from "./output.ts";
-import { answerOf, type Policy, PRESETS, type Preset, policyOf, readPolicy } from "./policy.ts";
+import { describeReport, type Output } from "./output.ts";
+import {
+  answerOf,
+  type Policy,
+  PRESETS,
+  type Preset,
+  policyOf,
+  readPolicy,
+  silentPushMaxOf,
+} from "./policy.ts";
 import { untilStopped } from "./signals.ts";
 
 export const agentCommand: Command = {
@@ -79,6 +88,7 @@ export const agentCommand: Command = {
       max: 65_535,
       help: "port of loopback where pages and the dashboard reach the agent, 0 for a free one (default: none)",
     },
+    desktop: { kind: "flag", help: "notifications on this session's desktop too (Linux, D-Bus)" },
     keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
     ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
     quiet: { kind: "flag", help: "no log on stderr" },
@@ -98,7 +108,13 @@ export const agentCommand: Command = {
       stateDirectory,
       ca,
       deviceKey: keyFile === null ? null : readDeviceKey(keyFile),
-      permission: (owner) => answerOf(policy, owner),
+      permission: (owner) => {
+        const answer = answerOf(policy, owner);
+        if (answer === "ask" && !isQuiet)
+          output.log(`${owner} asks for permission: godwit permission answer ${owner} granted`);
+        return answer;
+      },
+      silentPushMax: (owner) => silentPushMaxOf(policy, owner),
       originsAllowed: policy.linkOrigins,
       httpAllowed: policy.httpAllowed,
       windowS: options.requiredNumber("window"),
@@ -117,7 +133,10 @@ export const agentCommand: Command = {
         else if (!isQuiet) output.log(describeReport(report));
       },
     });
+    let desktop: DesktopDisplay | null = null;
     try {
+      await preset(userAgent, policy, output);
+      if (options.flag("desktop")) desktop = showOnDesktop(userAgent);
       const socket = await AppSocket.open({
         userAgent,
         stateDirectory,
@@ -133,9 +152,34 @@ export const agentCommand: Command = {
       await socket.close();
     } finally {
       await userAgent.close();
+      desktop?.disconnect();
     }
   },
 };
+
+/** What the policy says of named owners holds from the start, whatever was decided since. */
+async function preset(userAgent: UserAgent, policy: Policy, output: Output): Promise<void> {
+  const { owners } = userAgent.status();
+  for (const [owner, { permission }] of policy.owners) {
+    const known = owners.find((each) => each.owner === owner)?.permission ?? "prompt";
+    if (permission === "ask" || permission === known) continue;
+    try {
+      await userAgent.choose({ type: "setPermission", owner, permission });
+    } catch (error) {
+      // On a full disk it holds for this run; a kiosk that does not start helps nobody.
+      output.log(`${owner} is ${permission}: ${(error as Error).message}`);
+    }
+  }
+}
+
+function showOnDesktop(userAgent: UserAgent): DesktopDisplay {
+  const desktop = new DesktopDisplay({
+    onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
+    onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
+  });
+  userAgent.addDisplay(desktop);
+  return desktop;
+}
 
 function readPermissions(options: Options): Policy {
   const path = options.text("policy");

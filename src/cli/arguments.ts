@@ -41,3 +41,11 @@ export function whyUnreadable(error: unknown): string {
   if (code === "EISDIR") return "is a directory";
   return `cannot be read${code === undefined ? "" : ` (${code})`}`;
 }
+
+/** Likewise for one that could not be written. */
+export function whyUnwritable(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS") return "may not be written";
+  if (code === "ENOSPC" || code === "EDQUOT") return "cannot be written: the disk is full";
+  return `cannot be written${code === undefined ? "" : ` (${code})`}`;
+}

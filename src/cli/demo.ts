@@ -13,6 +13,7 @@ import type { Report } from "../agent/events.ts";
 import type { PushSubscription, PushSubscriptionOptionsInit } from "../apps/push-manager.ts";
 import type { AppHandle } from "../node/app-handle.ts";
 import { AppSocket } from "../node/app-socket.ts";
+import { dashboardFile } from "../node/dashboard-files.ts";
 import { TerminalDisplay } from "../node/display.ts";
 import { trustedCertificates } from "../node/tls.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
@@ -24,7 +25,9 @@ import {
   type PushService,
   type Store,
 } from "../push-service/index.ts";
+import { hasDesktop, openPrivately } from "./browser.ts";
 import type { Command } from "./command.ts";
+import { dashboardLink } from "./dashboard.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
@@ -46,6 +49,13 @@ export const demoCommand: Command = {
       help: "keep the state here (default: a temporary directory, removed at the end)",
     },
     port: { kind: "number", value: "N", max: 65_535, help: "port of the push service (default: a free one)" },
+    dashboardPort: {
+      kind: "number",
+      value: "N",
+      max: 65_535,
+      help: "port of the dashboard on loopback (default: a free one)",
+    },
+    noOpen: { kind: "flag", help: "do not open the dashboard in this desktop's browser" },
   },
   async run(options, output) {
     // Listens before there is anything to remove. SIGHUP: a closed terminal must not leave private keys behind either.
@@ -58,12 +68,15 @@ export const demoCommand: Command = {
     process.once("exit", remove);
     const timeline = new Timeline(output);
     try {
-      const world = await startWorld(directory, options.number("port") ?? 0, timeline);
+      const ports = { service: options.number("port") ?? 0, dashboard: options.number("dashboardPort") ?? 0 };
+      const world = await startWorld(directory, ports, timeline);
       try {
         const news = await Promise.race([playMessages(directory, world, timeline), stopped]);
         if (news === undefined) throw new CommandError(EXIT.failure, "stopped before everything had arrived");
         if (!options.flag("once")) {
-          await explainNext(directory, news, output);
+          const dashboard = await dashboardLink(stateOf(directory));
+          await explainNext(directory, news, dashboard, output);
+          if (!options.flag("noOpen")) await openOnDesktop(dashboard, directory, output);
           await stopped;
         }
       } finally {
@@ -125,13 +138,19 @@ interface World {
   close(): Promise<void>;
 }
 
-async function startWorld(directory: string, port: number, timeline: Timeline): Promise<World> {
+/** 0 for a free one. */
+interface Ports {
+  readonly service: number;
+  readonly dashboard: number;
+}
+
+async function startWorld(directory: string, ports: Ports, timeline: Timeline): Promise<World> {
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.reverse()) await closer();
   };
   try {
-    return { ...(await startParts(directory, port, timeline, closers)), close };
+    return { ...(await startParts(directory, ports, timeline, closers)), close };
   } catch (error) {
     await close();
     throw error;
@@ -141,7 +160,7 @@ async function startWorld(directory: string, port: number, timeline: Timeline): 
 /** Everything that runs; what was started is told to `closers` at once. */
 async function startParts(
   directory: string,
-  port: number,
+  ports: Ports,
   timeline: Timeline,
   closers: (() => Promise<void>)[],
 ): Promise<Omit<World, "close">> {
@@ -153,7 +172,7 @@ async function startParts(
     tls,
     store,
     keyring: loadKeyring(join(directory, "keys.json")),
-    port,
+    port: ports.service,
     log: (event) => {
       if (event.event !== "acknowledged") return;
       acknowledged += event.messages;
@@ -163,7 +182,7 @@ async function startParts(
   await service.listen();
   closers.push(() => service.close());
   timeline.add("service", `push service: listening at ${service.origin} (TLS, LMDB)`);
-  const stateDirectory = join(directory, "agent");
+  const stateDirectory = stateOf(directory);
   const userAgent = await createUserAgent({
     serviceUrl: service.origin,
     stateDirectory,
@@ -173,7 +192,13 @@ async function startParts(
     onReport: (report) => addReport(report, timeline),
   });
   closers.push(() => userAgent.close());
-  const socket = await AppSocket.open({ userAgent, stateDirectory, ca: tls.ca });
+  const socket = await AppSocket.open({
+    userAgent,
+    stateDirectory,
+    ca: tls.ca,
+    port: ports.dashboard,
+    files: dashboardFile,
+  });
   closers.push(() => socket.close());
   return { service, store, userAgent, ca: tls.ca };
 }
@@ -266,22 +291,47 @@ function declarative(title: string, navigate: string, mutable: boolean): string 
   return JSON.stringify({ web_push: 8030, notification: { title, navigate }, mutable });
 }
 
-/** Leaves what another sender needs in files, and says how. */
-async function explainNext(directory: string, news: PushSubscription, output: Output): Promise<void> {
+/** Leaves what another sender needs in files, and says how to go on: in a browser, and in a terminal alone. */
+async function explainNext(
+  directory: string,
+  news: PushSubscription,
+  dashboard: string,
+  output: Output,
+): Promise<void> {
   const subscription = join(directory, "news.subscription.json");
   const vapid = join(directory, "vapid.json");
   writeFileSync(subscription, `${JSON.stringify(news)}\n`, { mode: 0o600 });
   const ca = join(directory, "tls", "ca.pem");
+  const state = stateOf(directory);
   output.log(
     [
       "",
-      "Still running. Send another push from a second terminal, in this directory:",
+      "Still running. The dashboard, where the notifications can be clicked (the link works once, within 5 minutes):",
+      "",
+      `  ${dashboard}`,
+      "",
+      "Without a browser, from a second terminal in this directory:",
+      "",
+      `  npx godwit notifications --state ${state}`,
+      `  npx godwit notifications click 1 --state ${state}`,
+      "",
+      "Send another push, and follow what happens:",
       "",
       `  npx godwit send --subscription ${subscription} --vapid-keys ${vapid} --ca ${ca} --title "Hello"`,
+      `  npx godwit tail --state ${state}`,
       "",
-      `  npx godwit status --state ${join(directory, "agent")}`,
-      "",
+      `Another link: npx godwit dashboard --state ${state}`,
       "Ctrl-C ends it.",
     ].join("\n"),
   );
+}
+
+/** For the person who sits before it; programs, and people from afar, have the link. */
+async function openOnDesktop(url: string, directory: string, output: Output): Promise<void> {
+  if (output.isJson || !process.stdout.isTTY || !hasDesktop(process.env)) return;
+  await openPrivately(url, stateOf(directory)).catch((error: Error) => output.log(error.message));
+}
+
+function stateOf(directory: string): string {
+  return join(directory, "agent");
 }

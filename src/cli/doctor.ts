@@ -6,8 +6,8 @@ import type { AgentStatus } from "../agent/status.ts";
 import { GodwitError } from "../errors.ts";
 import { isProxyUsable } from "../node/proxy.ts";
 import { defaultMqttUrls, readMqttUrl, readServiceUrl } from "../node/user-agent.ts";
-import { askAgent } from "./admin-client.ts";
 import { agentCommand, readDeviceKey } from "./agent.ts";
+import { withAgent } from "./agent-client.ts";
 import type { Command } from "./command.ts";
 import { checkBroker } from "./doctor/brokers.ts";
 import { type Finding, fail, ok } from "./doctor/finding.ts";
@@ -120,7 +120,7 @@ function readTarget(serviceUrl: string, options: Options) {
 
 async function statusOf(directory: string): Promise<AgentStatus | null> {
   try {
-    return (await askAgent(directory, "status")) as AgentStatus;
+    return await withAgent(directory, (agent) => agent.ask("status", {}));
   } catch {
     return null;
   }

@@ -2,20 +2,27 @@
 // SPDX-License-Identifier: MIT
 /** `godwit`: finds the command, reads its options, runs it, and turns what went wrong into an exit code. */
 
+import { GodwitError } from "../errors.ts";
 import { agentCommand } from "./agent.ts";
+import { appsCommand } from "./apps.ts";
+import { clearCommand, optoutCommand, pauseCommand, permissionCommand, resetCommand } from "./choices.ts";
 import type { Command } from "./command.ts";
 import { configCommand } from "./config.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { CommandError, EXIT, exitCodeOf } from "./exit.ts";
 import { type Commands, findCommand, knownOptions } from "./find-command.ts";
+import { notificationsCommand } from "./notifications.ts";
 import { COMMON, kebab, readOptions } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { pushServiceCommand } from "./push-service.ts";
 import { sendCommand } from "./send.ts";
+import { shellCommand } from "./shell.ts";
 import { statsCommand } from "./stats.ts";
 import { statusCommand } from "./status.ts";
 import { subscribeCommand, subscriptionsCommand, unsubscribeCommand } from "./subscriptions.ts";
+import { tailCommand } from "./tail.ts";
 
 declare const __GODWIT_VERSION__: string;
 
@@ -26,9 +33,19 @@ const COMMANDS: Commands = {
   send: sendCommand,
   status: statusCommand,
   stats: statsCommand,
+  dashboard: dashboardCommand,
+  shell: shellCommand,
+  notifications: notificationsCommand,
+  tail: tailCommand,
+  apps: appsCommand,
   subscriptions: subscriptionsCommand,
   subscribe: subscribeCommand,
   unsubscribe: unsubscribeCommand,
+  permission: permissionCommand,
+  pause: pauseCommand,
+  optout: optoutCommand,
+  clear: clearCommand,
+  reset: resetCommand,
   doctor: doctorCommand,
   config: configCommand(() => COMMANDS),
 };
@@ -49,8 +66,10 @@ async function main(args: readonly string[]): Promise<number> {
     return EXIT.usage;
   }
   const { words, command, rest } = found;
+  // Behind "--" nothing is ours.
+  const ours = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   try {
-    if (rest.includes("--help") || rest.includes("-h")) {
+    if (ours.includes("--help") || ours.includes("-h")) {
       process.stdout.write(help(words, command));
       return EXIT.ok;
     }
@@ -59,10 +78,16 @@ async function main(args: readonly string[]): Promise<number> {
     await command.run(options, createOutput(options.flag("json")));
     return EXIT.ok;
   } catch (error) {
-    const message = error instanceof Error ? error.message : "failed";
-    process.stderr.write(`godwit ${words}: ${message}\n`);
+    process.stderr.write(`${describeError(words, error, ours.includes("--json"))}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** One line; for programs with the code, which is stable, where there is one. */
+function describeError(words: string, error: unknown, isJson: boolean): string {
+  const message = error instanceof Error ? error.message : "failed";
+  if (!isJson) return `godwit ${words}: ${message}`;
+  return JSON.stringify({ error: { code: error instanceof GodwitError ? error.code : null, message } });
 }
 
 function refuseExtra({ positionals, verbs = {} }: Command, given: readonly string[]): void {

@@ -11,6 +11,8 @@ export interface Output {
   json(value: unknown): void;
   /** One line for whoever watches. */
   log(text: string): void;
+  /** Resolves when nobody reads the results any more. */
+  readonly closed: Promise<void>;
 }
 
 export function createOutput(isJson: boolean): Output {
@@ -20,8 +22,10 @@ export function createOutput(isJson: boolean): Output {
       if (error.code !== "EPIPE") throw error;
     });
   }
+  const closed = new Promise<void>((resolve) => process.stdout.once("error", () => resolve()));
   return {
     isJson,
+    closed,
     line: (text) => void process.stdout.write(`${text}\n`),
     json: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
     log: (text) => void process.stderr.write(`${text}\n`),
@@ -43,4 +47,9 @@ export function describeReport(report: Report): string {
         `${name}=${typeof value === "string" && /\s/.test(value) ? JSON.stringify(value) : value}`,
     );
   return [type, ...details].join(" ");
+}
+
+/** Text from elsewhere must not write to the terminal by itself: one line, without control and format characters. */
+export function plain(text: string): string {
+  return text.replace(/\p{C}/gu, "?");
 }

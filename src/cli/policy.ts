@@ -2,6 +2,7 @@
 /** The policy file of a kiosk (SPEC.md, "Policy file"): who may push without asking, and which pages and links are trusted. */
 
 import { isOwner } from "../agent/owner.ts";
+import { defaultSilentPushMax } from "../agent/silent-budget.ts";
 import { POLICY_ORIGINS_MAX, POLICY_OWNERS_MAX, POLICY_SILENT_PUSHES_MAX } from "../limits.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { readTextFile } from "./options.ts";
@@ -63,6 +64,12 @@ export function answerOf(policy: Policy, owner: string): Preset {
   return (policy.owners.get(owner) ?? policy).permission;
 }
 
+/** Messages that show nothing an owner may have; null: any number. */
+export function silentPushMaxOf(policy: Policy, owner: string): number | null {
+  const { silentPushes } = policy.owners.get(owner) ?? policy;
+  return silentPushes === undefined ? defaultSilentPushMax(owner) : silentPushes;
+}
+
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 class PolicyReader {
@@ -108,10 +115,10 @@ class PolicyReader {
       this.#refuse(`${where}permission`, `must be one of ${PRESETS.join(", ")}`);
     const isAmount =
       Number.isInteger(silentPushes) &&
-      Number(silentPushes) >= 0 &&
+      Number(silentPushes) >= 1 &&
       Number(silentPushes) <= POLICY_SILENT_PUSHES_MAX;
     if (silentPushes !== undefined && silentPushes !== null && !isAmount) {
-      const bounds = `a whole number from 0 to ${POLICY_SILENT_PUSHES_MAX}, or null`;
+      const bounds = `a whole number from 1 to ${POLICY_SILENT_PUSHES_MAX}, or null`;
       this.#refuse(`${where}silentPushes`, `must be ${bounds}`);
     }
     return {

@@ -4,9 +4,9 @@
 import { RADIO_NAMES } from "../energy.ts";
 import { BATTERY_MAH_MAX, BATTERY_V_MAX, RATES_AFTER_MS } from "../limits.ts";
 import { type AgentStats, STATS_DEFAULTS } from "../stats.ts";
-import { askAgent } from "./admin-client.ts";
+import { withAgent } from "./agent-client.ts";
+import { STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { defaultStateDirectory } from "./options.ts";
 import { faultText, overMqtt } from "./status.ts";
 
 /** Networks printed; --json has them all. */
@@ -16,7 +16,7 @@ export const statsCommand: Command = {
   summary: "what its connection costs: wake-ups, bytes, energy, deaf time",
   positionals: "",
   options: {
-    state: { kind: "text", value: "DIR", help: "state directory of the agent" },
+    state: STATE,
     radio: {
       kind: "text",
       value: "WORD",
@@ -42,12 +42,12 @@ export const statsCommand: Command = {
     },
   },
   async run(options, output) {
-    const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
-    const stats = (await askAgent(stateDirectory, "stats", {
+    const members = {
       radio: options.text("radio"),
       batteryMah: options.requiredNumber("batteryMah"),
       batteryV: options.requiredNumber("batteryV"),
-    })) as AgentStats;
+    };
+    const stats = (await withAgent(stateOf(options), (agent) => agent.ask("stats", members))) as AgentStats;
     if (output.isJson) return output.json(stats);
     for (const line of describeStats(stats)) output.line(line);
   },

@@ -2,17 +2,16 @@
 /** `godwit status`: how a running agent is doing. */
 
 import type { AgentStatus } from "../agent/status.ts";
-import { askAgent } from "./admin-client.ts";
+import { withAgent } from "./agent-client.ts";
+import { STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { defaultStateDirectory } from "./options.ts";
 
 export const statusCommand: Command = {
   summary: "how a running agent is doing",
   positionals: "",
-  options: { state: { kind: "text", value: "DIR", help: "state directory of the agent" } },
+  options: { state: STATE },
   async run(options, output) {
-    const stateDirectory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
-    const status = (await askAgent(stateDirectory, "status")) as AgentStatus;
+    const status = await withAgent(stateOf(options), (agent) => agent.ask("status", {}));
     if (output.isJson) return output.json(status);
     for (const line of describeStatus(status)) output.line(line);
   },
@@ -30,10 +29,31 @@ export function describeStatus(status: AgentStatus): string[] {
     `push service  ${status.serviceUrl}`,
     `device        ${status.device ?? "none yet"}`,
     `subscriptions ${status.subscriptions.length}`,
+    `notifications ${status.notifications}`,
+    ...describeChoices(status),
     `messages      ${messages.received} received, ${messages.shown} shown, ${messages.delivered} to apps, ${messages.dropped} dropped, ${status.messagesWaiting} waiting`,
     `traffic       ${bytesReceived} bytes in, ${bytesSent} out, ${wakeUps.ping + piggybacked.ping} pings, ${wakeUps.connect + piggybacked.connect} connects`,
     ...(status.journalFailing ? ["journal       cannot be written"] : []),
   ];
+}
+
+/** What people decided that keeps messages away, and what waits for their word. */
+function describeChoices(status: AgentStatus): string[] {
+  const named = (which: "paused" | "optedOut") =>
+    status[which]
+      ? "all apps"
+      : status.owners
+          .filter((owner) => owner[which])
+          .map(({ owner }) => owner)
+          .join(", ");
+  const links = status.navigationsAsked.map(({ owner, host }) => `${owner} to ${host}`);
+  const lines: readonly (readonly [string, string])[] = [
+    ["asking", status.permissionsAsked.join(", ")],
+    ["links asked", links.join(", ")],
+    ["paused", named("paused")],
+    ["opted out", named("optedOut")],
+  ];
+  return lines.flatMap(([what, text]) => (text === "" ? [] : [`${what.padEnd(14)}${text}`]));
 }
 
 /** What stands behind the state of the connection when it is not the usual one. */

@@ -1,22 +1,38 @@
 // SPDX-License-Identifier: MIT
 /** `godwit subscriptions`, `subscribe` and `unsubscribe`, at a running agent. */
 
-import type { AgentStatus } from "../agent/status.ts";
+import type { Freshness } from "../journal/index.ts";
 import { FRESHNESS_MS } from "../limits.ts";
-import { askAgent } from "./admin-client.ts";
+import { AgentClient, type ClientEvent, withAgent } from "./agent-client.ts";
+import { idOf, ownerOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { CommandError, EXIT } from "./exit.ts";
-import { defaultStateDirectory, type Options } from "./options.ts";
+import { askYesNo, isSomebodyThere } from "./confirm.ts";
+import type { Output } from "./output.ts";
 import { readVapidKeys } from "./vapid-keys.ts";
 
-const STATE = { kind: "text", value: "DIR", help: "state directory of the agent" } as const;
-
-export const subscriptionsCommand: Command = {
-  summary: "list the subscriptions of a running agent",
-  positionals: "",
+const deleteCommand: Command = {
+  summary: "end one subscription, here and at the push service; its WAToken is good no more",
+  positionals: "ID",
   options: { state: STATE },
   async run(options, output) {
-    const { subscriptions: list } = (await askAgent(stateOf(options), "status")) as AgentStatus;
+    const subscriptionId = idOf(options, "a subscription");
+    const existed = await withAgent(stateOf(options), async (agent) => {
+      const { subscriptions } = await agent.ask("status", {});
+      await agent.ask("removeSubscription", { subscriptionId });
+      return subscriptions.some((each) => each.subscriptionId === subscriptionId);
+    });
+    if (output.isJson) return output.json({ existed });
+    output.line(existed ? "deleted" : `there is no subscription ${subscriptionId}`);
+  },
+};
+
+export const subscriptionsCommand: Command = {
+  summary: "list the subscriptions of a running agent, one for each WAToken; delete one",
+  positionals: "",
+  options: { state: STATE },
+  verbs: { delete: deleteCommand },
+  async run(options, output) {
+    const { subscriptions: list } = await withAgent(stateOf(options), (agent) => agent.ask("status", {}));
     if (output.isJson) return output.json(list);
     if (list.length === 0) return output.line("no subscriptions");
     for (const { subscriptionId, owner, channel, mode, permission } of list) {
@@ -47,8 +63,18 @@ export const subscribeCommand: Command = {
     const keysFile = options.text("vapidKeys");
     const applicationServerKey =
       options.text("applicationServerKey") ?? (keysFile === null ? null : readVapidKeys(keysFile).publicKey);
-    const members = { owner: ownerOf(options), applicationServerKey, freshness: options.text("freshness") };
-    output.json(await askAgent(stateOf(options), "subscribe", members));
+    const freshness = options.text("freshness") as Freshness | null;
+    const members = { owner: ownerOf(options), applicationServerKey, freshness };
+    const asked = new PermissionAsked(members.owner, output);
+    const agent = await AgentClient.open(stateOf(options), "admin", (event) => asked.handleEvent(event));
+    try {
+      asked.agent = agent;
+      await agent.ask("watch", {});
+      output.json(await agent.ask("subscribe", members));
+    } finally {
+      asked.agent = null;
+      agent.close();
+    }
   },
 };
 
@@ -57,20 +83,37 @@ export const unsubscribeCommand: Command = {
   positionals: "OWNER",
   options: { state: STATE },
   async run(options, output) {
-    const result = (await askAgent(stateOf(options), "unsubscribe", { owner: ownerOf(options) })) as {
-      existed: boolean;
-    };
+    const owner = ownerOf(options);
+    const result = await withAgent(stateOf(options), (agent) => agent.ask("unsubscribe", { owner }));
     if (output.isJson) return output.json(result);
     output.line(result.existed ? "unsubscribed" : "there was no subscription");
   },
 };
 
-function stateOf(options: Options): string {
-  return options.text("state") ?? defaultStateDirectory(process.env, "agent");
-}
+/** Subscribing waits until a person has decided: the one at this terminal, or somebody else who has to be told how. */
+class PermissionAsked {
+  agent: AgentClient | null = null;
+  readonly #owner: string;
+  readonly #output: Output;
+  #isTold = false;
 
-function ownerOf(options: Options): string {
-  const [owner] = options.positionals;
-  if (owner === undefined) throw new CommandError(EXIT.usage, "an owner is needed: an origin or an app id");
-  return owner;
+  constructor(owner: string, output: Output) {
+    this.#owner = owner;
+    this.#output = output;
+  }
+
+  handleEvent(event: ClientEvent): void {
+    if (event.event !== "changed" || !event.status.permissionsAsked.includes(this.#owner)) return;
+    if (this.#isTold) return;
+    this.#isTold = true;
+    if (isSomebodyThere()) void this.#ask();
+    else this.#output.log(`waiting for permission: godwit permission answer ${this.#owner} granted`);
+  }
+
+  async #ask(): Promise<void> {
+    const isGranted = await askYesNo(`May ${this.#owner} send you push messages?`);
+    const answer = { owner: this.#owner, permission: isGranted ? "granted" : "denied" } as const;
+    // Where it was decided elsewhere meanwhile, the answer changes nothing.
+    await this.agent?.ask("answerPermission", answer).catch(() => {});
+  }
 }

@@ -57,17 +57,9 @@ describe("help", () => {
     const { code, stdout } = await stage.run(["help"]);
     expect(code).toBe(0);
     for (const name of [
-      "demo",
-      "agent",
-      "push-service",
-      "send",
-      "status",
-      "stats",
-      "subscriptions",
-      "subscribe",
-      "unsubscribe",
-      "config",
-      "doctor",
+      ...["demo", "agent", "push-service", "send", "status", "stats", "dashboard", "shell", "notifications"],
+      ...["tail", "apps", "subscriptions", "subscribe", "unsubscribe", "permission", "pause", "optout"],
+      ...["clear", "reset", "doctor", "config"],
     ])
       expect(stdout).toMatch(new RegExp(`^ {2}${name} +\\S`, "m"));
   });
@@ -324,7 +316,7 @@ describe("policy", () => {
     ["an owner that is none", { owners: { "https://A.example": {} } }, /is neither a web origin nor/],
     ["an owner that is no object", { owners: { a: true } }, /owners\["a"\] must be a JSON object$/],
     ["too many owners", { owners: Object.fromEntries([...Array(1001).keys()].map((n) => [n, {}])) }, /1000$/],
-    ["a budget that is none", { silentPushes: -1 }, /silentPushes must be a whole number from 0/],
+    ["a budget that is none", { silentPushes: -1 }, /silentPushes must be a whole number from 1/],
     ["a budget of an owner", { owners: { a: { silentPushes: 1.5 } } }, /owners\["a"\]\.silentPushes must/],
     ["a page origin elsewhere", { pageOrigins: ["http://far.example"] }, /loopback origin/],
     ["a shell origin with a path", { shellOrigins: ["http://localhost:1/"] }, /loopback origin/],
@@ -509,8 +501,8 @@ describe("a running agent", () => {
   test("subscribe for what is no owner is refused", async () => {
     await expectRefusal(
       ["subscribe", "https://news.example/path", "--state", state],
-      CONFIG,
-      /an owner is a web origin/,
+      USAGE,
+      /is no owner: neither a web origin/,
     );
   });
 

@@ -59,7 +59,8 @@ async function expectOnly(
   expect(of(check)?.found).toMatch(found);
   expect(of(check)?.advice).toMatch(advice);
   expect(actual).toBe(code);
-  expect(stderr).toBe(`godwit doctor: 1 of ${checks.length} checks failed`);
+  const message = `1 of ${checks.length} checks failed`;
+  expect(JSON.parse(stderr)).toEqual({ error: { code: null, message } });
   return of;
 }
 
@@ -133,6 +134,40 @@ describe("a running agent", () => {
     chmodSync(path, 0o644);
     await expectOnly(atService(state), "files", CONFIG, /^others may read .*journal-[01]$/, /^chmod 600 /);
     chmodSync(path, 0o600);
+  });
+
+  test("a token of an app that others may read is named", async () => {
+    await stage.run(["apps", "install", "an-app", "--state", state]);
+    const path = join(state, "app-tokens", "an-app");
+    chmodSync(path, 0o644);
+    await expectOnly(
+      atService(state),
+      "files",
+      CONFIG,
+      /^others may read .*app-tokens\/an-app$/,
+      /^chmod 600 /,
+    );
+    await stage.run(["apps", "uninstall", "an-app", "--state", state]);
+  });
+
+  test("tells of choices that keep everything away, and how to take them back", async () => {
+    const choices = async () => (await doctor(atService(state))).of("choices");
+    expect(await choices()).toMatchObject({
+      result: "ok",
+      found: "0 of 0 apps are denied, paused or opted out",
+    });
+    for (const command of ["pause", "optout"]) {
+      await stage.run([command, "--all", "--state", state]);
+      const advice = `to take it back: godwit ${command} --all --undo`;
+      expect(await choices()).toMatchObject({ result: "warn", advice });
+      await stage.run([command, "--all", "--undo", "--state", state]);
+    }
+    const asking = stage.godwit(["subscribe", "an-app", "--state", state]);
+    await asking.stderr.match(/^waiting for permission/);
+    expect(await choices()).toMatchObject({ result: "warn", found: "an-app waits for permission" });
+    await stage.run(["permission", "answer", "an-app", "denied", "--state", state]);
+    await asking.exited;
+    expect((await choices())?.found).toBe("1 of 1 apps are denied, paused or opted out");
   });
 
   test("tells its last fault", async () => {

@@ -385,10 +385,11 @@ export class Stage {
     environment: NodeJS.ProcessEnv = {},
     random?: number,
     prefix: readonly string[] = [],
+    stdin: "ignore" | "pipe" = "ignore",
   ): Program {
     const command = [...prefix, process.execPath, ...preload(random), CLI, ...args];
     return this.start(`godwit ${args[0]}`, command, {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       env: this.environment({ ...randomVariable(random), ...environment }),
     });
   }

@@ -19,7 +19,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const SILENT: Output = { isJson: false, line: () => {}, json: () => {}, log: () => {} };
+const SILENT: Output = {
+  isJson: false,
+  closed: new Promise(() => {}),
+  line: () => {},
+  json: () => {},
+  log: () => {},
+};
 
 function run(...args: string[]): Promise<void> {
   const { options } = pushServiceCommand;

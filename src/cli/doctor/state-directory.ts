@@ -7,6 +7,7 @@ import { type JournalReport, keySealer, plainSealer, recoverJournal } from "../.
 import { JOURNAL_RESERVE_BYTES, JOURNAL_SEGMENT_BYTES_MAX, STATE_FREE_BYTES_WARN } from "../../limits.ts";
 import { systemRandomFill } from "../../node/node-host.ts";
 import { bindingOf, machineId } from "../../node/user-agent.ts";
+import { APP_TOKENS } from "../apps.ts";
 import { whyUnreadable } from "../arguments.ts";
 import { EXIT } from "../exit.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
@@ -66,9 +67,9 @@ function checkDirectory(directory: string, found: Stats): Finding {
 
 /** Everything in it holds something that is nobody else's business, also the sockets' tokens. */
 function checkModes(directory: string, entries: readonly Dirent[]): Finding {
-  const readable = entries
+  const readable = [...entries, ...entriesOf(join(directory, APP_TOKENS))]
     .filter((entry) => entry.isFile())
-    .map(({ name }) => join(directory, name))
+    .map(({ parentPath, name }) => join(parentPath, name))
     .filter((path) => ((statOf(path)?.mode ?? 0) & OTHERS) !== 0);
   if (readable.length === 0) return ok("files", "none that others may read");
   const named = readable.slice(0, FILES_NAMED_MAX);
@@ -79,6 +80,14 @@ function checkModes(directory: string, entries: readonly Dirent[]): Finding {
     `others may read ${named.join(", ")}${more === 0 ? "" : ` and ${more} more`}`,
     `chmod 600 ${more === 0 ? named.join(" ") : `${directory}/*`}`,
   );
+}
+
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }
 
 function checkJournal(directory: string, deviceKey: Uint8Array | null): Finding {

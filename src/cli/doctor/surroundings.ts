@@ -41,6 +41,19 @@ export function* checkAgent(directory: string, status: AgentStatus | null): Gene
       "SPEC.md says what the code means",
     );
   else yield ok("agent", `running, ${link}${overMqtt(status)}${retry}`);
+  yield checkChoices(status);
+}
+
+/** What people decided is no fault, but often why nothing comes. */
+function checkChoices({ owners, paused, optedOut, permissionsAsked }: AgentStatus): Finding {
+  if (optedOut)
+    return warn("choices", "all apps are opted out", "to take it back: godwit optout --all --undo");
+  if (paused) return warn("choices", "all apps are paused", "to take it back: godwit pause --all --undo");
+  const [asking] = permissionsAsked;
+  if (asking !== undefined)
+    return warn("choices", `${asking} waits for permission`, `godwit permission answer ${asking} granted`);
+  const away = owners.filter((owner) => owner.paused || owner.optedOut || owner.permission === "denied");
+  return ok("choices", `${away.length} of ${owners.length} apps are denied, paused or opted out`);
 }
 
 export function checkNetworkMonitor(serviceUrl: string): Finding {
