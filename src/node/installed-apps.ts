@@ -19,7 +19,7 @@ const NOBODY = digestOf("");
 
 export class InstalledApps {
   readonly #path: string;
-  readonly #apps: Map<string, Entry>;
+  #apps: ReadonlyMap<string, Entry>;
   /** One write at a time. */
   #write: Promise<void> = Promise.resolve();
 
@@ -55,21 +55,23 @@ export class InstalledApps {
    *
    * @throws {GodwitError} ERR_OPTION when there are too many, ERR_JOURNAL_FULL, ERR_JOURNAL_IO: then nothing has changed
    */
-  async install(app: InstalledApp): Promise<string> {
-    if (!this.#apps.has(app.owner) && this.#apps.size >= INSTALLED_APPS_MAX)
-      throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
+  async install({ owner, start, tokenFile }: InstalledApp): Promise<string> {
     const token = newToken();
-    const { owner, start, tokenFile } = app;
-    await this.#change((apps) => apps.set(owner, { owner, start, tokenFile, tokenDigest: digestOf(token) }));
+    const entry = { owner, start, tokenFile, tokenDigest: digestOf(token) };
+    await this.#change((apps) => {
+      apps.set(owner, entry);
+      if (apps.size > INSTALLED_APPS_MAX)
+        throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
+    });
     return token;
   }
 
-  async uninstall(owner: string): Promise<void> {
-    if (this.#apps.has(owner)) await this.#change((apps) => apps.delete(owner));
+  uninstall(owner: string): Promise<void> {
+    return this.#change((apps) => apps.delete(owner));
   }
 
-  async uninstallAll(): Promise<void> {
-    if (this.#apps.size > 0) await this.#change((apps) => apps.clear());
+  uninstallAll(): Promise<void> {
+    return this.#change((apps) => apps.clear());
   }
 
   /** Memory follows the disk. */
@@ -77,8 +79,11 @@ export class InstalledApps {
     const written = this.#write.then(async () => {
       const next = new Map(this.#apps);
       change(next);
+      const isUnchanged =
+        next.size === this.#apps.size && [...next].every(([owner, app]) => this.#apps.get(owner) === app);
+      if (isUnchanged) return;
       await writePrivateFile(this.#path, `${JSON.stringify({ apps: [...next.values()] }, null, 2)}\n`);
-      change(this.#apps);
+      this.#apps = next;
     });
     this.#write = written.catch(() => {});
     return written;

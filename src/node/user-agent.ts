@@ -296,9 +296,11 @@ export class UserAgent {
     this.#dispatch({ type: "notificationActivated", notificationId, action });
   }
 
-  /** A person closed a notification. */
+  /** A person closed a notification on one screen: it goes on all of them. */
   closeNotification(notificationId: number): void {
+    const isThere = this.notifications().some((view) => view.notificationId === notificationId);
     this.#dispatch({ type: "notificationClosed", notificationId });
+    if (isThere) this.#host.closeNotification({ type: "closeNotification", notificationId });
   }
 
   /** Acknowledges, writes down, says goodbye. Messages that come meanwhile wait at the push service. */

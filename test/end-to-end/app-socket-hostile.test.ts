@@ -118,9 +118,11 @@ describe("malformed", () => {
     expect(await client.closed).toEqual({ closeCode: TOO_BIG });
   });
 
-  test("a message in a thousand fragments counts as one", async () => {
+  test("a message in hundreds of fragments counts as one", async () => {
     const client = await enterApp("loud");
-    for (let i = 0; i < 1_000; i++) client.webSocket.send("x".repeat(100), { fin: false });
+    // The last one is over the bound: what came after it could break the connection before its end is read.
+    for (let i = 0; i <= APP_REQUEST_BYTES_MAX / 100; i++)
+      client.webSocket.send("x".repeat(100), { fin: false });
     expect(await client.closed).toEqual({ closeCode: TOO_BIG });
   });
 

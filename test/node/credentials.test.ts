@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// Goal: proofs of the app socket hold as long as they should and no longer, and their files are for the agent's user alone. Method: real
+// files in a temporary directory; the clock and the boot are arguments.
+
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DASHBOARD_CODE_MS_MAX, DASHBOARD_CODES_MAX, DASHBOARD_SESSION_MS_MAX } from "../../src/limits.ts";
+import { Credentials } from "../../src/node/credentials.ts";
+import { InstalledApps } from "../../src/node/installed-apps.ts";
+
+const FILES = ["admin.token", "shell.token", "page.key"] as const;
+const START_MS = 1_700_000_000_000;
+
+let directory: string;
+let epochMs: number;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "godwit-credentials-"));
+  epochMs = START_MS;
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const open = (bootId = "a boot") => Credentials.open({ directory, bootId, epochMs: () => epochMs });
+const textOf = (name: string) => readFileSync(join(directory, name), "utf8").trim();
+
+describe("files", () => {
+  test("are made with 256 random bits each, and kept", async () => {
+    await open();
+    const texts = FILES.map(textOf);
+    expect(texts).toEqual(FILES.map(() => expect.stringMatching(/^[\w-]{43}$/)));
+    expect(new Set(texts).size).toBe(3);
+    expect(FILES.map((name) => statSync(join(directory, name)).mode & 0o777)).toEqual([0o600, 0o600, 0o600]);
+    await open();
+    expect(FILES.map(textOf)).toEqual(texts);
+  });
+
+  test.each(FILES)("%s that others may read is refused", async (name) => {
+    await open();
+    chmodSync(join(directory, name), 0o640);
+    await expect(open()).rejects.toMatchObject({
+      code: "ERR_CONFIG",
+      message: expect.stringContaining("mode 0600"),
+    });
+  });
+
+  test.each(["", "short", "x".repeat(44), `${"x".repeat(42)}!`])(
+    "a token file with %j is refused",
+    async (text) => {
+      writeFileSync(join(directory, "shell.token"), text, { mode: 0o600 });
+      await expect(open()).rejects.toMatchObject({ code: "ERR_CONFIG" });
+    },
+  );
+
+  test("a file that cannot be written is an error of the disk, and none of its text", async () => {
+    rmSync(directory, { recursive: true });
+    const failed = open();
+    await expect(failed).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
+    writeFileSync(directory, "");
+    await expect(open()).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
+  });
+});
+
+describe("page secrets", () => {
+  test("stay over a restart of the agent, and are others for each owner, boot and key", async () => {
+    const [before, again] = [await open(), await open()];
+    const secret = before.pageSecret("https://a.example");
+    expect(again.isPageSecret("https://a.example", secret)).toBe(true);
+    expect(again.isPageSecret("https://b.example", secret)).toBe(false);
+    expect((await open("another boot")).isPageSecret("https://a.example", secret)).toBe(false);
+    await again.renewPageKey();
+    expect(again.isPageSecret("https://a.example", secret)).toBe(false);
+    expect((await open()).pageSecret("https://a.example")).toBe(again.pageSecret("https://a.example"));
+  });
+});
+
+describe("the dashboard", () => {
+  test("a code works once, and for five minutes", async () => {
+    const credentials = await open();
+    const [code, late] = [credentials.newDashboardCode(), credentials.newDashboardCode()];
+    expect(credentials.useDashboardCode(code)).not.toBeNull();
+    expect(credentials.useDashboardCode(code)).toBeNull();
+    epochMs += DASHBOARD_CODE_MS_MAX + 1;
+    expect(credentials.useDashboardCode(late)).toBeNull();
+    expect(credentials.useDashboardCode("")).toBeNull();
+  });
+
+  test("of too many codes the oldest is forgotten", async () => {
+    const credentials = await open();
+    const codes = Array.from({ length: DASHBOARD_CODES_MAX + 1 }, () => credentials.newDashboardCode());
+    const used = codes.map((code) => credentials.useDashboardCode(code) !== null);
+    expect(used).toEqual(codes.map((_, i) => i > 0));
+  });
+
+  test("a session lasts twelve hours, over a restart too, and ends when the administrator's token does", async () => {
+    const credentials = await open();
+    const session = credentials.useDashboardCode(credentials.newDashboardCode()) ?? "";
+    const endEpochMs = START_MS + DASHBOARD_SESSION_MS_MAX;
+    expect((await open()).sessionEndEpochMs(session)).toBe(endEpochMs);
+    epochMs = endEpochMs - 1;
+    expect(credentials.sessionEndEpochMs(session)).toBe(endEpochMs);
+    epochMs = endEpochMs;
+    expect(credentials.sessionEndEpochMs(session)).toBeNull();
+    epochMs = START_MS;
+    rmSync(join(directory, "admin.token"));
+    expect((await open()).sessionEndEpochMs(session)).toBeNull();
+  });
+
+  test.each(["", ".", "..", "9999999999999", "Infinity.x.", "NaN.x.y"])(
+    "%j is no session",
+    async (session) => {
+      expect((await open()).sessionEndEpochMs(session)).toBeNull();
+    },
+  );
+});
+
+describe("installed apps", () => {
+  const path = () => join(directory, "apps.json");
+  const app = (owner: string) => ({ owner, start: ["/bin/app", "-x"], tokenFile: "/run/token" });
+
+  test("are read again, of their tokens only the hash is kept", async () => {
+    const apps = await InstalledApps.open(directory);
+    const token = await apps.install(app("an-app"));
+    const again = await InstalledApps.open(directory);
+    expect(again.list()).toEqual([app("an-app")]);
+    expect(again.isToken("an-app", token)).toBe(true);
+    expect(again.isToken("another", token)).toBe(false);
+    expect(again.isToken("an-app", "")).toBe(false);
+    expect(again.isToken("another", "")).toBe(false);
+    expect(readFileSync(path(), "utf8")).not.toContain(token);
+    expect(statSync(path()).mode & 0o777).toBe(0o600);
+  });
+
+  test("many changes at once are all on the disk", async () => {
+    const apps = await InstalledApps.open(directory);
+    const owners = Array.from({ length: 20 }, (_, i) => `app-${i}`);
+    await Promise.all([...owners.map((owner) => apps.install(app(owner))), apps.uninstall("app-7")]);
+    const left = owners.filter((owner) => owner !== "app-7");
+    expect((await InstalledApps.open(directory)).list().map(({ owner }) => owner)).toEqual(left);
+  });
+
+  test("a change that cannot be written did not happen", async () => {
+    const apps = await InstalledApps.open(directory);
+    const token = await apps.install(app("an-app"));
+    rmSync(directory, { recursive: true });
+    await expect(apps.install(app("an-app"))).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
+    await expect(apps.uninstall("an-app")).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
+    expect(apps.isToken("an-app", token)).toBe(true);
+    writeFileSync(directory, "");
+  });
+
+  test.each([
+    "{",
+    "null",
+    "[]",
+    '{"apps":{}}',
+    '{"apps":[null]}',
+    '{"apps":[{"owner":"An App","start":null,"tokenFile":null,"tokenDigest":""}]}',
+    '{"apps":[{"owner":"an-app","start":"rm -rf /","tokenFile":null,"tokenDigest":""}]}',
+    '{"apps":[{"owner":"an-app","start":[],"tokenFile":null,"tokenDigest":""}]}',
+    '{"apps":[{"owner":"an-app","start":[1],"tokenFile":null,"tokenDigest":""}]}',
+    '{"apps":[{"owner":"an-app","start":null,"tokenFile":1,"tokenDigest":""}]}',
+    '{"apps":[{"owner":"an-app","start":null,"tokenFile":null}]}',
+  ])("%s is refused, not guessed at", async (text) => {
+    writeFileSync(path(), text, { mode: 0o600 });
+    await expect(InstalledApps.open(directory)).rejects.toMatchObject({ code: "ERR_CONFIG" });
+  });
+
+  test("a list that others may write is refused", async () => {
+    writeFileSync(path(), '{"apps":[]}');
+    chmodSync(path(), 0o602);
+    await expect(InstalledApps.open(directory)).rejects.toMatchObject({ code: "ERR_CONFIG" });
+  });
+});
