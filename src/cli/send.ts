@@ -18,6 +18,7 @@ export const sendCommand: Command = {
     title: { kind: "text", value: "TEXT", help: "send a declarative message with this title" },
     body: { kind: "text", value: "TEXT", help: "its body" },
     navigate: { kind: "text", value: "URL", help: "where it leads (default /)" },
+    actions: { kind: "text", value: "TITLE=URL,…", help: "buttons, and where they lead; two are shown" },
     tag: { kind: "text", value: "TAG", help: "replaces the notification with the same tag" },
     badge: { kind: "number", value: "N", help: "badge to set" },
     mutable: { kind: "flag", help: "let the app replace it" },
@@ -59,7 +60,7 @@ export const sendCommand: Command = {
 };
 
 /** Options that mean something in a declarative message only. */
-const DECLARATIVE = ["body", "navigate", "tag", "badge", "mutable"];
+const DECLARATIVE = ["body", "navigate", "actions", "tag", "badge", "mutable"];
 
 /** A declarative message when there is a title, else the text as it is; nothing at all only when asked for. */
 function payloadOf(options: Options): string | null {
@@ -74,17 +75,25 @@ function payloadOf(options: Options): string | null {
     return text || null;
   }
   const badge = options.number("badge");
+  const actions = options.text("actions");
   return JSON.stringify({
     web_push: 8030,
     notification: {
       title,
       navigate: options.text("navigate") ?? "/",
       ...(options.text("body") === null ? {} : { body: options.text("body") }),
+      ...(actions === null ? {} : { actions: actions.split(",").map(readAction) }),
       ...(options.text("tag") === null ? {} : { tag: options.text("tag") }),
     },
     mutable: options.flag("mutable"),
     ...(badge === null ? {} : { app_badge: badge }),
   });
+}
+
+function readAction(text: string, index: number): object {
+  const [, title, navigate] = /^\s*([^=]+)=(.+)$/.exec(text) ?? [];
+  if (title === undefined) throw new CommandError(EXIT.usage, "--actions are like Read=/news,Later=/later");
+  return { action: String(index + 1), title, navigate };
 }
 
 function readSubscription(path: string): webPush.PushSubscription {

@@ -121,6 +121,15 @@ describe("usage", () => {
     expectNoOptions(command, USAGE, message, args, {});
   });
 
+  test("an action without a link is refused before it is sent", async () => {
+    const subscription = stage.file("subscription.json", SOMEBODY);
+    await expectRefusal(
+      ["send", "--subscription", subscription, "--title", "News", "--actions", "Read=/news,Later"],
+      USAGE,
+      /--actions are like Read=\/news,Later=\/later$/,
+    );
+  });
+
   test("a topic that no push service takes is refused before it is sent", async () => {
     const subscription = stage.file("subscription.json", SOMEBODY);
     await expectRefusal(
