@@ -12,6 +12,8 @@ export interface RunningAgentOptions {
   readonly policy: object;
   /** Open a port of loopback too. Default false. */
   readonly hasPort?: boolean;
+  /** Its state directory; default: a new one. */
+  readonly state?: string;
 }
 
 export class RunningAgent {
@@ -21,9 +23,10 @@ export class RunningAgent {
   #program: Program | null = null;
   #port: number | null;
 
-  private constructor(stage: Stage, { service, policy, hasPort = false }: RunningAgentOptions) {
+  private constructor(stage: Stage, options: RunningAgentOptions) {
+    const { service, policy, hasPort = false, state = stage.newDirectory() } = options;
     this.#stage = stage;
-    this.state = stage.newDirectory();
+    this.state = state;
     const policyFile = stage.file("policy.json", policy);
     const { origin, caFile } = service;
     this.#args = ["--service", origin, "--ca", caFile, "--state", this.state, "--policy", policyFile];
