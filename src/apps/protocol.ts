@@ -21,17 +21,32 @@ export const CLOSE_GOING = 1001;
 /** Close code after a `hello` that was right, where there are too many connections of its kind; come back later. */
 export const CLOSE_BUSY = 1013;
 
+/** Whose notification a test push is. An app id, so that no link can lead anywhere. */
+export const TEST_OWNER = "godwit.test";
+
 export type Role = "app" | "page" | "shell" | "admin";
 
-/** First request on every connection. */
+/**
+ * May come before `hello`, once: answered with a `challenge` for the proof of a session. What a page sends has to be of no use to
+ * a program of somebody else that took the port while the agent was away.
+ */
+export interface ChallengeRequest {
+  readonly request: { readonly type: "challenge" };
+  readonly result: { readonly challenge: string };
+}
+
+/** First request on every connection, but for {@link ChallengeRequest}. */
 export type Hello =
   /** `token`: the app's token file, or the secret a shell gave the page. */
   | { readonly type: "hello"; readonly role: "app" | "page"; readonly owner: string; readonly token: string }
   | { readonly type: "hello"; readonly role: "shell"; readonly token: string }
-  /** The admin token, the code of a dashboard link (once), or the session that code was answered with. */
+  /**
+   * The admin token, the code of a dashboard link (once), or the session that code was answered with (`CLAIMS.KEY`): its claims,
+   * and HMAC-SHA-256 by its key over challenge, a zero byte and the page's origin.
+   */
   | { readonly type: "hello"; readonly role: "admin"; readonly token: string }
   | { readonly type: "hello"; readonly role: "admin"; readonly code: string }
-  | { readonly type: "hello"; readonly role: "admin"; readonly session: string };
+  | { readonly type: "hello"; readonly role: "admin"; readonly claims: string; readonly proof: string };
 
 export interface SubscriptionJson {
   readonly subscriptionId: number;

@@ -3,6 +3,7 @@
 
 import type { Permission } from "../agent/events.ts";
 import type { SubscriptionStatus } from "../agent/status.ts";
+import { TEST_OWNER } from "../apps/protocol.ts";
 import { confirmed, type Question } from "./dialog.ts";
 import { type Child, h } from "./dom.ts";
 import { type AppView, appsOf, type Model } from "./model.ts";
@@ -99,6 +100,7 @@ function appCard(app: AppView, { atEpochMs }: Model, act: Act): HTMLElement {
 function facts(app: AppView): string {
   const { subscriptions, isAttached, hasHandler, messagesWaiting, silent, badge, isInstalled, program } = app;
   return [
+    ...(app.owner === TEST_OWNER ? ["this page's test pushes"] : []),
     subscriptions === 0 ? "not subscribed" : countText(subscriptions, "subscription"),
     isAttached ? "running" : "not running",
     hasHandler ? "handles messages itself" : "declared notifications only",

@@ -6,6 +6,7 @@
 
 import { type AdminEvent, APP_PATH, APP_SUBPROTOCOL, CLOSE_REFUSED } from "../apps/protocol.ts";
 import { DASHBOARD_RETRY_MS_MAX, DASHBOARD_RETRY_MS_MIN } from "../limits.ts";
+import { base64urlEncode } from "../webpush/base64url.ts";
 
 /** "ended": only a new link helps. "closed": the agent is not there; it is tried again. */
 export type ConnectionState = "connecting" | "open" | "closed" | "ended";
@@ -73,15 +74,19 @@ export class AgentConnection {
   #dial(): void {
     clearTimeout(this.#timer);
     const session = sessionStorage.getItem(SESSION);
-    const proof = this.#code === null ? session && { session } : { code: this.#code };
-    this.#isEnded = !proof;
-    if (!proof) return this.#listener.handleState("ended");
+    this.#isEnded = this.#code === null && session === null;
+    if (this.#isEnded) return this.#listener.handleState("ended");
     this.#listener.handleState("connecting");
     const socket = new WebSocket(`ws://${location.host}${APP_PATH}`, APP_SUBPROTOCOL);
     this.#drop(socket);
     socket.onopen = () => {
-      this.request("hello", { role: "admin", ...proof }).then(
+      const hello =
+        this.#code === null
+          ? this.#enterAgain(session ?? "", socket)
+          : this.request("hello", { role: "admin", code: this.#code });
+      hello.then(
         (result) => this.#handleHello((result as { session?: string }).session ?? null),
+        // Refused, or gone: the socket closes.
         () => {},
       );
     };
@@ -95,6 +100,18 @@ export class AgentConnection {
       this.#code = null;
       this.#dial();
     };
+  }
+
+  /** Proves that we have the session without telling it: who listens at this port now may be somebody else. */
+  async #enterAgain(session: string, socket: WebSocket): Promise<unknown> {
+    const { challenge } = (await this.request("challenge")) as { challenge: string };
+    const [claims, key] = session.split(/\.(?=[^.]*$)/);
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const algorithm = { name: "HMAC", hash: "SHA-256" };
+    const hmac = await crypto.subtle.importKey("raw", bytes(key ?? ""), algorithm, false, ["sign"]);
+    const proof = await crypto.subtle.sign("HMAC", hmac, bytes(`${challenge}\0${location.origin}`));
+    if (this.#socket !== socket) throw new Error("meanwhile there is another connection");
+    return this.request("hello", { role: "admin", claims, proof: base64urlEncode(new Uint8Array(proof)) });
   }
 
   /** Ends what there was, with every request on it; `socket` takes its place. */

@@ -2,14 +2,13 @@
 /** "Send a test push": says how long the message took to the push service and back onto the screen. */
 
 import type { Report } from "../agent/events.ts";
+import { TEST_OWNER } from "../apps/protocol.ts";
 import { TEST_PUSH_MS_MAX } from "../limits.ts";
 import { spanText } from "./words.ts";
 
 /** Sends one; resolves with the status the push service answered. */
 export type SendTestPush = () => Promise<number>;
 export type Say = (text: string, isGood: boolean) => void;
-
-const TEST_OWNER = "godwit.test";
 
 /** One test that runs; times are ms since it began. */
 interface Run {

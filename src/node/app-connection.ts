@@ -10,6 +10,7 @@ import { CLOSE_BUSY, CLOSE_PROTOCOL, CLOSE_REFUSED } from "../apps/protocol.ts";
 import { GodwitError } from "../errors.ts";
 import { jsonNesting } from "../json.ts";
 import { APP_QUEUED_BYTES_MAX, APP_REQUESTS_IN_FLIGHT_MAX, JSON_DEPTH_MAX } from "../limits.ts";
+import { newToken } from "./credentials.ts";
 import { RequestMembers } from "./request-members.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 
@@ -34,9 +35,10 @@ export interface Session {
 /**
  * The session of whoever said this, or null: refused, whyever.
  *
+ * @param challenge what this connection was challenged with, or null
  * @throws {GodwitError} ERR_APP_BUSY when it proved who it is and there are too many; whatever else it throws refuses
  */
-export type Greet = (hello: RequestMembers) => Session | null;
+export type Greet = (hello: RequestMembers, challenge: string | null) => Session | null;
 
 interface Request {
   readonly id: number;
@@ -53,6 +55,7 @@ export class AppConnection {
   /** Came faster than it is taken. No longer than what one read from the socket may hold. */
   readonly #queue: string[] = [];
   #session: Session | null = null;
+  #challenge: string | null = null;
   #inFlight = 0;
   #hasWaited = false;
   #isOpening = false;
@@ -154,7 +157,11 @@ export class AppConnection {
   }
 
   #handleHello({ id, type, members }: Request): void {
-    const session = type === "hello" ? this.#greet(members) : null;
+    if (type === "challenge" && this.#challenge === null) {
+      this.#challenge = newToken();
+      return this.#send({ id, result: { challenge: this.#challenge } });
+    }
+    const session = type === "hello" ? this.#greet(members, this.#challenge) : null;
     if (session === null) return this.#refuse(id);
     this.#session = session;
     this.#isOpening = true;

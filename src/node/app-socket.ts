@@ -125,8 +125,8 @@ export class AppSocket {
       handleArrival: (
         arrival: Parameters<ConstructorParameters<typeof AppListener>[0]["handleArrival"]>[0],
       ) => {
-        const connection = new AppConnection(arrival.socket, (hello) =>
-          doorkeeper.greet(hello, connection, arrival),
+        const connection = new AppConnection(arrival.socket, (hello, challenge) =>
+          doorkeeper.greet(hello, connection, { ...arrival, challenge }),
         );
         connections.add(connection);
         arrival.socket.once("close", () => connections.delete(connection));

@@ -92,26 +92,31 @@ export class Credentials {
     return code;
   }
 
-  /** A session for a code, which is used up; null for one that is none, or no longer. */
-  useDashboardCode(code: string): string | null {
+  /** A session, `CLAIMS.KEY`, for a code, which is used up; null for one that is none, or no longer. */
+  useDashboardCode(code: string): { readonly session: string; readonly endEpochMs: number } | null {
     const digest = digestOf(code);
-    const endEpochMs = this.#codes.get(digest);
+    const codeEndEpochMs = this.#codes.get(digest);
     this.#codes.delete(digest);
-    if (endEpochMs === undefined || endEpochMs < this.#epochMs()) return null;
-    const claims = `${this.#epochMs() + DASHBOARD_SESSION_MS_MAX}.${randomBytes(16).toString("base64url")}`;
-    return `${claims}.${this.#sessionMac(claims)}`;
+    if (codeEndEpochMs === undefined || codeEndEpochMs < this.#epochMs()) return null;
+    const endEpochMs = this.#epochMs() + DASHBOARD_SESSION_MS_MAX;
+    const claims = `${endEpochMs}.${randomBytes(16).toString("base64url")}`;
+    return { session: `${claims}.${this.#sessionKey(claims)}`, endEpochMs };
   }
 
-  /** When the session ends, ms since 1970; null for one that is none, or no longer. */
-  sessionEndEpochMs(session: string): number | null {
-    const claims = session.slice(0, Math.max(0, session.lastIndexOf(".")));
-    const isGenuine = isSame(session.slice(claims.length + 1), this.#sessionMac(claims));
+  /**
+   * When the session ends, ms since 1970; null for one that is none, or no longer.
+   *
+   * @param proof HMAC-SHA-256 by the session's key over challenge, a zero byte and origin, base64url
+   */
+  sessionEndEpochMs(claims: string, proof: string, challenge: string, origin: string): number | null {
+    const hmac = createHmac("sha256", this.#sessionKey(claims)).update(`${challenge}\0${origin}`);
+    const isGenuine = isSame(proof, hmac.digest("base64url"));
     const endEpochMs = Number(claims.split(".", 1)[0]);
     return isGenuine && endEpochMs > this.#epochMs() ? endEpochMs : null;
   }
 
   /** Survives a restart of the agent, since nothing of it is kept. */
-  #sessionMac(claims: string): string {
+  #sessionKey(claims: string): string {
     return createHmac("sha256", this.#adminToken).update(`session\0${claims}`).digest("base64url");
   }
 }

@@ -46,6 +46,9 @@ export interface DoorkeeperOptions extends AdminParts {
   readonly handleAttached: (owner: string) => void;
 }
 
+/** A peer, and what it was challenged with, if it was. */
+type Challenged = Arrival & { readonly challenge: string | null };
+
 /** An owner that was here: how fast it may ask, over all its connections. */
 interface Guest {
   readonly connections: Set<AppConnection>;
@@ -67,7 +70,7 @@ export class Doorkeeper {
    *
    * @throws {GodwitError} ERR_APP_BUSY for one that proved who it is, where there are too many of its kind
    */
-  greet(hello: RequestMembers, connection: AppConnection, arrival: Arrival): Session | null {
+  greet(hello: RequestMembers, connection: AppConnection, arrival: Challenged): Session | null {
     const session = this.#sessionOf(hello, connection, arrival);
     if (session !== null) arrival.settle();
     return session;
@@ -81,7 +84,7 @@ export class Doorkeeper {
     }
   }
 
-  #sessionOf(hello: RequestMembers, connection: AppConnection, arrival: Arrival): Session | null {
+  #sessionOf(hello: RequestMembers, connection: AppConnection, arrival: Challenged): Session | null {
     const role = hello.oneOf("role", ROLES);
     switch (role) {
       case "app":
@@ -150,7 +153,7 @@ export class Doorkeeper {
     return new ShellSession({ userAgent, shells, pages, connection, bucket: newBucket(), handleClosed });
   }
 
-  #adminSession(hello: RequestMembers, connection: AppConnection, arrival: Arrival): Session | null {
+  #adminSession(hello: RequestMembers, connection: AppConnection, arrival: Challenged): Session | null {
     const proof = this.#adminProof(hello, arrival);
     if (proof === null) return null;
     if (this.#admins.size >= ADMIN_CONNECTIONS_MAX) throw busy();
@@ -168,19 +171,22 @@ export class Doorkeeper {
   /** The token is for programs, code and session for the page we served ourselves. */
   #adminProof(
     hello: RequestMembers,
-    { origin, ownOrigin }: Arrival,
+    { origin, ownOrigin, challenge }: Challenged,
   ): Pick<AdminSessionOptions, "greeting" | "endEpochMs"> | null {
     const { credentials } = this.#options;
-    const [token, code, given] = (["token", "code", "session"] as const).map((name) =>
+    const [token, code, claims, proof] = (["token", "code", "claims", "proof"] as const).map((name) =>
       hello.textOrNull(name, PROOF_CHARS_MAX),
     );
     if (token != null)
       return origin === null && credentials.isAdminToken(token) ? { greeting: {}, endEpochMs: null } : null;
     if (origin === null || origin !== ownOrigin) return null;
-    const session = code != null ? credentials.useDashboardCode(code) : given;
-    const endEpochMs = session == null ? null : credentials.sessionEndEpochMs(session);
-    if (endEpochMs === null) return null;
-    return { greeting: code != null ? { session } : {}, endEpochMs };
+    if (code != null) {
+      const entry = credentials.useDashboardCode(code);
+      return entry === null ? null : { greeting: { session: entry.session }, endEpochMs: entry.endEpochMs };
+    }
+    if (claims == null || proof == null || challenge === null) return null;
+    const endEpochMs = credentials.sessionEndEpochMs(claims, proof, challenge, origin);
+    return endEpochMs === null ? null : { greeting: {}, endEpochMs };
   }
 }
 

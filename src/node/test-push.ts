@@ -6,6 +6,7 @@
 
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { TEST_OWNER } from "../apps/protocol.ts";
 import { PushManager, type PushSubscription } from "../apps/push-manager.ts";
 import { utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
@@ -18,9 +19,6 @@ import { systemRandomFill } from "./node-host.ts";
 import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
 import type { UserAgent } from "./user-agent.ts";
-
-/** Whose notification it is. An app id, so that no link can lead anywhere. */
-export const TEST_OWNER = "godwit.test";
 
 interface Test {
   readonly subscription: PushSubscription;

@@ -4,6 +4,7 @@
 // service, all as processes; `web-push` sends.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { WebSocketServer } from "ws";
 import { BROWSER_TEST_MS_MAX, CHROMIUM } from "./chromium.ts";
 import { CHAT, DashboardStage, declared, dismiss, NEWS } from "./dashboard-stage.ts";
 import { type Frames, framesOf } from "./page-checks.ts";
@@ -131,7 +132,11 @@ describe.skipIf(CHROMIUM === null)("dashboard", { timeout: BROWSER_TEST_MS_MAX }
     await page.waitForFunction(
       `document.querySelectorAll("svg.plot")[1].getAttribute("aria-label") !== ${JSON.stringify(before)}`,
     );
-    // What was folded open stays open.
+    // What was folded open stays open, and what was chosen stays chosen, also behind the next status.
+    await world.admin.ask("setPaused", { owner: null, paused: true });
+    await page.getByRole("switch", { name: "Pause all apps", checked: true }).waitFor();
+    await world.admin.ask("setPaused", { owner: null, paused: false });
+    expect(await energy.getByLabel("Estimate for").inputValue()).toBe("nbiot");
     expect(await energy.getByRole("table").isVisible()).toBe(true);
   });
 
@@ -242,7 +247,7 @@ describe.skipIf(CHROMIUM === null)("dashboard", { timeout: BROWSER_TEST_MS_MAX }
     await said.waitFor();
     const card = page
       .getByRole("listitem")
-      .filter({ hasText: "Test push" })
+      .filter({ has: page.getByRole("heading", { name: "Test push" }) })
       .filter({ hasText: "godwit.test" });
     await card.waitFor();
     await dismiss(page, "Test push");
@@ -294,6 +299,39 @@ describe.skipIf(CHROMIUM === null)("dashboard", { timeout: BROWSER_TEST_MS_MAX }
     expect((await world.status()).paused).toBe(true);
     await page.keyboard.press("Space");
     await page.getByRole("switch", { name: "Pause all apps", checked: false }).waitFor();
+  });
+
+  test("a program that takes the port while the agent is away is told nothing that lets it in", async () => {
+    const page = await world.openDashboard();
+    const session = String(await page.evaluate(`sessionStorage.getItem("godwit.session")`));
+    const [claims = "", key = ""] = session.split(/\.(?=[^.]*$)/);
+    expect(key).toMatch(/^[\w-]{43}$/);
+    const { port } = world;
+    await world.agent.end("SIGKILL");
+    const heard: string[] = [];
+    const impostor = new WebSocketServer({ host: "127.0.0.1", port });
+    world.stage.defer(() => impostor.close());
+    const greeted = new Promise<void>((resolve) => {
+      impostor.on("connection", (socket) => {
+        socket.on("message", (data) => {
+          heard.push(String(data));
+          const { id, type } = JSON.parse(String(data)) as { readonly id: number; readonly type: string };
+          if (type === "challenge") socket.send(JSON.stringify({ id, result: { challenge: "of another" } }));
+          else resolve();
+        });
+      });
+    });
+    await greeted;
+    expect(heard.map((text) => (JSON.parse(text) as { readonly type: string }).type)).toEqual([
+      "challenge",
+      "hello",
+    ]);
+    expect(heard.join("\n")).toContain(claims);
+    expect(heard.join("\n")).not.toContain(key);
+    for (const socket of impostor.clients) socket.terminate();
+    await new Promise((resolve) => impostor.close(resolve));
+    await world.startAgent(port);
+    await page.locator("#page:not([inert])").waitFor();
   });
 
   // Last: nothing is left behind it.

@@ -64,6 +64,23 @@ async function hear(dial: DialOptions, hello: unknown) {
   return { heard: client.heard, closeCode };
 }
 
+async function dialed(dial: DialOptions): Promise<SocketClient> {
+  const client = await SocketClient.dial(dial);
+  if (typeof client === "number") throw new Error(`refused with ${client}`);
+  stage.defer(() => client.webSocket.terminate());
+  return client;
+}
+
+/** "welcome", or the error of a page that proves a session it has from `signedOrigin`. */
+async function hearSession(pageOrigin: string, session: string, signedOrigin: string): Promise<unknown> {
+  const client = await dialed(tcp(pageOrigin));
+  const hello = await client.sessionHello(session, signedOrigin);
+  return client.ask("hello", hello).then(
+    () => "welcome",
+    (error: { code?: unknown }) => error.code,
+  );
+}
+
 describe("without a proof", () => {
   // Each says who it wants to be: an owner with subscriptions, or one nobody has heard of.
   const strangers: Record<string, (of: "app" | "page", owner: string) => [DialOptions, Message]> = {
@@ -131,11 +148,11 @@ describe("without a proof", () => {
     ],
     "an app's token as a session": () => [
       tcp(`http://127.0.0.1:${port}`),
-      { role: "admin", session: tokens.get(ATTACKER) },
+      { role: "admin", claims: tokens.get(ATTACKER), proof: tokens.get(ATTACKER) },
     ],
     "a session made up": () => [
       tcp(`http://127.0.0.1:${port}`),
-      { role: "admin", session: `9999999999999.AAAAAAAAAAAAAAAAAAAAAA.${GUESS}` },
+      { role: "admin", claims: "9999999999999.AAAAAAAAAAAAAAAAAAAAAA", proof: GUESS },
     ],
     "a role there is not": () => [unix(), { role: "root", token: secretOf("admin.token") }],
     "another request first": () => [unix(), '{"id":1,"type":"status"}'],
@@ -160,8 +177,28 @@ describe("without a proof", () => {
     const { session } = await (await SocketClient.enter(tcp(origin), { role: "admin", code })).firstResult();
     const [end = "", ...rest] = String(session).split(".");
     const longer = [Number(end) + 1, ...rest].join(".");
-    expect(await hear(tcp(origin), { role: "admin", session: longer })).toEqual(REFUSAL);
-    expect(await hear(tcp(PAGE), { role: "admin", session })).toEqual(REFUSAL);
+    expect(await hearSession(origin, longer, origin)).toBe("ERR_APP_AUTH");
+    expect(await hearSession(PAGE, String(session), PAGE)).toBe("ERR_APP_AUTH");
+    // What a page told an impostor at another port.
+    expect(await hearSession(origin, String(session), "http://127.0.0.1:1")).toBe("ERR_APP_AUTH");
+    expect(await hearSession(origin, String(session), origin)).toBe("welcome");
+  });
+
+  test("what proved a session once proves nothing to another challenge, or to none", async () => {
+    const { url } = await admin.ask("dashboardLink");
+    const { origin, hash } = new URL(String(url));
+    const code = hash.slice("#code=".length);
+    const { session } = await (await SocketClient.enter(tcp(origin), { role: "admin", code })).firstResult();
+    const once = await dialed(tcp(origin));
+    const hello = await once.sessionHello(String(session), origin);
+    await once.ask("hello", hello);
+    expect(await hear(tcp(origin), hello)).toEqual(REFUSAL);
+    const challenged = await dialed(tcp(origin));
+    await challenged.ask("challenge");
+    await expect(challenged.ask("hello", hello)).rejects.toMatchObject({ code: "ERR_APP_AUTH" });
+    const twice = await dialed(tcp(origin));
+    await twice.ask("challenge");
+    await expect(twice.ask("challenge")).rejects.toMatchObject({ code: "ERR_APP_AUTH" });
   });
 });
 

@@ -112,7 +112,9 @@ test("the dashboard's code works once, and its session outlives the agent", asyn
   expect(await dashboard.closed).toEqual({ closeCode: 1001 });
   ({ agent } = await startAgent(port));
   admin = await enterAdmin();
-  const again = await enter({ role: "admin", session }, { at: port, origin });
+  const again = await SocketClient.dial({ at: port, origin });
+  if (typeof again === "number") throw new Error("refused");
+  await again.ask("hello", await again.sessionHello(String(session), origin));
   expect(await again.ask("installed")).toEqual([{ owner: APP, start: null, tokenFile: null }]);
   await again.close();
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A peer of the app socket that keeps to nothing but WebSocket: says what a test tells it to, and keeps what it hears. No tests here. */
 
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { connect } from "node:net";
@@ -85,6 +86,14 @@ export class SocketClient {
     if (typeof client === "number") throw new Error(`refused with ${client}`);
     await client.ask("hello", hello);
     return client;
+  }
+
+  /** What a page of `origin` proves a dashboard's session with, once it was challenged. */
+  async sessionHello(session: string, origin: string): Promise<Message> {
+    const { challenge } = await this.ask("challenge");
+    const [claims, key = ""] = session.split(/\.(?=[^.]*$)/);
+    const proof = createHmac("sha256", key).update(`${challenge}\0${origin}`).digest("base64url");
+    return { role: "admin", claims, proof };
   }
 
   say(message: unknown): void {
