@@ -106,8 +106,7 @@ function patch(old: ChildNode, next: ChildNode): void {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   for (const name of HANDLERS) Object.assign(old, { [name]: (next as HTMLElement)[name] });
   if (old instanceof HTMLInputElement && next instanceof HTMLInputElement) old.checked = next.checked;
-  // What the person chose stays chosen.
-  if (!(old instanceof HTMLSelectElement)) patchChildren(old, next);
+  patchChildren(old, next);
 }
 
 /** The element with that id, which index.html has. */

@@ -77,7 +77,7 @@ function plot(
     {},
     h("figcaption", {}, title),
     h("div", { class: "axes" }, axis("y", numberText(max), numberText(max / 2), "0"), drawing),
-    axis("x", first ?? "", middle ?? "", "now"),
+    axis("x", first ?? "", middle ?? "", clockText(atEpochMs, atEpochMs)),
   );
 }
 

@@ -37,7 +37,20 @@ class Dashboard {
 
   start(): void {
     byId("test-push").onclick = () => void this.#testPush.start();
+    // Nothing may have happened for hours, which is what the plots are to show.
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) void this.#refresh();
+    });
     this.#connection.start();
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      const status = (await this.#connection.request("status")) as Model["status"];
+      if (this.#model !== null) this.#draw({ ...this.#model, status, atEpochMs: Date.now() });
+    } catch {
+      // It comes with the next connection.
+    }
   }
 
   #handleState(state: ConnectionState): void {

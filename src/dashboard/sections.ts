@@ -86,7 +86,7 @@ function notificationCard(shown: ShownNotification, nowEpochMs: number, act: Act
       {
         type: "button",
         "aria-label": `${text}: ${title}`,
-        title: navigate === null ? null : `opens ${new URL(navigate).host}`,
+        title: navigate === null || !URL.canParse(navigate) ? null : `opens ${new URL(navigate).host}`,
         onclick: () => act("activate", { notificationId, action }, `Chosen: ${text}`),
       },
       text,
