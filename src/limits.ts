@@ -211,6 +211,10 @@ export const REREGISTER_SPREAD_MS = 60_000;
 export const REREGISTER_RETRY_MS_MAX = 3_600_000;
 /** Unanswered at a time; a service takes {@link SESSION_OPERATIONS_MAX}, which others share. */
 export const REREGISTER_IN_FLIGHT_MAX = 32;
+/** Registrations being ended at a time; the rest follows as the service answers. */
+export const UNREGISTER_IN_FLIGHT_MAX = 32;
+/** Those the service refused to end are ended no sooner than this; until then it holds messages nobody wants, no more. */
+export const UNREGISTER_RETRY_MS = 600_000;
 /** A registration the service was too busy for is asked for again after this. */
 export const REQUEST_RETRY_MS = 5_000;
 /** Subscriptions being made at one time; each waits for the service in memory. */
@@ -320,8 +324,12 @@ export const PROMPT_DISMISSALS_MAX = 3;
 export const PROMPT_QUIET_MS = 24 * 3600 * 1000;
 /** Requests that wait for a person's answer, over all owners. */
 export const PROMPTS_WAITING_MAX = 256;
+/** And of one owner: no app keeps others from being asked about. */
+export const PROMPTS_WAITING_PER_OWNER_MAX = 16;
 /** A registration that neither got a message nor was asked for by its app for this long is ended. */
 export const UNUSED_MS_MAX = 180 * 24 * 3600 * 1000;
+/** The device's clock and the service's time may differ by this and still say the same. */
+export const CLOCKS_APART_MS_MAX = 24 * 3600 * 1000;
 /** Use is written down to this, so that it costs nothing. */
 export const USE_NOTED_MS = 24 * 3600 * 1000;
 /** Unused registrations are looked for this often at most; at first so long after the start: apps have to come yet. */

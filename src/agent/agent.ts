@@ -49,8 +49,10 @@ export class Agent {
     if (!this.#isRunning) return;
     parts.heartbeat.setFreshness(parts.registry.freshnessMs);
     if (!isOver && event.type !== "shutdown") this.#tick(now);
-    parts.link.setWanted(this.#wantsConnection(), now);
-    parts.acks.flush(now);
+    const isWanted = this.#wantsConnection();
+    // Before the link is closed; else with what else is sent.
+    parts.acks.flush(now, !isWanted);
+    parts.link.setWanted(isWanted, now);
     parts.persistence.flush(now, parts.link.state === "stopped");
     this.#setAlarm();
   }
@@ -270,13 +272,11 @@ export class Agent {
     this.#parts.requests.send({ type: "getAllMessages" }, answered, now);
   }
 
-  /** A connection exists while there is a subscription or a pending request, or the admin says so; otherwise none. */
+  /** A connection exists while somebody waits for messages or something is to be asked, or the admin says so; otherwise none. */
   #wantsConnection(): boolean {
-    const { recovery, keepConnected } = this.#options;
-    // While everything is paused nothing is waited for.
-    const isAwaiting = this.#parts.registry.size > 0 && !recovery.state.choices.paused;
+    const { registry, subscriptions, departure } = this.#parts;
     return (
-      keepConnected || isAwaiting || this.#parts.subscriptions.needsService || this.#parts.departure.isPending
+      this.#options.keepConnected || registry.isAwaiting || subscriptions.needsService || departure.isPending
     );
   }
 

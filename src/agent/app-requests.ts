@@ -9,7 +9,7 @@ import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { AppReply, AppRequest, Emit, Instant } from "./events.ts";
 import type { Notifications } from "./notifications.ts";
-import { baseUrlOf, isOwner } from "./owner.ts";
+import { baseUrlOf, isOwner, NO_OWNER_TEXT } from "./owner.ts";
 import type { Permissions } from "./permissions.ts";
 import type { Registry } from "./registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -36,6 +36,8 @@ export class AppRequests {
 
   handle(requestId: number, owner: string, request: AppRequest, now: Instant): void {
     const { subscriptions, registry } = this.#options;
+    if (!isOwner(owner))
+      return this.#reply(requestId, { type: "error", code: "ERR_OWNER", message: NO_OWNER_TEXT });
     switch (request.type) {
       case "subscribe":
         return subscriptions.subscribe(requestId, owner, request, now);
@@ -60,10 +62,6 @@ export class AppRequests {
 
   #requestPermission(requestId: number, owner: string, now: Instant): void {
     const { permissions, registry } = this.#options;
-    if (!isOwner(owner)) {
-      const message = "an owner is a web origin or an app id in lower case";
-      return this.#reply(requestId, { type: "error", code: "ERR_OWNER", message });
-    }
     const settled = () =>
       this.#reply(requestId, { type: "permission", permission: registry.permissionOf(owner) });
     permissions.ask(owner, settled, now);

@@ -25,6 +25,11 @@ export class Changes {
     newSubscription: SubscriptionView | null,
   ): void {
     this.#options.emit({ type: "subscriptionChange", owner, oldSubscription, newSubscription });
+    this.expect(owner);
+  }
+
+  /** The next write changes a subscription: the same write says that its app is to be told, if it is away. */
+  expect(owner: string): void {
     if (!this.#options.isAttached(owner)) this.#note(owner, true);
   }
 

@@ -15,7 +15,7 @@ import type { Choice, Emit, Instant, Permission } from "./events.ts";
 import type { Inbox } from "./inbox.ts";
 import type { NetworkMemory } from "./network-memory.ts";
 import type { Notifications } from "./notifications.ts";
-import { isOwner } from "./owner.ts";
+import { isOwner, NO_OWNER_TEXT } from "./owner.ts";
 import type { Permissions } from "./permissions.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
@@ -53,7 +53,7 @@ export class Choices {
   handle(requestId: number, choice: Choice, now: Instant): void {
     const { state, registry, subscriptions, permissions, deliveries } = this.#options;
     if ("owner" in choice && choice.owner !== null && !isOwner(choice.owner))
-      return this.#refuse(requestId, "ERR_OWNER", "an owner is a web origin or an app id in lower case");
+      return this.#refuse(requestId, "ERR_OWNER", NO_OWNER_TEXT);
     switch (choice.type) {
       case "setPermission": {
         const { owner, permission } = choice;
@@ -81,6 +81,7 @@ export class Choices {
       case "uninstall":
         this.#clear(choice.owner, now);
         this.#write(requestId, { type: "ownerRemoved", owner: choice.owner });
+        deliveries.handlePauses(now);
         return permissions.handleDecided(choice.owner, now);
       case "install": {
         const known = registry.owner(choice.owner);
@@ -109,7 +110,8 @@ export class Choices {
   #reset(requestId: number, now: Instant): void {
     const { state, persistence, permissions, subscriptions, deliveries, randomFill } = this.#options;
     permissions.settleAll("ERR_SUBSCRIBE_ABORTED", now);
-    for (const owner of [...state.owners.keys()]) this.#clear(owner, now);
+    const shown = [...state.notifications.values()].map(({ owner }) => owner);
+    for (const owner of new Set([...state.owners.keys(), ...shown])) this.#clear(owner, now);
     this.#end(null, "ERR_SUBSCRIBE_ABORTED", now);
     // What is being written would come back behind the reset.
     persistence.cancelStores();

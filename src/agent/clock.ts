@@ -4,6 +4,7 @@
  * ("A wrong clock loses nothing"). Pure.
  */
 
+import { CLOCKS_APART_MS_MAX } from "../limits.ts";
 import type { Instant } from "./events.ts";
 
 export class Clock {
@@ -23,6 +24,22 @@ export class Clock {
   /** True when expiry may be judged. */
   get isTrusted(): boolean {
     return this.#now.epochTrusted || this.#serviceOffsetMs !== null;
+  }
+
+  /** The service says the same, to a day: enough to end something for good by it. */
+  get isConfirmed(): boolean {
+    const { monotonicMs, epochMs, epochTrusted } = this.#now;
+    if (this.#serviceOffsetMs === null) return false;
+    return !epochTrusted || Math.abs(epochMs - monotonicMs - this.#serviceOffsetMs) < CLOCKS_APART_MS_MAX;
+  }
+
+  /** The wall clock of a moment of this run, 0 when that is not known for sure. */
+  stamp(monotonicMs: number): number {
+    return this.isConfirmed ? this.epochMs - this.#now.monotonicMs + monotonicMs : 0;
+  }
+
+  get monotonicMs(): number {
+    return this.#now.monotonicMs;
   }
 
   /** Whole ms since 1970, as well as it is known. */

@@ -5,7 +5,7 @@
  */
 
 import type { AppBadge } from "../declarative/index.ts";
-import type { JournalState } from "../journal/index.ts";
+import type { JournalState, SubscriptionRecord } from "../journal/index.ts";
 import {
   DELIVERY_ATTEMPTS_MAX,
   DELIVERY_RETRY_MS,
@@ -261,13 +261,15 @@ export class Deliveries {
   }
 
   /** The subscription is gone, and with it the keys: its messages are nobody's. One in an app's hands stays there. */
-  handleRemoved(subscriptionId: number, now: Instant): void {
-    this.#options.inbox.forget(subscriptionId);
-    for (const lane of [...this.#busy]) {
-      const removed = lane.take((entry) => entry.record.subscriptionId === subscriptionId);
-      for (const entry of removed) this.#waiting.drop(entry, "rejected", "unsubscribed");
-      this.#pump(lane, now);
-    }
+  handleRemoved({ id, owner, channel }: SubscriptionRecord, now: Instant): void {
+    this.#options.inbox.forget(id);
+    const lane = this.#lanes.get(owner);
+    if (lane === undefined) return;
+    // The number may come again for another, which is not held.
+    if (channel !== null) lane.held.delete(channel);
+    for (const entry of lane.take(({ record }) => record.subscriptionId === id))
+      this.#waiting.drop(entry, "rejected", "unsubscribed");
+    this.#pump(lane, now);
   }
 
   handleAlarm(now: Instant): void {

@@ -43,7 +43,7 @@ export function newSubscription(
     waToken,
     endpoint: null,
     freshness: request.freshness ?? "normal",
-    usedEpochMs: now.epochTrusted ? now.epochMs : 0,
+    usedEpochMs: 0,
     ...generateKeys(randomFill, provider),
   };
 }

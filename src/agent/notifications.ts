@@ -139,10 +139,9 @@ export class Notifications {
   /** There is no screen just now: the notification is written down, and comes back at the next start. */
   handleDisplayFailed(notificationId: number): void {
     const request = this.#takePending(notificationId);
-    const record = this.#options.state.notifications.get(notificationId);
     if (request === null) return;
-    if (record === undefined) return request.done();
-    this.#options.persistence.store([record], (failure) => {
+    // Noted when it was shown; only whether that is on disk is asked. Stored anew, it would come back behind its closing.
+    this.#options.persistence.store([], (failure) => {
       if (failure === null) request.done();
       else request.failed?.();
     });

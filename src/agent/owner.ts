@@ -12,6 +12,9 @@ export function isOwner(owner: string): boolean {
   return owner.length <= OWNER_CHARS_MAX && (ORIGIN.test(owner) || APP_ID.test(owner));
 }
 
+/** What is said of anything else, with ERR_OWNER. */
+export const NO_OWNER_TEXT = "an owner is a web origin or an app id in lower case";
+
 /** Scope of an owner's subscriptions, against which relative links resolve; null for an app id, which has none. */
 export function baseUrlOf(owner: string): string | null {
   return ORIGIN.test(owner) ? `${owner}/` : null;

@@ -41,7 +41,8 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const meter = new Meter();
   const registry = new Registry(state);
   const memory = new NetworkMemory(state, clock);
-  const usage = new Usage(registry, clock);
+  const isAttached = (owner: string) => deliveries.isAttached(owner);
+  const usage = new Usage({ registry, clock, isAttached });
   /** What goes along with a write that is made anyway. */
   const takeRiders = (): JournalRecord[] => [
     ...inbox.takeRiders(),
@@ -99,7 +100,6 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const departure = new Departure({ state, persistence, requests, link });
   const badges = new Badges({ state, registry, persistence, emit });
   const silent = new SilentBudget({ emit, maxOf: options.silentPushMax ?? defaultSilentPushMax });
-  const isAttached = (owner: string) => deliveries.isAttached(owner);
   const changes = new Changes({ registry, persistence, emit, isAttached });
   const shared = {
     state,
@@ -128,7 +128,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const subscriptions: Subscriptions = new Subscriptions({
     ...shared,
     handleChannel: (owner, now) => deliveries.handleChannel(owner, now),
-    handleRemoved: (subscriptionId, now) => deliveries.handleRemoved(subscriptionId, now),
+    handleRemoved: (subscription, now) => deliveries.handleRemoved(subscription, now),
   });
   const notifications = new Notifications(shared);
   const inbox: Inbox = new Inbox({

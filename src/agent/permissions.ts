@@ -5,7 +5,12 @@
  */
 
 import type { ErrorCode } from "../errors.ts";
-import { PROMPT_DISMISSALS_MAX, PROMPT_QUIET_MS, PROMPTS_WAITING_MAX } from "../limits.ts";
+import {
+  PROMPT_DISMISSALS_MAX,
+  PROMPT_QUIET_MS,
+  PROMPTS_WAITING_MAX,
+  PROMPTS_WAITING_PER_OWNER_MAX,
+} from "../limits.ts";
 import type { Emit, Instant, Permission } from "./events.ts";
 import type { Registry } from "./registry.ts";
 
@@ -42,9 +47,10 @@ export class Permissions {
   /** Calls `settled` once: now when it is decided or may not be asked, else when a person has answered. */
   ask(owner: string, settled: Settled, now: Instant): void {
     const permission = this.#options.registry.permissionOf(owner);
-    if (permission !== "prompt" || this.#waiting >= PROMPTS_WAITING_MAX || this.#isQuiet(owner, now))
-      return settled(permission, now);
     const waiting = this.#asking.get(owner);
+    const isFull =
+      this.#waiting >= PROMPTS_WAITING_MAX || (waiting?.length ?? 0) >= PROMPTS_WAITING_PER_OWNER_MAX;
+    if (permission !== "prompt" || isFull || this.#isQuiet(owner, now)) return settled(permission, now);
     this.#waiting++;
     if (waiting !== undefined) {
       waiting.push(settled);

@@ -65,16 +65,13 @@ export class Persistence {
   /** True when everything asked for is on disk. */
   get isIdle(): boolean {
     return (
-      this.#inFlight === null &&
-      this.#next.records.length === 0 &&
-      this.#noted.length === 0 &&
-      !this.#isErasing
+      this.#inFlight === null && this.#next.done.length === 0 && this.#noted.length === 0 && !this.#isErasing
     );
   }
 
   /**
    * Writes `records`; they join the state when they are durable, just before `done(null)`. With a failure nothing was
-   * changed and nothing will be.
+   * changed and nothing will be. Without records, `done` follows when all that was noted before is durable.
    */
   store(records: readonly JournalRecord[], done: (failure: StoreOutcome) => void): void {
     this.#isAsked = true;
@@ -150,7 +147,7 @@ export class Persistence {
   flush(now: Instant, isLast = false): void {
     if (this.#noted.length > 0) this.#notedSinceMs ??= now.monotonicMs;
     if (this.#inFlight !== null) return;
-    const hasBatch = this.#next.records.length > 0;
+    const hasBatch = this.#next.done.length > 0;
     if (this.#retryAtMs !== null && now.monotonicMs < this.#retryAtMs && !this.#isAsked) return;
     const hasNotes = isLast ? this.#noted.length > 0 : this.#areNotesDue(now);
     const { writer } = this.#options;

@@ -106,6 +106,12 @@ export class Registry {
     return this.#state.choices.paused || this.owner(owner).paused;
   }
 
+  /** Somebody waits for messages. */
+  get isAwaiting(): boolean {
+    for (const owner of this.owners()) if (!this.isPaused(owner)) return true;
+    return false;
+  }
+
   /** Call after the state took over `subscription`; `before` is what it replaced. */
   handleStored(subscription: SubscriptionRecord, before: SubscriptionRecord | null): void {
     if (before !== null) this.#unindex(before);

@@ -134,6 +134,7 @@ export class Renewal {
     const keys = hasWaiting ? {} : generateKeys(randomFill, provider);
     const record = { ...before, ...keys, channel, endpoint, expirationTime };
     lost.isStoring = true;
+    changes.expect(record.owner);
     persistence.store([record], (failure) => {
       lost.isStoring = false;
       if (failure !== null) return this.#postpone(lost, now);

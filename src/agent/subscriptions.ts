@@ -12,13 +12,15 @@ import {
   SUBSCRIBE_TIMEOUT_MS,
   SUBSCRIPTIONS_MAX,
   SUBSCRIPTIONS_PER_OWNER_MAX,
+  UNREGISTER_IN_FLIGHT_MAX,
+  UNREGISTER_RETRY_MS,
   WA_TOKEN_CHARS_MAX,
 } from "../limits.ts";
 import { STATUS } from "../wire/dialect.ts";
+import type { Clock } from "./clock.ts";
 import { earlier } from "./deadlines.ts";
 import type { Alarm, AppReply, Instant, SubscribeRequest } from "./events.ts";
 import { hasOptions, newSubscription } from "./new-subscription.ts";
-import { isOwner } from "./owner.ts";
 import type { PermissionOutcome, Permissions } from "./permissions.ts";
 import { viewOf } from "./registry.ts";
 import { Renewal, type RenewalOptions } from "./renewal.ts";
@@ -29,8 +31,9 @@ import type { Usage } from "./usage.ts";
 export interface SubscriptionsOptions extends Omit<RenewalOptions, "remove"> {
   readonly permissions: Permissions;
   readonly usage: Usage;
+  readonly clock: Clock;
   /** The subscription and its keys are gone: nothing more may reach its app. */
-  readonly handleRemoved: (subscriptionId: number, now: Instant) => void;
+  readonly handleRemoved: (subscription: SubscriptionRecord, now: Instant) => void;
 }
 
 /** A subscription being made: nothing of it is on disk, no app has seen it. */
@@ -51,6 +54,8 @@ export class Subscriptions {
   /** Channels the service knows and we do not. */
   readonly #orphans = new Set<number>();
   readonly #unregistering = new Set<number>();
+  /** After a refusal nothing is ended at the service before this. */
+  #unregisterAtMs = 0;
   #isOnline = false;
 
   constructor(options: SubscriptionsOptions) {
@@ -72,7 +77,7 @@ export class Subscriptions {
 
   /** Order of checks as in the Push API, `subscribe()`. */
   subscribe(requestId: number, owner: string, request: SubscribeRequest, now: Instant): void {
-    const problem = this.#checkRequest(owner, request);
+    const problem = this.#checkRequest(request);
     if (problem !== null) return this.#refuse([requestId], problem[0], problem[1]);
     const settled = (outcome: PermissionOutcome, at: Instant): void => {
       if (outcome === "granted") this.#subscribeAllowed(requestId, owner, request, at);
@@ -138,6 +143,7 @@ export class Subscriptions {
   handleLinkLost(): void {
     this.#isOnline = false;
     this.#unregistering.clear();
+    this.#unregisterAtMs = 0;
     for (const pending of this.#pending) if (pending.phase === "sent") pending.phase = "waiting";
     this.#renewal.handleLinkLost();
   }
@@ -204,15 +210,18 @@ export class Subscriptions {
       if (phase !== "storing") next = earlier(next, { atMs: giveUpAtMs, windowMs: 1000 });
       if (phase === "waiting" && this.#isOnline) next = earlier(next, { atMs: notBeforeMs, windowMs: 1000 });
     }
-    return this.#isOnline ? earlier(next, this.#renewal.nextDeadline()) : next;
+    if (!this.#isOnline) return next;
+    const isRefused = this.#unregisterAtMs > 0 && this.#options.state.pendingUnregisters.size > 0;
+    if (isRefused && this.#unregistering.size === 0)
+      next = earlier(next, { atMs: this.#unregisterAtMs, windowMs: UNREGISTER_RETRY_MS });
+    return earlier(next, this.#renewal.nextDeadline());
   }
 
   // --- registering ---------------------------------------------------------------------------------------------------
 
-  #checkRequest(owner: string, request: SubscribeRequest): [ErrorCode, string] | null {
+  #checkRequest(request: SubscribeRequest): [ErrorCode, string] | null {
     const { provider } = this.#options;
     const { applicationServerKey, waToken } = request;
-    if (!isOwner(owner)) return ["ERR_OWNER", "an owner is a web origin or an app id in lower case"];
     if (applicationServerKey !== null && !provider.isPublicKey(applicationServerKey)) {
       return ["ERR_SUBSCRIBE_KEY_POINT", "applicationServerKey is not a point on P-256"];
     }
@@ -275,10 +284,12 @@ export class Subscriptions {
     if (state.pendingUnregisters.has(answer.channel)) {
       // The app ended that one before, and the service has not done it yet: both are asked again.
       this.#unregistering.delete(answer.channel);
+      this.#unregisterAtMs = 0;
       return this.#postpone(pending, now);
     }
     const { channel, endpoint, expirationTime } = answer;
-    const record = { ...pending.record, channel, endpoint, expirationTime };
+    const usedEpochMs = this.#options.clock.stamp(now.monotonicMs);
+    const record = { ...pending.record, channel, endpoint, expirationTime, usedEpochMs };
     this.#orphans.delete(channel);
     // The app gave up, or a person refused, while the answer was on its way.
     if (!this.#pending.has(pending)) return this.handleOrphan(channel, now);
@@ -339,7 +350,7 @@ export class Subscriptions {
     if (channel !== null) records.push({ type: "pendingUnregister", channel });
     this.#renewal.forget(id);
     registry.handleRemoved(subscription);
-    this.#options.handleRemoved(id, now);
+    this.#options.handleRemoved(subscription, now);
     persistence.erase(records, () => {
       emit(reported({ type: "unsubscribed", owner, channel }));
       done();
@@ -347,20 +358,24 @@ export class Subscriptions {
   }
 
   #unregister(channel: number, now: Instant): void {
-    if (this.#unregistering.has(channel)) return;
-    const answered = (answer: Answer): void => this.#handleUnregistered(channel, answer);
+    const isBusy =
+      this.#unregistering.size >= UNREGISTER_IN_FLIGHT_MAX || now.monotonicMs < this.#unregisterAtMs;
+    if (isBusy || this.#unregistering.has(channel)) return;
+    const answered = (answer: Answer, at: Instant): void => this.#handleUnregistered(channel, answer, at);
     if (this.#options.requests.send({ type: "unregisterWa", channel }, answered, now))
       this.#unregistering.add(channel);
   }
 
-  #handleUnregistered(channel: number, answer: Answer): void {
+  #handleUnregistered(channel: number, answer: Answer, now: Instant): void {
     const { persistence, state } = this.#options;
     const isGone =
       answer.type === "waUnregistered" &&
       (answer.status === STATUS.ok || answer.status === STATUS.notFound || answer.status === STATUS.gone);
-    // Else it stays among those being unregistered and is asked again on the next link.
-    if (!isGone) return;
     this.#unregistering.delete(channel);
+    if (!isGone) {
+      this.#unregisterAtMs = now.monotonicMs + UNREGISTER_RETRY_MS;
+      return;
+    }
     this.#orphans.delete(channel);
     if (state.pendingUnregisters.has(channel)) persistence.note({ type: "pendingUnregisterDone", channel });
   }

@@ -7,35 +7,42 @@ import type { Clock } from "./clock.ts";
 import type { Instant } from "./events.ts";
 import type { Registry } from "./registry.ts";
 
+export interface UsageOptions {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly isAttached: (owner: string) => boolean;
+}
+
 export class Usage {
-  readonly #registry: Registry;
-  readonly #clock: Clock;
-  /** Uses of this run that are not in the state yet, ms since 1970 by local id. */
+  readonly #options: UsageOptions;
+  /** Uses of this run that are not in the state yet, monotonic ms by local id: what day it was may be told later. */
   readonly #used = new Map<number, number>();
   #checkAtMs: number | null = null;
 
-  constructor(registry: Registry, clock: Clock) {
-    this.#registry = registry;
-    this.#clock = clock;
+  constructor(options: UsageOptions) {
+    this.#options = options;
   }
 
   /** A message came for it, or its app asked for it. */
-  touch({ id, usedEpochMs }: SubscriptionRecord): void {
-    const { isTrusted, epochMs } = this.#clock;
-    // What is noted may be of a clock that was ahead.
-    if (isTrusted && Math.abs(epochMs - usedEpochMs) >= USE_NOTED_MS) this.#used.set(id, epochMs);
+  touch({ id }: SubscriptionRecord): void {
+    this.#used.set(id, this.#options.clock.monotonicMs);
   }
 
   handleAttached(owner: string): void {
-    for (const subscription of this.#registry.ofOwner(owner)) this.touch(subscription);
+    for (const subscription of this.#options.registry.ofOwner(owner)) this.touch(subscription);
   }
 
   /** Records for a write that is being made anyway. One that is being registered again is left to that. */
   takeRiders(): SubscriptionRecord[] {
+    const { registry, clock } = this.#options;
+    if (!clock.isConfirmed) return [];
     const records: SubscriptionRecord[] = [];
-    for (const [id, usedEpochMs] of this.#used) {
-      const subscription = this.#registry.byId(id);
-      if (subscription !== null && subscription.channel !== null)
+    for (const [id, usedMs] of this.#used) {
+      const subscription = registry.byId(id);
+      if (subscription === null || subscription.channel === null) continue;
+      const usedEpochMs = clock.stamp(usedMs);
+      // What is noted may be of a clock that was ahead.
+      if (Math.abs(usedEpochMs - subscription.usedEpochMs) >= USE_NOTED_MS)
         records.push({ ...subscription, usedEpochMs });
     }
     this.#used.clear();
@@ -44,14 +51,16 @@ export class Usage {
 
   /** Those nobody used for {@link UNUSED_MS_MAX}; looked for now and then, on occasions there are anyway. */
   findUnused({ monotonicMs }: Instant): SubscriptionRecord[] {
+    const { registry, clock, isAttached } = this.#options;
     this.#checkAtMs ??= monotonicMs + UNUSED_CHECK_MS;
-    if (!this.#clock.isTrusted || monotonicMs < this.#checkAtMs) return [];
+    if (!clock.isConfirmed || monotonicMs < this.#checkAtMs) return [];
     this.#checkAtMs = monotonicMs + UNUSED_CHECK_MS;
-    return [...this.#registry.subscriptions()].filter((subscription) => {
+    return [...registry.subscriptions()].filter((subscription) => {
       const { id, owner, usedEpochMs } = subscription;
-      // Nothing can come for it, or nothing is known of it: its time begins now.
-      if (usedEpochMs === 0 || this.#registry.isPaused(owner)) this.touch(subscription);
-      return this.#clock.epochMs - (this.#used.get(id) ?? usedEpochMs) > UNUSED_MS_MAX;
+      const isKnown = usedEpochMs > 0 && usedEpochMs < clock.epochMs + USE_NOTED_MS;
+      // Its app is there, or nothing can come for it, or nothing is known of it: its time begins now.
+      if (!isKnown || registry.isPaused(owner) || isAttached(owner)) this.touch(subscription);
+      return !this.#used.has(id) && clock.epochMs - usedEpochMs > UNUSED_MS_MAX;
     });
   }
 }

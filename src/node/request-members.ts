@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Members of a request at the app socket, read once and strictly. What may be null may also be left out. */
 
-import { isOwner } from "../agent/owner.ts";
+import { isOwner, NO_OWNER_TEXT } from "../agent/owner.ts";
 import { GodwitError } from "../errors.ts";
 
 export class RequestMembers {
@@ -76,7 +76,7 @@ export class RequestMembers {
   owner(name: string): string {
     const value = this.#members[name];
     if (typeof value === "string" && isOwner(value)) return value;
-    throw new GodwitError("ERR_OWNER", "an owner is a web origin or an app id in lower case");
+    throw new GodwitError("ERR_OWNER", NO_OWNER_TEXT);
   }
 
   ownerOrNull(name: string): string | null {

@@ -14,7 +14,7 @@ import type {
   Permission,
   Report,
 } from "../agent/events.ts";
-import { isOwner } from "../agent/owner.ts";
+import { isOwner, NO_OWNER_TEXT } from "../agent/owner.ts";
 import type { AgentStatus } from "../agent/status.ts";
 import type { AppBadge } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
@@ -331,7 +331,7 @@ function stopping(): GodwitError {
 }
 
 function notAnOwner(): GodwitError {
-  return new GodwitError("ERR_OWNER", "an owner is a web origin or an app id in lower case");
+  return new GodwitError("ERR_OWNER", NO_OWNER_TEXT);
 }
 
 /** What TypeScript cannot see, and JavaScript would only notice much later. */

@@ -6,22 +6,8 @@ import { describe, expect, test } from "vitest";
 import type { Choice } from "../../src/agent/events.ts";
 import { PROMPT_DISMISSALS_MAX, PROMPT_QUIET_MS, TRANSFORM_BUDGET_MS_MAX } from "../../src/limits.ts";
 import { HOUR, NEWS } from "./online.ts";
+import { answerUnregister, CHAT, changesOf, declared, ownerOf } from "./people.ts";
 import { Device } from "./world.ts";
-
-const CHAT = "chat.app";
-const declared = (title: string, extra = "") =>
-  `{"web_push":8030,"notification":{"title":"${title}","navigate":"/read"}${extra}}`;
-
-const ownerOf = (device: Device, owner = NEWS) => device.status.owners.find((one) => one.owner === owner);
-/** Answers every UnregisterWA that is open. */
-function answerUnregister(device: Device): number[] {
-  const sent = device.upstream.filter((message) => message.type === "unregisterWa");
-  for (const { ref, channel } of sent) device.send({ type: "waUnregistered", ref, status: 200, channel });
-  return sent.map(({ channel }) => channel);
-}
-function changesOf(device: Device) {
-  return device.effects.filter((effect) => effect.type === "subscriptionChange");
-}
 
 describe("asking", () => {
   const answer = (device: Device, permission: "granted" | "denied" | "prompt", owner = NEWS) =>
@@ -210,7 +196,7 @@ describe("pause", () => {
     device.replies.get(device.choose({ type: "setPaused", owner, paused }));
 
   test("the service keeps what comes; a message that was on its way is forgotten and comes again", () => {
-    const device = new Device();
+    const device = new Device({ keepConnected: true });
     const reply = device.withSubscription(NEWS, 1);
     expect(pause(device, NEWS)).toEqual({ type: "done" });
     expect(device.lastUpstream("hold").channel).toBe(1);
@@ -240,14 +226,14 @@ describe("pause", () => {
   });
 
   test("every new link is told again, also after a restart", () => {
-    const device = new Device();
+    const device = new Device({ keepConnected: true });
     device.withSubscription(NEWS, 1);
     pause(device, NEWS);
     device.closeLink();
     device.passUntil(60_000, () => device.status.link === "dialing");
     device.connect();
     expect(device.countUpstream("hold")).toBe(2);
-    const again = device.restart();
+    const again = device.restart({ keepConnected: true });
     again.connect();
     expect(again.lastUpstream("hold").channel).toBe(1);
     expect(ownerOf(again)?.paused).toBe(true);
@@ -262,7 +248,7 @@ describe("pause", () => {
   });
 
   test("what waits for the app stays in the journal until the pause ends, and then has its time", () => {
-    const device = new Device();
+    const device = new Device({ keepConnected: true });
     const reply = device.withSubscription(NEWS, 1);
     device.onDeliver = () => null;
     device.notify(1, 1, device.seal(reply, "in hand"));
@@ -303,21 +289,33 @@ describe("pause", () => {
     expect(device.count("startApp")).toBe(1);
   });
 
-  test("for all: there is nothing to be connected for", () => {
+  test.each([NEWS, null])(
+    "of %s, when nobody else is there: there is nothing to be connected for",
+    (owner) => {
+      const device = new Device();
+      const reply = device.withSubscription(NEWS, 1);
+      expect(pause(device, owner)).toEqual({ type: "done" });
+      expect(device.status).toMatchObject({ paused: owner === null, link: "idle" });
+      device.pass(24 * HOUR);
+      expect(device.alarm).toBeNull();
+      const again = device.restart();
+      expect(again.status).toMatchObject({ paused: owner === null, link: "idle" });
+      pause(again, owner, false);
+      again.connect();
+      expect(again.countUpstream("hold")).toBe(0);
+      again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+      again.notify(1, 1, device.seal(reply, "waited at the service"));
+      expect(again.delivered).toHaveLength(1);
+    },
+  );
+
+  test("what was handled before the connection ends is acknowledged before", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);
-    expect(pause(device, null)).toEqual({ type: "done" });
-    expect(device.status).toMatchObject({ paused: true, link: "idle" });
-    device.pass(24 * HOUR);
-    expect(device.alarm).toBeNull();
-    const again = device.restart();
-    expect(again.status).toMatchObject({ paused: true, link: "idle" });
-    pause(again, null, false);
-    again.connect();
-    expect(again.countUpstream("hold")).toBe(0);
-    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
-    again.notify(1, 1, device.seal(reply, "waited at the service"));
-    expect(again.delivered).toHaveLength(1);
+    device.notify(1, 1, device.seal(reply, "handled"));
+    pause(device, NEWS);
+    expect(device.status.link).toBe("idle");
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
   });
 
   test("for all, with a connection that something else wants: every channel is held", () => {
@@ -334,7 +332,7 @@ describe("pause", () => {
   });
 
   test("a lane that is full as well flows only when both are over", () => {
-    const device = new Device();
+    const device = new Device({ keepConnected: true });
     const reply = device.withSubscription(NEWS, 1);
     device.onDeliver = () => null;
     for (let id = 1; id <= 64; id++) device.notify(id, 1, device.seal(reply, "m"));

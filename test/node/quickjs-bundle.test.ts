@@ -140,7 +140,7 @@ const STATUS = {
       owner: "https://news.example",
       permission: "granted",
       hasHandler: true,
-      paused: true,
+      paused: false,
       optedOut: false,
       badge: null,
       isAttached: true,
@@ -149,6 +149,7 @@ const STATUS = {
       notifications: 1,
       silent: { left: expect.any(Number), max: expect.any(Number), spent: 1 },
     },
+    { owner: "chat.app", permission: "prompt", paused: true, isAttached: false, silent: null },
   ],
   permissionsAsked: [],
   navigationsAsked: [],
@@ -205,7 +206,7 @@ test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges"
     evaluate(
       `push("${notification(2, seal('{"web_push":8030,"notification":{"title":"Hi","navigate":"../x?y#z"}}'))}")`,
     );
-    evaluate(`choose({ type: "setPaused", owner: "https://news.example", paused: true })`);
+    evaluate(`choose({ type: "setPaused", owner: "chat.app", paused: true })`);
     const { status, notifications, ...result } = JSON.parse(evaluate("result()"));
     // Names of the status are for hosts and programs: none may be shortened.
     expect(status).toMatchObject(STATUS);
@@ -215,7 +216,7 @@ test("the shipped bundle subscribes, decrypts, shows, delivers and acknowledges"
     expect(result).toMatchObject({
       delivered: ["hello"],
       shown: [["Hi", "https://news.example/x?y#z"]],
-      effects: ["registerWa", "ack", "ack", "hold"],
+      effects: ["registerWa", "ack", "ack"],
     });
   } finally {
     vm.dispose();
