@@ -217,6 +217,9 @@ export class Deliveries {
       if (lane.mustHold && !lane.isPaused) this.#hold(lane, now);
     }
     this.#holdPaused(now);
+    // While its channels are held no message comes that would start an app which did not come the last time.
+    for (const lane of this.#busy)
+      if (!lane.isAttached && lane.next() !== undefined) this.#startApp(lane, now);
   }
 
   /** A message came for a paused owner: it stays with the service. */
@@ -292,11 +295,16 @@ export class Deliveries {
 
   #handleDue(lane: Lane, now: Instant): void {
     const { current } = lane;
+    // Taken first: what is overdue by now is not handed out when the one before it makes way.
+    const overdue = lane.take(
+      (entry) => entry.record.isDeclared && now.monotonicMs >= lane.overdueAtMs(entry),
+    );
     if (current !== null && now.monotonicMs >= current.budgetEndMs) {
       this.#options.emit({ type: "cancelDelivery", deliveryId: current.deliveryId, owner: lane.owner });
       this.handleFailed(current.deliveryId, now);
     }
-    this.#showOverdue(lane, now);
+    // Mutable messages whose app did not come, or is busy for too long, are shown as declared.
+    for (const entry of overdue) this.#waiting.settle(entry, false, null, now);
     for (const entry of lane.entries()) {
       if (entry.journal === "no" && now.monotonicMs >= entry.journalAtMs) this.#journal(entry, now);
     }
@@ -358,7 +366,10 @@ export class Deliveries {
     if (opened === null) return;
     const { plaintext, declared } = opened;
     const deliveryId = ++this.#lastDeliveryId;
-    const budgetEndMs = now.monotonicMs + (declared === null ? HANDLER_BUDGET_MS : TRANSFORM_BUDGET_MS);
+    const budgetEndMs =
+      declared === null
+        ? now.monotonicMs + HANDLER_BUDGET_MS
+        : Math.min(now.monotonicMs + TRANSFORM_BUDGET_MS, lane.overdueAtMs(entry));
     lane.current = { entry, deliveryId, budgetEndMs, isShown: false, badge: null };
     this.#laneOfDelivery.set(deliveryId, lane);
     const { messageId, owner, redelivered } = entry;
@@ -378,14 +389,6 @@ export class Deliveries {
     });
     emit(reported({ type: "delivered", messageId, owner, redelivered }));
     meter.countMessage("delivered");
-  }
-
-  /** Mutable messages whose app did not come, or is busy for too long, are shown as declared. */
-  #showOverdue(lane: Lane, now: Instant): void {
-    const overdue = lane.take(
-      (entry) => entry.record.isDeclared && now.monotonicMs >= lane.overdueAtMs(entry),
-    );
-    for (const entry of overdue) this.#waiting.settle(entry, false, null, now);
   }
 
   #journal(entry: Entry, now: Instant): void {

@@ -7,12 +7,14 @@ import {
   BADGE_REFILL_MS,
   BADGE_WINDOW_MS,
   BADGES_BURST_MAX,
+  INBOX_MESSAGES_PER_OWNER_MAX,
   REPLAYS_REMEMBERED_MAX,
   SILENT_PUSH_REFILL_MS,
   SILENT_PUSH_WINDOW_MS,
   SILENT_PUSHES_MAX,
   START_AGAIN_MS,
   TRANSFORM_BUDGET_MS,
+  TRANSFORM_BUDGET_MS_MAX,
 } from "../../src/limits.ts";
 import { Device, STORE_EPOCH } from "./world.ts";
 
@@ -112,6 +114,22 @@ describe("a mutable message", () => {
     device.pass(100);
     expect(titlesOf(device)).toEqual(["one", "two"]);
   });
+
+  test.each([0, 5_000])(
+    "behind others, received %i ms after them, is shown within its longest time",
+    (laterMs) => {
+      const { device, reply, push } = newsDevice();
+      device.onDeliver = null;
+      push(reply, mutable("one"), mutable("two"), mutable("three"));
+      device.pass(laterMs);
+      push(reply, mutable("four"));
+      device.pass(TRANSFORM_BUDGET_MS_MAX - laterMs);
+      expect(titlesOf(device)).toEqual(["one", "two", "three", ...(laterMs === 0 ? ["four"] : [])]);
+      expect(textsOf(device)).toEqual(["(one)", "(two)", "(three)", ...(laterMs === 0 ? [] : ["(four)"])]);
+      device.pass(laterMs);
+      expect(titlesOf(device)).toEqual(["one", "two", "three", "four"]);
+    },
+  );
 
   test("the badge its handler set stays, also when the handler then fails", () => {
     const { device, reply, push } = newsDevice();
@@ -213,6 +231,22 @@ describe("an owner without handler", () => {
     expect(device.count("startApp")).toBe(2);
     attach(device, true);
     expect(textsOf(device)).toEqual(["one", "two", "three"]);
+  });
+});
+
+describe("an app that did not come for a full inbox", () => {
+  test("is started again when the device is connected anew: while its channel is held no message would do it", () => {
+    const { device, reply, push } = newsDevice();
+    detach(device);
+    push(reply, ...Array.from({ length: INBOX_MESSAGES_PER_OWNER_MAX }, (_, index) => String(index)));
+    expect(device.lastUpstream("hold").channel).toBe(1);
+    expect(device.count("startApp")).toBe(1);
+    for (const sinceMs of [START_AGAIN_MS / 2, START_AGAIN_MS]) {
+      device.closeLink();
+      device.pass(sinceMs);
+      device.connect();
+    }
+    expect(device.count("startApp")).toBe(2);
   });
 });
 

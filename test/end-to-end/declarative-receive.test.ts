@@ -4,7 +4,7 @@
 // Method: real push service and user agent in this process, whose timers can be skipped to; web-push sends.
 
 import "./children/skippable-time.mjs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { PushEvent } from "../../src/apps/events.ts";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { GodwitError } from "../../src/errors.ts";
@@ -65,6 +65,9 @@ async function outlasted(letter: Letter, handler: Handler, budgetMs: number) {
 async function skip(ms: number): Promise<void> {
   await globalThis.moreRequests?.skip({ ms: ms + TICK_MS });
 }
+
+const never = (): boolean => false;
+const isGone = (error: Error): boolean => / answered 4(04|10)$/.test(error.message);
 
 const lastShown = () => {
   const shown = ofType(receiver.seen, "show").at(-1);
@@ -253,6 +256,21 @@ const OTHERS: Readonly<Record<string, () => Promise<void>>> = {
     expect(ofType(forgetful.seen, "show").map(({ alert }) => alert)).toEqual([true, false]);
     expect(forgetful.userAgent.status().notifications).toBe(1);
   },
+  // The message goes with the subscription, so nobody acknowledges it.
+  "rx-permission-revoked": async () => {
+    const revoked = await Receiver.open(stage);
+    const owner = "https://app.example";
+    revoked.app(owner, forever);
+    const subscription = await revoked.subscribe(owner);
+    await revoked.post(subscription, { plaintext: mutable({}, { app_badge: 3 }) });
+    const { event } = await revoked.next("push");
+    await revoked.userAgent.choose({ type: "setPermission", owner, permission: "denied" });
+    await expect(event.showNotification("Late")).rejects.toMatchObject({ godwitCode: "ERR_NOTIFICATION" });
+    await skip(TRANSFORM_BUDGET_MS);
+    await vi.waitUntil(async () => (await revoked.store.countMessages()) === 0);
+    await vi.waitUntil(() => revoked.post(subscription, { plaintext: declared({}) }).then(never, isGone));
+    expect(effectsOf(revoked.seen)).toMatchObject({ shown: [], badges: [] });
+  },
 };
 
 const ALL = { ...CASES, ...OTHERS };
@@ -263,7 +281,8 @@ describe("receive cases", () => {
   );
 
   test("each of the file has its test, here or where its name stands", () => {
-    const elsewhere = ["rx-mutable-crash", "rx-permission-revoked"];
+    // In transform-process.test.ts: only a process can die.
+    const elsewhere = ["rx-mutable-crash"];
     expect([...Object.keys(ALL), ...elsewhere].sort()).toEqual(cases.map(({ id }) => id).sort());
   });
 });
