@@ -2,6 +2,7 @@
 // Goal: where a notification leads: to its app's own pages at once, elsewhere only with a person's yes or where the device
 // allows it, and nowhere else. Method: real push service and user agent in this process; web-push sends, a person answers.
 
+import "./children/skippable-time.mjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { declared, type Handler, ofType, Receiver } from "./receiver.ts";

@@ -68,6 +68,11 @@ export interface Letter {
   readonly ttlS?: number;
 }
 
+export type ReceiverOptions = Omit<Partial<UserAgentOptions>, "startApp"> & {
+  /** Default: seen as "start". Null: nobody hears of it, so that an app socket opened later does. */
+  readonly startApp?: ((owner: string) => void) | null;
+};
+
 export class Receiver {
   readonly seen: Seen[] = [];
   readonly stateDirectory: string;
@@ -75,7 +80,7 @@ export class Receiver {
   readonly store: Store;
   readonly #stage: Stage;
   readonly #ca: string;
-  readonly #options: Partial<UserAgentOptions>;
+  readonly #options: ReceiverOptions;
   readonly #https: Agent;
   readonly #keys = webPush.generateVAPIDKeys();
   readonly #looks = new Set<() => void>();
@@ -85,7 +90,7 @@ export class Receiver {
   private constructor(
     stage: Stage,
     { service, store, ca }: { service: PushService; store: Store; ca: string },
-    options: Partial<UserAgentOptions>,
+    options: ReceiverOptions,
   ) {
     this.#stage = stage;
     this.service = service;
@@ -100,7 +105,7 @@ export class Receiver {
   /** @param wrap puts something around the service's store */
   static async open(
     stage: Stage,
-    options: Partial<UserAgentOptions> = {},
+    options: ReceiverOptions = {},
     wrap: (store: Store) => Store = (store) => store,
   ): Promise<Receiver> {
     const tls = await loadDevCertificate({ directory: stage.newDirectory(), nowMs: Date.now() });
@@ -133,7 +138,9 @@ export class Receiver {
   }
 
   /** A user agent on the same state. */
-  async start(options: Partial<UserAgentOptions> = {}): Promise<void> {
+  async start(options: ReceiverOptions = {}): Promise<void> {
+    const note = (owner: string): void => this.note({ type: "start", owner });
+    const { startApp = note, ...others } = { ...this.#options, ...options };
     const userAgent = await createUserAgent({
       serviceUrl: this.service.origin,
       stateDirectory: this.stateDirectory,
@@ -147,16 +154,15 @@ export class Receiver {
         openUrl: (owner, url) => this.note({ type: "open", owner, url }),
       },
       onReport: (report) => this.note({ type: "report", report }),
-      startApp: (owner) => this.note({ type: "start", owner }),
-      ...this.#options,
-      ...options,
+      ...(startApp === null ? {} : { startApp }),
+      ...others,
     });
     this.#userAgent = userAgent;
     this.#stage.defer(() => userAgent.close());
   }
 
   /** Ends in order, and starts again on the same state. */
-  async restart(options: Partial<UserAgentOptions> = {}): Promise<void> {
+  async restart(options: ReceiverOptions = {}): Promise<void> {
     await this.userAgent.close();
     await this.start(options);
   }
