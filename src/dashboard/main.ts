@@ -172,13 +172,13 @@ const ENDED = () =>
 const AWAY = () =>
   h("p", { class: "card bad" }, "The agent is not there. This page comes back as soon as the agent does.");
 
-/** Brings one section up to date. Focus that went away with what had it goes to the heading. */
+/** Brings one section up to date. Focus that went away with what had it goes to the heading, or to the page's first. */
 function fill(section: string, children: readonly Child[]): void {
   const element = byId(section);
   const hadFocus = element.contains(document.activeElement);
   update(element.querySelector(".content") as Element, ...children);
-  if (hadFocus && !element.contains(document.activeElement) && !element.hidden)
-    byId(`${section}-title`).focus();
+  if (hadFocus && !element.contains(document.activeElement))
+    byId(element.hidden ? "connection-title" : `${section}-title`).focus();
 }
 
 function say(element: HTMLElement, text: string, isGood: boolean): void {

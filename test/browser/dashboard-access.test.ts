@@ -52,6 +52,13 @@ describe.skipIf(CHROMIUM === null)("dashboard, for everybody", { timeout: BROWSE
     await dialog.waitFor({ state: "detached" });
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Clear data…");
 
+    const pending = world.ask("https://asks.example").catch(() => {});
+    await page.getByRole("button", { name: "Block: https://asks.example" }).focus();
+    await page.keyboard.press("Enter");
+    await pending;
+    await page.getByRole("region", { name: "Your decision, please" }).waitFor({ state: "hidden" });
+    await page.waitForFunction(`document.activeElement.textContent === "Connection"`);
+
     // A button that goes with what it was about leaves the focus at its section.
     const subscription = await world.ask(NEWS);
     await world.sender.send(subscription, declared("Gone soon"));
