@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 /** What apps ask for, passed to the part that can do it; every request is answered once. Pure. */
 
-import { createAppNotification, type GodwitNotification, readAppBadge } from "../declarative/index.ts";
+import {
+  badgeValue,
+  createAppNotification,
+  type GodwitNotification,
+  readAppBadge,
+} from "../declarative/index.ts";
 import { jsonNesting } from "../json.ts";
 import { JSON_DEPTH_MAX, NOTIFICATION_ACTIONS_MAX, NOTIFICATION_CHARS_MAX } from "../limits.ts";
 import type { Badges } from "./badges.ts";
@@ -88,11 +93,12 @@ export class AppRequests {
     { deliveryId, badge }: RequestOf<"setAppBadge">,
     now: Instant,
   ): void {
-    const { deliveries, badges } = this.#options;
-    const problem =
-      readAppBadge(badge) === null
-        ? "a badge is a boolean or a whole number from 0 to 2^53-1"
-        : this.#checkTime(owner, deliveryId);
+    const { deliveries, badges, registry } = this.#options;
+    let problem = this.#checkTime(owner, deliveryId);
+    if (readAppBadge(badge) === null) problem = "a badge is a boolean or a whole number from 0 to 2^53-1";
+    // What is there already, an app may take away all the same.
+    else if (badgeValue(badge) !== "nothing" && registry.permissionOf(owner) === "denied")
+      problem = "permission was denied";
     if (problem !== null) return this.#refuse(requestId, problem);
     badges.apply(owner, null, badge, now);
     if (deliveryId !== null) deliveries.noteBadge(deliveryId, badge);

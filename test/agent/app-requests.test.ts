@@ -44,6 +44,25 @@ describe("setAppBadge", () => {
     expect(device.count("setBadge")).toBe(1);
   });
 
+  test.each([
+    { type: "setPermission", owner: NEWS, permission: "denied" },
+    { type: "setOptedOut", owner: NEWS, optedOut: true },
+    { type: "setOptedOut", owner: null, optedOut: true },
+  ] as const)("after $type of $owner an app only takes its badge away", (choice) => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    const badges = (...values: (number | boolean)[]) =>
+      values.map((badge) =>
+        device.replies.get(device.ask(NEWS, { type: "setAppBadge", deliveryId: null, badge })),
+      );
+    expect(badges(5)).toEqual([{ type: "done" }]);
+    device.choose(choice);
+    expect(badges(6, true)).toMatchObject([REFUSED, REFUSED]);
+    expect(device.last("setBadge").badge).toBe(5);
+    expect(badges(0, false)).toEqual([{ type: "done" }, { type: "done" }]);
+    expect(device.last("setBadge").badge).toBe(false);
+  });
+
   test.each([Number.NaN, -1, 0.5, 2 ** 53, Number.POSITIVE_INFINITY, "7", null])(
     "%s is no badge",
     (badge) => {

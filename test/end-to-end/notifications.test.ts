@@ -4,6 +4,7 @@
 // in this process, whose timers can be skipped to; web-push sends, the screen is a list.
 
 import "./children/skippable-time.mjs";
+import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { displayedText } from "../../src/declarative/index.ts";
@@ -115,6 +116,26 @@ describe("closing", () => {
       { notificationId: kept.notificationId, alert: false },
     ]);
     expect(again[0]?.notification).toEqual(kept.notification);
+  });
+});
+
+describe("what is fetched", () => {
+  test("nothing: neither showing nor activating a notification tells a sender that it is there", async () => {
+    let connections = 0;
+    const server = createServer(() => connections++);
+    stage.defer(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const from = receiver.seen.length;
+    const { subscription } = await newApp();
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const pictures = { icon: `${origin}/icon`, image: `${origin}/image`, badge: `${origin}/badge` };
+    const actions = [{ action: "a", title: "A", navigate: "/a", icon: `${origin}/action` }];
+    const { notificationId, notification } = await show(subscription, { ...pictures, actions });
+    expect(notification).toMatchObject({ ...pictures, actions: [{ icon: `${origin}/action` }] });
+    receiver.userAgent.activateNotification(notificationId, "a");
+    await receiver.next("open", from);
+    await receiver.restart();
+    expect(connections).toBe(0);
   });
 });
 
