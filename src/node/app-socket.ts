@@ -46,18 +46,21 @@ export class AppSocket {
   readonly #listeners: readonly AppListener[];
   readonly #connections: ReadonlySet<AppConnection>;
   readonly #port: number | null;
+  readonly #leave: () => void;
   readonly #end: () => Promise<void>;
 
   private constructor(
     path: string,
     listeners: readonly AppListener[],
     connections: ReadonlySet<AppConnection>,
+    leave: () => void,
     end: () => Promise<void>,
   ) {
     this.#path = path;
     this.#listeners = listeners;
     this.#connections = connections;
     this.#port = listeners.find(({ port }) => port !== null)?.port ?? null;
+    this.#leave = leave;
     this.#end = end;
   }
 
@@ -153,8 +156,10 @@ export class AppSocket {
       userAgent.addDisplay(shells),
       userAgent.listen({ handleStartApp: (owner) => starter.start(owner) }),
     ];
-    return new AppSocket(path, listeners, connections, async () => {
+    const leave = (): void => {
       for (const stop of stopListening) stop();
+    };
+    return new AppSocket(path, listeners, connections, leave, async () => {
       await Promise.all([starter.close(), testPush.end()]);
     });
   }
@@ -166,6 +171,8 @@ export class AppSocket {
 
   /** Before the user agent: what still comes in from apps goes to it. */
   async close(): Promise<void> {
+    // First, or the apps that go now would be started again.
+    this.#leave();
     for (const connection of this.#connections) connection.close(CLOSE_GOING);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#end();

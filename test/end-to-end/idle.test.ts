@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { Namespace, namespaceProblem } from "../network-namespace.ts";
+import { type Message, SocketClient } from "./socket-client.ts";
 import { type Program, type ServiceOptions, type ServiceProcess, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
@@ -72,6 +73,24 @@ class Device {
     expect(subscribed.code, subscribed.stderr).toBe(0);
     await device.agent.stderr.match(/^subscribed/);
     return device;
+  }
+
+  /** An app that takes messages, a shell, and an administrator who watches, all at the app socket and all silent. */
+  async company(): Promise<void> {
+    const tokenOf = (name: string) => readFileSync(join(this.#stateDirectory, name), "utf8").trim();
+    const enter = async (hello: Message) => {
+      const client = await SocketClient.enter({ at: join(this.#stateDirectory, "app.sock") }, hello);
+      this.stage.defer(() => client.webSocket.terminate());
+      return client;
+    };
+    await enter({ role: "shell", token: tokenOf("shell.token") });
+    const admin = await enter({ role: "admin", token: tokenOf("admin.token") });
+    // An app that can be started is known to take messages; that it attaches is then nothing to write down.
+    const start = [process.execPath, "-e", ""];
+    const { token } = await admin.ask("installApp", { owner: "an-app", start, tokenFile: null });
+    const app = await enter({ role: "app", owner: "an-app", token });
+    await app.ask("attach", { handlesPush: true });
+    await admin.ask("watch");
   }
 
   /** The service dies and comes back; resolves once the agent is registered again. */
@@ -164,11 +183,12 @@ async function onStage(run: (stage: Stage) => Promise<void>): Promise<void> {
 }
 
 test.concurrent(
-  "an agent on loopback is idle for a minute after a reconnect, and wrote nothing",
+  "an agent on loopback, with peers at its app socket, is idle for a minute after a reconnect, and wrote nothing",
   { timeout: TEST_MS_MAX },
   () =>
     onStage(async (stage) => {
-      const device = await Device.connected(stage);
+      const device = await Device.connected(stage, { agentArgs: ["--app-port", "0"] });
+      await device.company();
       const before = device.journal();
       await device.reconnect();
       await device.idle();
