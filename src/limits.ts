@@ -224,6 +224,10 @@ export const REGISTRATIONS_PENDING_MAX = 256;
 export const APP_REQUEST_BYTES_MAX = 65_536;
 /** From connecting to a `hello` that proves something. */
 export const APP_HELLO_TIMEOUT_MS = 5_000;
+/** A token, secret, code or session; each is shorter. */
+export const APP_PROOF_CHARS_MAX = 256;
+/** An `applicationServerKey`: 65 bytes as base64url are 87 characters; padding and a stray one are for its reader to judge. */
+export const APPLICATION_SERVER_KEY_CHARS_MAX = 128;
 /** Connections of one listener that have proved nothing yet; of more the oldest goes. */
 export const APP_CONNECTIONS_PENDING_MAX = 64;
 /** Connections of all apps and pages, of one of them, of shells, and of administrators. */

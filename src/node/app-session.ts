@@ -5,7 +5,12 @@ import type { AppReply, AppRequest, AppWarning, Delivery, SubscriptionView } fro
 import type { AppEvent, SubscriptionJson } from "../apps/protocol.ts";
 import { type GodwitNotification, readAppBadge } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
-import { FRESHNESS_MS, NOTIFICATION_CHARS_MAX, WA_TOKEN_CHARS_MAX } from "../limits.ts";
+import {
+  APPLICATION_SERVER_KEY_CHARS_MAX,
+  FRESHNESS_MS,
+  NOTIFICATION_CHARS_MAX,
+  WA_TOKEN_CHARS_MAX,
+} from "../limits.ts";
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
 import type { AppConnection, Session, Verbs } from "./app-connection.ts";
 import type { AppPeer, Seat } from "./app-peers.ts";
@@ -15,8 +20,6 @@ import type { UserAgent } from "./user-agent.ts";
 
 const DECLARATIVE_MODES = ["auto", "auto+explainer", "only", "never"] as const;
 export const FRESHNESS_WORDS = Object.keys(FRESHNESS_MS) as readonly (keyof typeof FRESHNESS_MS)[];
-/** 65 bytes as base64url are 87 characters; padding and a stray character or two are for the reader to judge. */
-const KEY_CHARS_MAX = 128;
 
 export interface AppSessionOptions {
   readonly userAgent: UserAgent;
@@ -138,7 +141,7 @@ export class AppSession implements Session, AppPeer {
 
 /** P-256 point or null. @throws {GodwitError} ERR_SUBSCRIBE_KEY_CHARACTERS */
 export function readApplicationServerKey(members: RequestMembers): Uint8Array | null {
-  const text = members.textOrNull("applicationServerKey", KEY_CHARS_MAX);
+  const text = members.textOrNull("applicationServerKey", APPLICATION_SERVER_KEY_CHARS_MAX);
   if (text === null) return null;
   try {
     return base64urlDecode(text);

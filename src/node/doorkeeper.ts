@@ -10,6 +10,7 @@ import {
   ADMIN_CONNECTIONS_MAX,
   APP_CONNECTIONS_MAX,
   APP_CONNECTIONS_PER_OWNER_MAX,
+  APP_PROOF_CHARS_MAX,
   APP_REQUESTS_BURST_MAX,
   APP_REQUESTS_PER_SECOND_MAX,
   OWNER_CHARS_MAX,
@@ -27,8 +28,6 @@ import type { Shells } from "./shells.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 const ROLES = ["app", "page", "shell", "admin"] as const;
-/** Longer than anything that proves something. */
-const PROOF_CHARS_MAX = 256;
 
 type AdminParts = Pick<
   AdminSessionOptions,
@@ -90,13 +89,13 @@ export class Doorkeeper {
       case "app":
       case "page": {
         const owner = hello.text("owner", OWNER_CHARS_MAX);
-        const token = hello.text("token", PROOF_CHARS_MAX);
+        const token = hello.text("token", APP_PROOF_CHARS_MAX);
         const isProved =
           role === "app" ? this.#isApp(owner, token, arrival) : this.#isPage(owner, token, arrival);
         return isProved ? this.#appSession(owner, connection) : null;
       }
       case "shell": {
-        const isToken = this.#options.credentials.isShellToken(hello.text("token", PROOF_CHARS_MAX));
+        const isToken = this.#options.credentials.isShellToken(hello.text("token", APP_PROOF_CHARS_MAX));
         const { origin } = arrival;
         const isPlace = origin === null || this.#options.shellOrigins.has(origin);
         return isToken && isPlace ? this.#shellSession(connection) : null;
@@ -175,7 +174,7 @@ export class Doorkeeper {
   ): Pick<AdminSessionOptions, "greeting" | "endEpochMs"> | null {
     const { credentials } = this.#options;
     const [token, code, claims, proof] = (["token", "code", "claims", "proof"] as const).map((name) =>
-      hello.textOrNull(name, PROOF_CHARS_MAX),
+      hello.textOrNull(name, APP_PROOF_CHARS_MAX),
     );
     if (token != null)
       return origin === null && credentials.isAdminToken(token) ? { greeting: {}, endEpochMs: null } : null;

@@ -135,6 +135,17 @@ test("an owner has so many connections, and one more is told that it is one too 
   await Promise.all(clients.map((client) => client.close()));
 });
 
+test("a port that is taken ends the agent at once, with its socket", async () => {
+  const other = stage.newDirectory();
+  const args = ["--service", service.origin, "--ca", service.caFile, "--state", other];
+  const result = await stage.run(["agent", ...args, "--app-port", String(port)]);
+  expect(result).toMatchObject({
+    code: 78,
+    stderr: expect.stringMatching(/127\.0\.0\.1, port \d+ \(EADDRINUSE\)$/),
+  });
+  expect(existsSync(join(other, "app.sock"))).toBe(false);
+});
+
 describe("starting", () => {
   const CHILD = join(import.meta.dirname, "children", "app.mjs");
 
