@@ -30,6 +30,7 @@ import type { Command } from "./command.ts";
 import { dashboardLink } from "./dashboard.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import type { Output } from "./output.ts";
+import { listen } from "./push-service.ts";
 import { untilStopped } from "./signals.ts";
 import { readVapidKeys } from "./vapid-keys.ts";
 
@@ -75,7 +76,8 @@ export const demoCommand: Command = {
         if (news === undefined) throw new CommandError(EXIT.failure, "stopped before everything had arrived");
         if (!options.flag("once")) {
           const dashboard = await dashboardLink(stateOf(directory));
-          await explainNext(directory, news, dashboard, output);
+          const shown = world.userAgent.notifications().findLast(({ owner }) => owner === NEWS);
+          await explainNext(directory, news, dashboard, shown?.notificationId ?? 1, output);
           if (!options.flag("noOpen")) await openOnDesktop(dashboard, directory, output);
           await stopped;
         }
@@ -179,8 +181,9 @@ async function startParts(
       timeline.add(`acknowledged-${acknowledged}`, `push service: ${acknowledged} acknowledged and removed`);
     },
   });
-  await service.listen();
+  // First, since the store is open whether or not anything listens.
   closers.push(() => service.close());
+  await listen(service, ports.service);
   timeline.add("service", `push service: listening at ${service.origin} (TLS, LMDB)`);
   const stateDirectory = stateOf(directory);
   const userAgent = await createUserAgent({
@@ -188,7 +191,7 @@ async function startParts(
     stateDirectory,
     ca: tls.ca,
     permission: () => "granted",
-    display: new TerminalDisplay((line) => timeline.add("display", `screen: ${line}`)),
+    display: new Screen(timeline),
     onReport: (report) => addReport(report, timeline),
   });
   closers.push(() => userAgent.close());
@@ -201,6 +204,20 @@ async function startParts(
   });
   closers.push(() => socket.close());
   return { service, store, userAgent, ca: tls.ca };
+}
+
+/** Notifications as lines of the timeline; and a link, which would open in a browser, as the end of the story. */
+class Screen extends TerminalDisplay {
+  readonly #timeline: Timeline;
+
+  constructor(timeline: Timeline) {
+    super((line) => timeline.add("display", `screen: ${line}`));
+    this.#timeline = timeline;
+  }
+
+  override openUrl(owner: string, url: string): void {
+    this.#timeline.add("clicked", `screen: a notification of ${owner} was clicked: its link ${url} opens`);
+  }
 }
 
 /** Picks from the agent's reports what tells the story. */
@@ -296,6 +313,7 @@ async function explainNext(
   directory: string,
   news: PushSubscription,
   dashboard: string,
+  notificationId: number,
   output: Output,
 ): Promise<void> {
   const subscription = join(directory, "news.subscription.json");
@@ -306,14 +324,16 @@ async function explainNext(
   output.log(
     [
       "",
-      "Still running. The dashboard, where the notifications can be clicked (the link works once, within 5 minutes):",
+      "Still running. In a browser on this machine: the dashboard, where you can click the notifications",
+      "(the link works once, within 5 minutes):",
       "",
       `  ${dashboard}`,
       "",
-      "Without a browser, from a second terminal in this directory:",
+      "In a terminal alone: the same from a second one, in this directory",
+      "(a click shows above, as a line that says which link opens):",
       "",
       `  npx godwit notifications --state ${state}`,
-      `  npx godwit notifications click 1 --state ${state}`,
+      `  npx godwit notifications click ${notificationId} --state ${state}`,
       "",
       "Send another push, and follow what happens:",
       "",

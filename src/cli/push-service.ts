@@ -10,6 +10,7 @@ import {
   loadKeyring,
   MemoryStore,
   openLmdbStore,
+  type PushService,
   type PushServiceOptions,
 } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
@@ -93,7 +94,7 @@ export const pushServiceCommand: Command = {
       ...mqtt,
     });
     try {
-      await service.listen();
+      await listen(service, options.requiredNumber("port"));
     } catch (error) {
       // The store is open already, and would keep the process.
       await service.close();
@@ -113,6 +114,20 @@ export const pushServiceCommand: Command = {
     await service.close();
   },
 };
+
+/** @throws {CommandError} 78 when the port is taken, or not ours to take */
+export async function listen(service: PushService, port: number): Promise<void> {
+  try {
+    await service.listen();
+  } catch (error) {
+    const { code, port: failed = port } = error as NodeJS.ErrnoException & { readonly port?: number };
+    if (code === "EADDRINUSE")
+      throw new CommandError(EXIT.config, `port ${failed} is in use (${code}): name another one`);
+    if (code === "EACCES")
+      throw new CommandError(EXIT.config, `port ${failed} is not for this user (${code}): name another one`);
+    throw error;
+  }
+}
 
 /** One event as one line; events hold no secret. */
 export function describeEvent(event: LogEvent): string {

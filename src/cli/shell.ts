@@ -29,7 +29,7 @@ export const shellCommand: Command = {
       const left = new Promise<true>((resolve) => {
         reader.on("line", (line) => {
           if (line.trim() === "q") resolve(true);
-          else void shell.handleLine(line);
+          else shell.handleLine(line);
         });
       });
       const isLeft = await Promise.race([
@@ -56,6 +56,7 @@ class TerminalShell {
   /** The oldest is the one that is answered. */
   #questions: readonly Question[] = [];
   #agent: AgentClient | null = null;
+  #typed: Promise<void> = Promise.resolve();
   /** Came before the answer to our `hello` was dealt with. */
   #early: ClientEvent[] = [];
 
@@ -95,8 +96,12 @@ class TerminalShell {
     }
   }
 
-  /** What the person typed. */
-  async handleLine(line: string): Promise<void> {
+  /** What the person typed; one line after the other. */
+  handleLine(line: string): void {
+    this.#typed = this.#typed.then(() => this.#handle(line));
+  }
+
+  async #handle(line: string): Promise<void> {
     try {
       if (!(await this.#act(line.trim()))) this.#output.log(HELP);
     } catch (error) {

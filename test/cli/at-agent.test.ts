@@ -3,8 +3,10 @@
 // Method: runs the program against a real agent and push service, and looks at the effects from outside: what the sender is
 // answered, what the screen shows, who is let in at the app socket.
 
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { SocketClient } from "../end-to-end/socket-client.ts";
@@ -13,6 +15,12 @@ import { type Program, Sender, type ServiceProcess, Stage } from "../end-to-end/
 const USAGE = 2;
 const DENIED = 77;
 const UNREACHABLE = 69;
+
+const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+/** Nobody. Only root can be somebody else, and the checkout must not lie in a directory that is root's alone. */
+const ANOTHER_USER = { uid: 65_534, gid: 65_534, cwd: "/" };
+const CAN_BE_ANOTHER_USER =
+  process.getuid?.() === 0 && spawnSync(process.execPath, [CLI, "--version"], ANOTHER_USER).status === 0;
 
 let stage: Stage;
 let service: ServiceProcess;
@@ -231,6 +239,9 @@ describe("notifications", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stderr).error.code).toBe("ERR_NAVIGATION_REFUSED");
     await expectLine(["notifications", "close", id], `closed: ${id}`);
+    // The refusal is of that click, and not of the next one.
+    const next = await show(target, "Not refused");
+    await expectLine(["notifications", "click", next], `clicked: opens ${OWNER}/there`);
   });
 
   test("an action that it does not have is a mistake", async () => {
@@ -565,6 +576,22 @@ describe("an agent that is not there, or goes", () => {
     writeFileSync(path, right);
     expect((await stage.run(["status", "--state", directory])).code).toBe(0);
   });
+
+  test.skipIf(!CAN_BE_ANOTHER_USER)(
+    "another user is told that only the agent's user can ask it",
+    async () => {
+      for (const command of [["status"], ["notifications"], ["reset", "--yes"], ["shell"]]) {
+        const program = stage.start("godwit", [process.execPath, CLI, ...command, "--state", state], {
+          stdio: ["ignore", "pipe", "pipe"],
+          env: { PATH: process.env.PATH, HOME: "/nonexistent" },
+          ...ANOTHER_USER,
+        });
+        expect(await program.exited).toEqual({ code: DENIED, signal: null });
+        const said = `godwit ${command[0]}: ${state} is another user's: only the agent's user can ask it`;
+        expect([program.stdout.all, program.stderr.all]).toEqual([[], [said]]);
+      }
+    },
+  );
 
   test("without a port of loopback there is no dashboard", async () => {
     const directory = stage.newDirectory();

@@ -437,7 +437,11 @@ describe("nobody there", () => {
       stage.newDirectory(),
       "--quiet",
     ];
-    await expectRefusal(args, 1, /EADDRINUSE/);
+    await expectRefusal(
+      args,
+      CONFIG,
+      new RegExp(`port ${service.port} is in use \\(EADDRINUSE\\): name another one$`),
+    );
   });
 });
 

@@ -3,6 +3,7 @@
 // Method: runs the program and reads its timeline; Ctrl-C is a signal to a process group made for it.
 
 import { readdirSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Program, Stage } from "./stage.ts";
 
@@ -140,17 +141,59 @@ test("a second demo on state in use ends with a plain sentence", async () => {
   expect(await first.end("SIGINT")).toEqual({ code: 0, signal: null });
 });
 
-test("what it says about sending another one is true", async () => {
-  const state = stage.newDirectory();
-  const demo = stage.godwit(["demo", "--state", state]);
-  const advice = await demo.stderr.match(/godwit send/);
-  const args =
+/** Runs a command that the demo advises, as it stands there. */
+async function follow(demo: Program, which: RegExp) {
+  const advice = await demo.stderr.match(which);
+  const words =
     advice
+      .slice(advice.indexOf("npx godwit ") + "npx godwit ".length)
       .trim()
-      .replace(/^npx godwit /, "")
       .match(/"[^"]*"|\S+/g) ?? [];
-  const sent = await stage.run(args.map((argument) => argument.replaceAll('"', "")));
-  expect(sent).toEqual({ code: 0, stdout: "accepted (201)", stderr: "" });
+  return stage.run(words.map((word) => word.replaceAll('"', "")));
+}
+
+test("what it says about sending another one is true", async () => {
+  const demo = stage.godwit(["demo", "--state", stage.newDirectory()]);
+  expect(await follow(demo, /godwit send/)).toEqual({ code: 0, stdout: "accepted (201)", stderr: "" });
   await demo.stdout.match(/screen: \(3\) https:\/\/news\.example: Hello$/);
   await demo.end("SIGTERM");
+});
+
+test("what it says about a terminal alone is true: a notification is listed, clicked, and its link opens", async () => {
+  const demo = stage.godwit(["demo", "--state", stage.newDirectory()]);
+  const listed = await follow(demo, /godwit notifications --state/);
+  expect(listed).toMatchObject({ code: 0, stderr: "" });
+  expect(listed.stdout).toMatch(/^1\thttps:\/\/news\.example\tGodwits reach New Zealand$/m);
+  const clicked = await follow(demo, /godwit notifications click/);
+  expect(clicked.stdout).toBe("clicked: opens https://news.example/stories/godwits");
+  await demo.stdout.match(
+    /screen: a notification of https:\/\/news\.example was clicked: its link https:\/\/news\.example\/stories\/godwits opens$/,
+  );
+  expect((await follow(demo, /godwit dashboard/)).stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/#code=/);
+  const tail = stage.godwit(["tail", "--state", /--state (\S+)/.exec(demo.stderr.all.join("\n"))?.[1] ?? ""]);
+  await tail.stdout.match(/ shown /);
+  // Somebody who watches does not keep it.
+  expect(await demo.end("SIGINT")).toEqual({ code: 0, signal: null });
+  expect((await tail.exited).code).toBe(69);
+});
+
+test("the dashboard is there under the link, and a browser is not opened without a desktop", async () => {
+  const demo = stage.godwit(["demo", "--state", stage.newDirectory()]);
+  const link = (await demo.stderr.match(/127\.0\.0\.1:\d+\/#code=/)).trim();
+  const page = await fetch(link);
+  expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+  await demo.stderr.match(/Ctrl-C ends it/);
+  await demo.end("SIGINT");
+});
+
+test.each([["--port"], ["--dashboard-port"]])("a %s in use ends it with a plain sentence", async (flag) => {
+  const holder = createServer();
+  stage.defer(() => holder.close());
+  await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
+  const { port } = holder.address() as AddressInfo;
+  const temporary = stage.newDirectory();
+  const result = await stage.run(["demo", flag, String(port)], { TMPDIR: temporary });
+  expect(result.code).toBe(78);
+  expect(result.stderr).toMatch(new RegExp(`^godwit demo: .*port ${port}.*EADDRINUSE.*$`));
+  expect(readdirSync(temporary)).toEqual([]);
 });

@@ -50,7 +50,11 @@ export class Lines {
   }
 
   /** Resolves to what `find` makes of the lines as soon as that is not null; asked again after each line. */
-  until<T>(what: string, find: (lines: readonly string[]) => T | null): Promise<T> {
+  until<T>(
+    what: string,
+    find: (lines: readonly string[]) => T | null,
+    waitMs: number = WAIT_MS_MAX,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
         const tail = this.all.slice(-15).join("\n");
@@ -66,7 +70,7 @@ export class Lines {
         this.#waiting.delete(look);
         done();
       };
-      const timer = setTimeout(() => fail("time is up"), WAIT_MS_MAX);
+      const timer = setTimeout(() => fail("time is up"), waitMs);
       this.#waiting.add(look);
       look();
     });
