@@ -115,7 +115,7 @@ function facts(app: AppView): string {
 function silentText(silent: AppView["silent"]): string[] {
   if (silent === null || silent.left >= silent.max) return [];
   if (silent.left === 0) return ["has shown nothing too often, so its messages wait"];
-  return [`may show nothing ${countText(silent.left, "more time", "more times")}`];
+  return [`${countText(silent.left, "more message")} may show nothing`];
 }
 
 function subscriptionLine(

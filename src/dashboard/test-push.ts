@@ -62,7 +62,7 @@ export class TestPush {
   }
 
   #handleBack(run: Run, acceptedMs: number, shownMs: number): void {
-    const text = `There and back in ${spanText(shownMs)}; the push service had it after ${spanText(Math.min(acceptedMs, shownMs))}.`;
+    const text = `Subscribed, sent and back in ${spanText(shownMs)}; the push service had it after ${spanText(Math.min(acceptedMs, shownMs))}.`;
     this.#end(run, text, true);
   }
 

@@ -243,7 +243,7 @@ describe.skipIf(CHROMIUM === null)("dashboard", { timeout: BROWSER_TEST_MS_MAX }
   test("a test push says how long it took there and back", async () => {
     const page = await world.openDashboard();
     await page.getByRole("button", { name: "Send a test push" }).click();
-    const said = page.getByText(/^There and back in .+; the push service had it after .+\.$/);
+    const said = page.getByText(/^Subscribed, sent and back in .+; the push service had it after .+\.$/);
     await said.waitFor();
     const card = page
       .getByRole("listitem")
