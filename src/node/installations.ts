@@ -38,22 +38,32 @@ export class Installations {
     return token;
   }
 
-  /** The token goes first: nothing can be subscribed meanwhile. */
+  /**
+   * The token goes first: nothing can be subscribed meanwhile. What can be done is done, also when the disk is full.
+   *
+   * @throws {GodwitError} ERR_JOURNAL_FULL, ERR_JOURNAL_IO: it holds, but could not be written down yet
+   */
   async uninstall(owner: string): Promise<void> {
     const { userAgent, apps, starter, disconnect } = this.#options;
-    await apps.uninstall(owner);
+    const written = await Promise.allSettled([apps.uninstall(owner)]);
     starter.forget(owner);
     disconnect(owner);
-    await userAgent.choose({ type: "uninstall", owner });
+    const chosen = await Promise.allSettled([userAgent.choose({ type: "uninstall", owner })]);
+    throwFailure([...chosen, ...written]);
   }
 
+  /** @throws {GodwitError} as {@link uninstall} */
   async factoryReset(): Promise<void> {
     const { userAgent, apps, credentials, starter, disconnect } = this.#options;
     const owners = apps.list().map(({ owner }) => owner);
-    await apps.uninstallAll();
-    await credentials.renewPageKey();
+    const written = await Promise.allSettled([apps.uninstallAll(), credentials.renewPageKey()]);
     for (const owner of owners) starter.forget(owner);
     disconnect(null);
-    await userAgent.choose({ type: "factoryReset" });
+    const chosen = await Promise.allSettled([userAgent.choose({ type: "factoryReset" })]);
+    throwFailure([...chosen, ...written]);
   }
+}
+
+function throwFailure(outcomes: readonly PromiseSettledResult<void>[]): void {
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }

@@ -20,6 +20,8 @@ const NOBODY = digestOf("");
 export class InstalledApps {
   readonly #path: string;
   #apps: ReadonlyMap<string, Entry>;
+  /** The disk has what memory has. */
+  #isSaved = true;
   /** One write at a time. */
   #write: Promise<void> = Promise.resolve();
 
@@ -58,35 +60,48 @@ export class InstalledApps {
   async install({ owner, start, tokenFile }: InstalledApp): Promise<string> {
     const token = newToken();
     const entry = { owner, start, tokenFile, tokenDigest: digestOf(token) };
-    await this.#change((apps) => {
-      apps.set(owner, entry);
-      if (apps.size > INSTALLED_APPS_MAX)
+    await this.#queue(async () => {
+      const next = new Map(this.#apps).set(owner, entry);
+      if (next.size > INSTALLED_APPS_MAX)
         throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
+      await this.#save(next);
+      this.#apps = next;
     });
     return token;
   }
 
+  /**
+   * Its token is good no more.
+   *
+   * @throws {GodwitError} ERR_JOURNAL_FULL, ERR_JOURNAL_IO: it holds until the agent ends, and is written down with the next change
+   */
   uninstall(owner: string): Promise<void> {
-    return this.#change((apps) => apps.delete(owner));
+    return this.#queue(() => this.#keep(([other]) => other !== owner));
   }
 
+  /** Likewise of all. */
   uninstallAll(): Promise<void> {
-    return this.#change((apps) => apps.clear());
+    return this.#queue(() => this.#keep(() => false));
   }
 
-  /** Memory follows the disk. */
-  #change(change: (apps: Map<string, Entry>) => void): Promise<void> {
-    const written = this.#write.then(async () => {
-      const next = new Map(this.#apps);
-      change(next);
-      const isUnchanged =
-        next.size === this.#apps.size && [...next].every(([owner, app]) => this.#apps.get(owner) === app);
-      if (isUnchanged) return;
-      await writePrivateFile(this.#path, `${JSON.stringify({ apps: [...next.values()] }, null, 2)}\n`);
-      this.#apps = next;
-    });
-    this.#write = written.catch(() => {});
-    return written;
+  /** Taking away works without a disk, too. */
+  async #keep(isKept: (app: readonly [string, Entry]) => boolean): Promise<void> {
+    const next = new Map([...this.#apps].filter(isKept));
+    if (next.size === this.#apps.size && this.#isSaved) return;
+    this.#apps = next;
+    await this.#save(next);
+  }
+
+  async #save(apps: ReadonlyMap<string, Entry>): Promise<void> {
+    this.#isSaved = false;
+    await writePrivateFile(this.#path, `${JSON.stringify({ apps: [...apps.values()] }, null, 2)}\n`);
+    this.#isSaved = true;
+  }
+
+  #queue(change: () => Promise<void>): Promise<void> {
+    const done = this.#write.then(change);
+    this.#write = done.catch(() => {});
+    return done;
   }
 }
 

@@ -146,6 +146,24 @@ test("a port that is taken ends the agent at once, with its socket", async () =>
   expect(existsSync(join(other, "app.sock"))).toBe(false);
 });
 
+test("without a loopback port there are no pages and no dashboard, and nobody listens", async () => {
+  const other = stage.newDirectory();
+  const args = ["--service", service.origin, "--ca", service.caFile, "--state", other];
+  const program = stage.godwit(["agent", ...args], {}, 0.1);
+  expect(await program.stderr.match(/^agent ready/)).not.toContain("127.0.0.1");
+  const token = readFileSync(join(other, "admin.token"), "utf8").trim();
+  const client = await SocketClient.enter({ at: join(other, "app.sock") }, { role: "admin", token });
+  const message = expect.stringContaining("loopback port");
+  for (const [type, members] of [
+    ["dashboardLink", {}],
+    ["pageSecret", { owner: "https://news.example" }],
+  ] as const)
+    await expect(client.ask(type, members)).rejects.toMatchObject({ code: "ERR_OPTION", message });
+  await expect(client.ask("pageSecret", { owner: APP })).rejects.toMatchObject({ code: "ERR_OPTION" });
+  await client.close();
+  await program.end("SIGTERM");
+});
+
 describe("starting", () => {
   const CHILD = join(import.meta.dirname, "children", "app.mjs");
 

@@ -3,7 +3,7 @@
 // files in a temporary directory; the clock and the boot are arguments.
 
 import { createHmac } from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -147,14 +147,17 @@ describe("installed apps", () => {
     expect((await InstalledApps.open(directory)).list().map(({ owner }) => owner)).toEqual(left);
   });
 
-  test("a change that cannot be written did not happen", async () => {
+  test("without a disk none is installed, and one that is uninstalled is; the next change is written down with it", async () => {
     const apps = await InstalledApps.open(directory);
-    const token = await apps.install(app("an-app"));
+    const [token] = [await apps.install(app("an-app")), await apps.install(app("another"))];
     rmSync(directory, { recursive: true });
     await expect(apps.install(app("an-app"))).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
-    await expect(apps.uninstall("an-app")).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
     expect(apps.isToken("an-app", token)).toBe(true);
-    writeFileSync(directory, "");
+    await expect(apps.uninstall("an-app")).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
+    expect(apps.isToken("an-app", token)).toBe(false);
+    mkdirSync(directory);
+    await apps.uninstall("an-app");
+    expect((await InstalledApps.open(directory)).list()).toEqual([app("another")]);
   });
 
   test.each([
