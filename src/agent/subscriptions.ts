@@ -90,8 +90,11 @@ export class Subscriptions {
   getSubscription(requestId: number, owner: string, waToken: string | null): void {
     const { registry, usage } = this.#options;
     const found = registry.find(owner, waToken);
-    if (found !== null) usage.touch(found);
-    this.#reply(requestId, { type: "subscription", subscription: found === null ? null : viewOf(found) });
+    if (found === null) return this.#reply(requestId, { type: "subscription", subscription: null });
+    usage.touch(found);
+    const subscription = viewOf(found);
+    if (subscription === null) return this.#refuseBroken(requestId);
+    this.#reply(requestId, { type: "subscription", subscription });
   }
 
   unsubscribe(requestId: number, owner: string, subscriptionId: number, now: Instant): void {
@@ -236,16 +239,12 @@ export class Subscriptions {
     const existing = registry.find(owner, request.waToken);
     if (existing !== null) {
       usage.touch(existing);
+      const subscription = viewOf(existing);
+      if (subscription === null) return this.#refuseBroken(requestId);
       if (!hasOptions(existing, request)) {
         return this.#refuse([requestId], "ERR_SUBSCRIBE_CONFLICT", "subscribed already with other options");
       }
-      const subscription = viewOf(existing);
-      if (subscription !== null) return this.#reply(requestId, { type: "subscription", subscription });
-      return this.#refuse(
-        [requestId],
-        "ERR_SUBSCRIBE_ABORTED",
-        "the subscription is being renewed; try again later",
-      );
+      return this.#reply(requestId, { type: "subscription", subscription });
     }
     const pending = this.#findPending(owner, request.waToken);
     if (pending !== null) {
@@ -395,6 +394,11 @@ export class Subscriptions {
     let idMax = this.#options.state.subscriptionIdMax;
     for (const { record } of this.#pending) idMax = Math.max(idMax, record.id);
     return idMax + 1;
+  }
+
+  #refuseBroken(requestId: number): void {
+    const message = "the subscription is being renewed; try again later";
+    this.#refuse([requestId], "ERR_SUBSCRIBE_ABORTED", message);
   }
 
   #refusePermission(requestIds: readonly number[]): void {

@@ -861,6 +861,14 @@ describe("a service that forgets or revokes", () => {
     device.answerToken("token-2", new Uint8Array(16).fill(9));
     device.openLink();
     device.registered({ uaid: new Uint8Array(16).fill(9), channels: [] });
+    // Until then it is broken: nobody is given its old endpoint, whatever else is asked for.
+    const asked = [
+      device.ask(NEWS, { type: "getSubscription", waToken: null }),
+      device.subscribe(NEWS),
+      device.subscribe(NEWS, null, Uint8Array.from(before.subscription?.p256dh ?? [])),
+    ];
+    for (const requestId of asked)
+      expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_SUBSCRIBE_ABORTED" });
     device.passUntil(70_000, () => device.countUpstream("registerWa") === 2);
     device.grantRegistration(1, "https://push.example/p/new");
     const change = device.last("subscriptionChange");
