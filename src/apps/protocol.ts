@@ -184,6 +184,8 @@ export type ShellEvent =
   /** `text`: "" for none, a dot, a number up to 99, or "99+". */
   | { readonly event: "badge"; readonly owner: string; readonly badge: AppBadge; readonly text: string }
   | { readonly event: "openUrl"; readonly owner: string; readonly url: string }
+  /** All page secrets are others from here on: ask for those that were injected. */
+  | { readonly event: "pageSecrets" }
   | { readonly event: "permission"; readonly owner: string }
   | { readonly event: "permissionSettled"; readonly owner: string; readonly permission: Permission }
   /** May this link of another origin be opened? Show `host`. */

@@ -75,8 +75,9 @@ export class Doorkeeper {
     return session;
   }
 
-  /** Ends the connections for `owner`, or with null those of all apps and pages. */
+  /** Ends the connections for `owner`, or with null those of all apps and pages, whose secrets are others now. */
   disconnect(owner: string | null): void {
+    if (owner === null) this.#options.shells.handleSecretsRenewed();
     for (const [guest, { connections }] of this.#guests) {
       if (owner !== null && guest !== owner) continue;
       for (const connection of [...connections]) connection.close(CLOSE_REFUSED);

@@ -118,6 +118,11 @@ export class Shells implements Display {
     shell.send({ event: "openUrl", owner, url });
   }
 
+  /** What they injected into pages is good no more. */
+  handleSecretsRenewed(): void {
+    this.#toAll({ event: "pageSecrets" });
+  }
+
   #toAll(event: ShellEvent): void {
     for (const shell of this.#shells) shell.send(event);
   }

@@ -252,7 +252,10 @@ describe("apps", () => {
   test("a factory reset takes tokens, page secrets and apps with it", async () => {
     const app = await enterApp();
     const { secret } = await admin.ask("pageSecret", { owner: PAGE });
+    const shell = await enterShell();
     await admin.ask("factoryReset");
+    await shell.event("pageSecrets");
+    expect(await shell.ask("pageSecret", { owner: PAGE })).not.toMatchObject({ secret });
     expect(await app.closed).toEqual({ closeCode: 4401 });
     await expect(enterApp()).rejects.toMatchObject({ code: "ERR_APP_AUTH" });
     const page = { role: "page", owner: PAGE, token: secret };
