@@ -14,22 +14,27 @@ export interface RunningAgentOptions {
   readonly hasPort?: boolean;
   /** Its state directory; default: a new one. */
   readonly state?: string;
+  /** More arguments. */
+  readonly args?: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 export class RunningAgent {
   readonly state: string;
   readonly #stage: Stage;
   readonly #args: readonly string[];
+  readonly #environment: NodeJS.ProcessEnv;
   #program: Program | null = null;
   #port: number | null;
 
   private constructor(stage: Stage, options: RunningAgentOptions) {
-    const { service, policy, hasPort = false, state = stage.newDirectory() } = options;
+    const { service, policy, hasPort = false, state = stage.newDirectory(), args = [] } = options;
     this.#stage = stage;
     this.state = state;
     const policyFile = stage.file("policy.json", policy);
     const { origin, caFile } = service;
-    this.#args = ["--service", origin, "--ca", caFile, "--state", this.state, "--policy", policyFile];
+    this.#args = ["--service", origin, "--ca", caFile, "--state", state, "--policy", policyFile, ...args];
+    this.#environment = options.environment ?? {};
     this.#port = hasPort ? 0 : null;
   }
 
@@ -51,7 +56,7 @@ export class RunningAgent {
   /** Starts it, after the first time on the same state and port. */
   async start(): Promise<void> {
     const port = this.#port === null ? [] : ["--app-port", String(this.#port)];
-    this.#program = this.#stage.godwit(["agent", ...this.#args, ...port], {}, 0.1);
+    this.#program = this.#stage.godwit(["agent", ...this.#args, ...port], this.#environment, 0.1);
     const ready = await this.#program.stderr.match(/^agent ready/);
     if (this.#port !== null) this.#port = Number(/127\.0\.0\.1:(\d+)$/.exec(ready)?.[1]);
   }
