@@ -42,7 +42,8 @@ const FLAGS = [
 
 const options = readOptions();
 if (options === null) process.stderr.write(USAGE);
-process.exitCode = options === null ? EXIT_USAGE : await run(options);
+else if (options.help) process.stdout.write(USAGE);
+process.exitCode = options === null ? EXIT_USAGE : options.help ? 0 : await run(options);
 
 /** @returns {Promise<number>} the exit code */
 async function run({ state, data, port, chromium, isWindow, flags }) {
@@ -106,6 +107,7 @@ function readOptions() {
         port: { type: "string", default: "8080" },
         chromium: { type: "string", default: "chromium" },
         window: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
       },
     });
     const { window: isWindow, port, ...rest } = values;

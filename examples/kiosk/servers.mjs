@@ -92,12 +92,7 @@ function answerFile(file, policy) {
 /** @returns {Promise<Served>} */
 async function serve(host, port, answer) {
   const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url ?? "/", served.origin);
-    // A name that somebody's DNS points here is not ours (DNS rebinding).
-    const isOurs = `http://${request.headers.host}` === served.origin;
-    const isRead = ["GET", "HEAD", "PUT"].includes(request.method ?? "");
-    const found = isOurs ? (isRead ? await answer(request, pathname) : { status: 405 }) : { status: 403 };
-    const { status, type = "text/plain", body = "", policy = POLICY.join("; ") } = found;
+    const { status, type = "text/plain", body = "", policy = POLICY.join("; ") } = await find(request);
     response.writeHead(status, {
       "Content-Type": `${type}; charset=utf-8`,
       "Content-Security-Policy": policy,
@@ -107,6 +102,17 @@ async function serve(host, port, answer) {
     });
     response.end(request.method === "HEAD" ? undefined : body);
   });
+  const find = async (request) => {
+    // A name that somebody's DNS points here is not ours (DNS rebinding).
+    if (`http://${request.headers.host}` !== served.origin) return { status: 403 };
+    if (!["GET", "HEAD", "PUT"].includes(request.method)) return { status: 405 };
+    try {
+      return await answer(request, new URL(request.url, served.origin).pathname);
+    } catch {
+      // A URL that is none, or a file that is not there or full.
+      return { status: 500 };
+    }
+  };
   await new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, resolve);

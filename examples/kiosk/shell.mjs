@@ -18,11 +18,14 @@ export class Shell {
   #socket = null;
   /** What the page needs at the agent, once the agent told. */
   #credential = null;
-  /** Of the browser's one page: the shell's document. */
+  /** Of the browser's one page, which shows the shell's document. */
   #session = null;
   #targetId = null;
-  /** Of the shell's document, while it can be drawn. */
+  /** Where the shell's document runs; and whether it has said that it can be drawn. */
   #contextId = null;
+  #isDrawable = false;
+  /** What is in its frame. */
+  #frameId = null;
   /** What is in the frame: the page, or a page elsewhere that the person chose to open. `id` counts what was opened there. */
   #place;
   #isAgentThere = false;
@@ -55,14 +58,17 @@ export class Shell {
   async open(devTools, stateDirectory) {
     this.#devTools = devTools;
     devTools.exited.then(() => {
-      this.#contextId = null;
+      this.#isDrawable = false;
     });
-    devTools.on("Target.attachedToTarget", (params, session) => this.#handleTarget(params, session));
+    devTools.on("Target.attachedToTarget", (params, session) => {
+      // It may be gone again by then.
+      this.#handleTarget(params, session).catch((error) => this.#log(error.message));
+    });
     devTools.on("Runtime.executionContextCreated", ({ context }, session) =>
       this.#handleContext(context, session),
     );
     devTools.on("Runtime.bindingCalled", (params, session) => this.#handleBinding(params, session));
-    devTools.on("Page.frameNavigated", ({ frame }, session) => this.#handleNavigated(frame, session));
+    devTools.on("Page.frameNavigated", ({ frame }) => this.#handleNavigated(frame));
     // A kiosk that lies dead on the screen helps nobody: end, and be started again.
     devTools.on("Inspector.targetCrashed", () => devTools.close());
     await devTools.call("Target.setAutoAttach", {
@@ -104,7 +110,8 @@ export class Shell {
       // There is one page. Nobody can open another, but nobody needs to be believed.
       await this.#devTools.call("Target.closeTarget", { targetId: targetInfo.targetId });
     } else if (targetInfo.type === "iframe") {
-      // The page, in a process of its own, and before it runs.
+      // What is in the frame, in a process of its own, and before it runs.
+      this.#frameId = targetInfo.targetId;
       await Promise.all([call("Inspector.enable"), call("Page.enable"), this.#inject(call)]);
     }
     if (waitingForDebugger) await call("Runtime.runIfWaitingForDebugger");
@@ -126,6 +133,7 @@ export class Shell {
   /** Loads the shell's document anew, for another frame source or another credential. */
   async #load() {
     this.#contextId = null;
+    this.#isDrawable = false;
     await this.#devTools.call("Page.navigate", { url: `${this.#origin}/` }, this.#session);
   }
 
@@ -141,18 +149,23 @@ export class Shell {
   }
 
   /** Which page it really is, after links and redirects. */
-  #handleNavigated({ url, parentId }, session) {
-    if (session === this.#session || this.#isHome || !/^https?:/.test(url)) return;
+  #handleNavigated({ id, url }) {
+    if (id !== this.#frameId || this.#isHome || !/^https?:/.test(url)) return;
     this.#place.host = new URL(url).host;
-    if (parentId !== undefined) this.#draw();
+    this.#draw();
   }
 
   // --- the agent -----------------------------------------------------------------------------------------------------
 
-  async #handleAgent() {
+  #handleAgent() {
     this.#isAgentThere = true;
     // Everything comes again.
     for (const all of [this.#notifications, this.#badges, this.#questions, this.#untold]) all.clear();
+    this.#askCredential();
+  }
+
+  /** Another secret needs another document. */
+  async #askCredential() {
     try {
       const { url, owner, secret } = await this.#socket.request("pageSecret", { owner: this.#home });
       const before = this.#credential;
@@ -188,6 +201,8 @@ export class Shell {
       this.#questions.set(key, { key, owner, notificationId, action: event.action, host: event.host });
     } else if (type === "openUrl") {
       return this.#open(event.url);
+    } else if (type === "pageSecrets") {
+      this.#askCredential();
     }
     this.#draw();
   }
@@ -212,7 +227,8 @@ export class Shell {
   #handlePerson(message) {
     const { type, notificationId, action, key } = message;
     const question = this.#questions.get(key);
-    if (type === "home") this.#open(`${this.#home}/`);
+    if (type === "ready") this.#isDrawable = true;
+    else if (type === "home") this.#open(`${this.#home}/`);
     else if (type === "activate" && this.#notifications.has(notificationId))
       this.#tell("activate", { notificationId, action });
     else if (type === "dismiss" && this.#notifications.has(notificationId))
@@ -235,7 +251,7 @@ export class Shell {
 
   /** Draws everything; the shell's document finds out what is new. */
   async #draw() {
-    if (this.#contextId === null) return;
+    if (!this.#isDrawable) return;
     const view = {
       isAgentThere: this.#isAgentThere,
       home: this.#home,

@@ -62,7 +62,7 @@ export async function tabStops(page: Page): Promise<readonly TabStop[]> {
 }
 
 /** Texts whose contrast is below WCAG's AA (4.5, or 3 for large ones), with the ratio. Those of disabled controls need none. */
-export async function contrastFaults(page: Page): Promise<readonly string[]> {
+export async function contrastFaults(page: Pick<Page, "evaluate">): Promise<readonly string[]> {
   return (await page.evaluate(`(() => {
     // "rgb(…)" up to 255, or "color(srgb …)" up to 1.
     const channels = (color) => {

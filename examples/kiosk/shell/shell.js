@@ -93,11 +93,12 @@ function notificationCard({ notificationId, owner, title, body, actions }) {
   open.append(element("span", "title", title), element("span", "body", body));
   const close = button("×", { type: "dismiss", notificationId }, "close");
   close.setAttribute("aria-label", `Close: ${title}`);
-  card.append(element("p", "owner", nameOf(owner)), close, open);
+  card.append(element("p", "owner", nameOf(owner)), open);
   const choices = actions.map(({ action, title }) =>
     button(title, { type: "activate", notificationId, action }),
   );
   if (choices.length > 0) card.append(row(...choices));
+  card.append(close);
   return card;
 }
 
