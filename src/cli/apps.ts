@@ -29,7 +29,7 @@ const STDOUT = "-";
 const installCommand: Command = {
   summary:
     "let an app in: its token goes to a file (0600); with PROGRAM the agent starts it when something waits for it",
-  positionals: "OWNER [PROGRAM…]",
+  positionals: "OWNER [-- PROGRAM…]",
   options: {
     state: STATE,
     tokenFile: {

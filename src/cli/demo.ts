@@ -349,7 +349,12 @@ async function explainNext(
 /** For the person who sits before it; programs, and people from afar, have the link. */
 async function openOnDesktop(url: string, directory: string, output: Output): Promise<void> {
   if (output.isJson || !process.stdout.isTTY || !hasDesktop(process.env)) return;
-  await openPrivately(url, stateOf(directory)).catch((error: Error) => output.log(error.message));
+  try {
+    await openPrivately(url, stateOf(directory));
+    output.log("It opens in the browser. If nothing shows there, open the link yourself.");
+  } catch (error) {
+    output.log((error as Error).message);
+  }
 }
 
 function stateOf(directory: string): string {

@@ -9,7 +9,8 @@ import { describeReport, type Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 
 export const tailCommand: Command = {
-  summary: "follow what happens: connection, messages, notifications, faults, questions",
+  summary:
+    "the last that happened, and what happens from now on: connection, messages, notifications, faults, questions",
   positionals: "",
   options: { state: STATE },
   async run(options, output) {
