@@ -5,11 +5,12 @@
 
 import "./children/skippable-time.mjs";
 import { type AddressInfo, createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { displayedText } from "../../src/declarative/index.ts";
 import {
   BODY_CODE_POINTS_MAX,
+  NOTIFICATION_DAYS_MAX,
   NOTIFICATIONS_PER_OWNER_MAX,
   SCRIPT_CLOSE_MS_MIN,
   SCRIPT_CLOSE_WINDOW_MS,
@@ -116,6 +117,28 @@ describe("closing", () => {
       { notificationId: kept.notificationId, alert: false },
     ]);
     expect(again[0]?.notification).toEqual(kept.notification);
+  });
+});
+
+describe("staying", () => {
+  test("one nobody closed comes back with each restart for so many days, and then no more", async () => {
+    const { owner, subscription } = await newApp();
+    await show(subscription, { title: "read me" });
+    const backAfter = async (days: number): Promise<number> => {
+      vi.setSystemTime(Date.now() + days * 24 * 3600 * 1000);
+      const from = receiver.seen.length;
+      await receiver.restart();
+      return ofType(receiver.seen.slice(from), "show").filter((shown) => shown.owner === owner).length;
+    };
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      expect(await backAfter(NOTIFICATION_DAYS_MAX - 1)).toBe(1);
+      expect(await backAfter(2)).toBe(0);
+      expect(await receiver.app(owner).getNotifications()).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+      await receiver.restart();
+    }
   });
 });
 
