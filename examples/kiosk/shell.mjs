@@ -199,6 +199,8 @@ export class Shell {
     } else if (type === "navigation") {
       const key = `${notificationId} ${event.action}`;
       this.#questions.set(key, { key, owner, notificationId, action: event.action, host: event.host });
+    } else if (type === "navigationSettled") {
+      this.#questions.delete(`${notificationId} ${event.action}`);
     } else if (type === "openUrl") {
       return this.#open(event.url);
     } else if (type === "pageSecrets") {

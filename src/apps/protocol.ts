@@ -195,7 +195,9 @@ export type ShellEvent =
       readonly action: string;
       readonly owner: string;
       readonly host: string;
-    };
+    }
+  /** It was answered, or there is nothing to open any more. */
+  | { readonly event: "navigationSettled"; readonly notificationId: number; readonly action: string };
 
 /** An installed app as the admin sees it; the token is told once, at installation. */
 export interface InstalledApp {

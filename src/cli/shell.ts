@@ -93,6 +93,13 @@ class TerminalShell {
         return this.#line(describeQuestion(event));
       case "permissionSettled":
         return this.#drop((asked) => asked.event === "permission" && asked.owner === event.owner);
+      case "navigationSettled":
+        return this.#drop(
+          (asked) =>
+            asked.event === "navigation" &&
+            asked.notificationId === event.notificationId &&
+            asked.action === event.action,
+        );
     }
   }
 

@@ -118,6 +118,8 @@ export class AppListener {
       server.once("error", reject);
       server.listen(where, () => {
         server.off("error", reject);
+        // One connection that could not be taken, for want of files or memory: the others go on.
+        server.on("error", () => {});
         resolve();
       });
     });
@@ -187,7 +189,12 @@ export class AppListener {
     if (!isLoopbackHost(headers.host, this.#port)) return answer(403);
     if (files === null) return answer(426);
     if (method !== "GET" && method !== "HEAD") return answer(405, { Allow: "GET, HEAD" });
-    const file = files((url ?? "").replace(/\?.*$/s, ""));
+    let file: ServedFile | null;
+    try {
+      file = files((url ?? "").replace(/\?.*$/s, ""));
+    } catch {
+      return answer(500);
+    }
     if (file === null) return answer(404);
     const length = String(Buffer.byteLength(file.body));
     const own = { "Content-Type": file.type, ...file.headers, "Content-Length": length };

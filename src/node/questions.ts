@@ -17,6 +17,8 @@ export interface Asker {
   /** Decided, or nobody asks any more: a prompt that is still open goes. */
   settlePermission(owner: string, permission: Permission): void;
   askNavigation(question: NavigationQuestion): void;
+  /** Answered, or there is nothing to open any more: likewise. */
+  settleNavigation(notificationId: number, action: string): void;
 }
 
 /** Open questions as people and programs see them. */
@@ -101,14 +103,21 @@ export class Questions {
 
   /** Nothing happens unless the question is open. */
   answerNavigation(notificationId: number, action: string, allowed: boolean): void {
-    if (!this.#navigations.delete(navigationKey(notificationId, action))) return;
+    if (!this.#settleNavigation(notificationId, action)) return;
     this.#dispatch({ type: "navigationAnswered", notificationId, action, allowed });
   }
 
   /** A notification that is gone leads nowhere. */
   dropNavigations(notificationId: number): void {
-    for (const [key, question] of this.#navigations)
-      if (question.notificationId === notificationId) this.#navigations.delete(key);
+    for (const question of [...this.#navigations.values()])
+      if (question.notificationId === notificationId) this.#settleNavigation(notificationId, question.action);
+  }
+
+  /** False when the question is not open. */
+  #settleNavigation(notificationId: number, action: string): boolean {
+    const isOpen = this.#navigations.delete(navigationKey(notificationId, action));
+    if (isOpen) for (const asker of this.#askers) asker.settleNavigation(notificationId, action);
+    return isOpen;
   }
 
   #answerPermission(owner: string, permission: Permission): void {

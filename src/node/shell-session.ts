@@ -68,6 +68,8 @@ export class ShellSession implements Session {
       settlePermission: (owner, permission) =>
         connection.send({ event: "permissionSettled", owner, permission }),
       askNavigation: (question) => connection.send(navigationEvent(question)),
+      settleNavigation: (notificationId, action) =>
+        connection.send({ event: "navigationSettled", notificationId, action }),
     });
   }
 

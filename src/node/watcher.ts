@@ -28,6 +28,7 @@ export class Watcher {
         askPermission: changed,
         settlePermission: changed,
         askNavigation: changed,
+        settleNavigation: changed,
       }),
     ];
     this.#handleChanged();

@@ -257,6 +257,28 @@ function subscribeRequest(id: number, waToken: string): Message {
   return { id, type: "subscribe", waToken, declarative: "auto", allowAesgcm: false, ...options };
 }
 
+test("an agent that may open no more files goes on, and takes connections again once it may", async () => {
+  const service = await stage.service();
+  const state = stage.newDirectory();
+  const args = ["--service", service.origin, "--ca", service.caFile, "--state", state, "--keep-connected"];
+  const limit = ["sh", "-c", 'ulimit -n 48 && exec "$@"', "sh"];
+  const program = stage.godwit(["agent", ...args], {}, 0.1, limit);
+  await program.stderr.match(/^registered/);
+  const at = join(state, "app.sock");
+  const token = readFileSync(join(state, "admin.token"), "utf8").trim();
+  const flood = Array.from({ length: 60 }, () =>
+    connect(at)
+      .on("error", () => {})
+      .resume(),
+  );
+  // Those it could not take are closed, or wait for their turn; those it took go when their time is over.
+  await Promise.all(flood.map((socket) => (socket.closed ? null : once(socket, "close"))));
+  const later = await SocketClient.enter({ at }, { role: "admin", token });
+  expect(await later.ask("status")).toMatchObject({ link: "online" });
+  await later.close();
+  expect(await program.end("SIGTERM")).toEqual({ code: 0, signal: null });
+});
+
 // --- random messages ---------------------------------------------------------------------------------------------------
 
 const ENTRIES: Readonly<Record<string, () => Promise<SocketClient>>> = {

@@ -132,6 +132,8 @@ describe("questions", () => {
     const question = { ...activation, event: "navigation", owner: PAGE, host: "elsewhere.example" };
     for (const shell of [chosen, other]) expect(await shell.event("navigation")).toEqual(question);
     await chosen.ask("answerNavigation", { ...activation, allowed: false });
+    for (const shell of [chosen, other])
+      expect(await shell.event("navigationSettled")).toEqual({ ...activation, event: "navigationSettled" });
     await chosen.ask("activate", activation);
     await chosen.event("navigation", () => true, 2);
     await chosen.ask("answerNavigation", { ...activation, allowed: true });

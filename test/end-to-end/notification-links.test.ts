@@ -46,6 +46,7 @@ describe("where it leads", () => {
         asked.push({ owner, host, notificationId, action });
         receiver.userAgent.questions.answerNavigation(notificationId, action, isAllowed);
       },
+      settleNavigation: () => {},
     });
   });
 
