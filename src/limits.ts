@@ -248,6 +248,8 @@ export const APP_CLOSE_TIMEOUT_MS = 2_000;
 export const SHELL_DISPLAY_TIMEOUT_MS = 5_000;
 /** Links that wait for a person's word; of more the oldest is refused. */
 export const NAVIGATION_QUESTIONS_MAX = 32;
+/** The command line gives up on an agent that has not let it in by then. */
+export const AGENT_HELLO_TIMEOUT_MS = 5_000;
 /** The status goes to whoever watches at most this often. */
 export const WATCH_INTERVAL_MS_MIN = 1_000;
 /** The code of a dashboard link works this long, and so many may wait to be used; the session it gives lasts the other. */

@@ -17,6 +17,7 @@ import {
   type ShellRequests,
 } from "../apps/protocol.ts";
 import { GodwitError } from "../errors.ts";
+import { AGENT_HELLO_TIMEOUT_MS } from "../limits.ts";
 import { whyUnreadable } from "./arguments.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
@@ -60,7 +61,8 @@ export class AgentClient {
   /**
    * Connects, and says who we are.
    *
-   * @throws {CommandError} 69 when no agent runs there, 77 when it is another user's, or does not take the token
+   * @throws {CommandError} 69 when no agent runs there, 75 when it does not answer, 77 when it is another user's, or does not
+   *   take the token
    */
   static async open(
     stateDirectory: string,
@@ -74,15 +76,24 @@ export class AgentClient {
       perMessageDeflate: false,
     });
     const client = new AgentClient(socket, stateDirectory, handleEvent);
-    await new Promise<void>((resolve, reject) => {
-      socket.on("open", resolve);
-      socket.on("error", (error) => reject(unreachable(stateDirectory, error)));
-    });
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      client.close();
+    }, AGENT_HELLO_TIMEOUT_MS);
     try {
+      await new Promise<void>((resolve, reject) => {
+        socket.on("open", resolve);
+        socket.on("error", (error) => reject(unreachable(stateDirectory, error)));
+      });
       await client.#ask("hello", { role, token: readToken(stateDirectory, role) });
     } catch (error) {
       client.close();
-      throw error;
+      throw isLate
+        ? new CommandError(EXIT.tryAgain, `the agent in ${stateDirectory} does not answer`)
+        : error;
+    } finally {
+      clearTimeout(timer);
     }
     client.#isOpen = true;
     return client;

@@ -5,12 +5,14 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { SocketClient } from "../end-to-end/socket-client.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "../end-to-end/stage.ts";
+import { Desktop, desktopProblem } from "../node/desktop.ts";
 
 const USAGE = 2;
 const DENIED = 77;
@@ -564,6 +566,24 @@ describe("an agent that is not there, or goes", () => {
     expect((await waiting.exited).code).not.toBe(0);
   });
 
+  test("one that was killed is none, and one that hangs is told apart", async () => {
+    const directory = stage.newDirectory();
+    const mine = await startAgent(directory);
+    mine.child.kill("SIGSTOP");
+    const hung = await stage.run(["status", "--state", directory]);
+    expect(hung).toEqual({
+      code: 75,
+      stdout: "",
+      stderr: `godwit status: the agent in ${directory} does not answer`,
+    });
+    await mine.end("SIGKILL");
+    expect(existsSync(join(directory, "app.sock"))).toBe(true);
+    const gone = await stage.run(["status", "--state", directory]);
+    expect(gone).toMatchObject({ code: UNREACHABLE, stderr: expect.stringContaining("no agent is running") });
+    await startAgent(directory);
+    expect((await stage.run(["status", "--state", directory])).code).toBe(0);
+  });
+
   test("a token that is not the agent's is refused", async () => {
     const directory = stage.newDirectory();
     await startAgent(directory);
@@ -601,6 +621,39 @@ describe("an agent that is not there, or goes", () => {
     const result = await stage.run(["dashboard", "--state", directory]);
     expect(result).toMatchObject({ code: 78, stdout: "" });
     expect(result.stderr).toMatch(/no loopback port open: start it with --app-port$/);
+  });
+});
+
+describe.skipIf(desktopProblem !== null)("--desktop", () => {
+  test("shows notifications on the desktop, takes clicks there, and holds nothing at the end", async () => {
+    const desktop = await Desktop.start();
+    stage.defer(() => desktop.close());
+    const directory = stage.newDirectory();
+    // A pipe: reading it waits for the browser.
+    const opened = join(desktop.directory, "opened");
+    spawnSync("mkfifo", [opened]);
+    writeFileSync(join(desktop.directory, "xdg-open"), `#!/bin/sh\nprintf %s "$1" > '${opened}'\n`, {
+      mode: 0o755,
+    });
+    const program = stage.godwit(
+      [
+        ...["agent", "--service", service.origin, "--ca", service.caFile, "--state", directory],
+        ...["--desktop", "--permission", "granted"],
+      ],
+      { ...desktop.environment, PATH: `${desktop.directory}:${process.env.PATH}` },
+    );
+    await program.stderr.match(/^agent ready/);
+    const key = ["--application-server-key", sender.keys.publicKey];
+    const subscribed = await stage.run(["subscribe", "https://tide.example", "--state", directory, ...key]);
+    await sender.send(JSON.parse(subscribed.stdout), declarative("On the desktop"));
+    expect(await desktop.printed(1)).toMatchObject({ appName: "tide.example", title: "On the desktop" });
+    const link = readFile(opened, "utf8");
+    await desktop.click();
+    expect(await link).toBe("https://tide.example/there");
+    await program.stdout.match(/^\(1\) closed$/);
+    await sender.send(JSON.parse(subscribed.stdout), declarative("Still there"));
+    await desktop.printed(2);
+    expect(await program.end("SIGTERM")).toEqual({ code: 0, signal: null });
   });
 });
 

@@ -75,7 +75,8 @@ export function checkDisplay(environment: NodeJS.ProcessEnv): Finding {
   const hasBus =
     environment.DBUS_SESSION_BUS_ADDRESS !== undefined ||
     (runtime !== undefined && existsSync(join(runtime, "bus")));
-  if (hasBus) return ok("display", "a desktop session is there");
+  if (hasBus)
+    return ok("display", "a desktop session is there: godwit agent --desktop shows notifications on it");
   return ok(
     "display",
     "no desktop session: notifications go to shells on the app socket, or to the agent's stdout",
