@@ -25,11 +25,19 @@ export class ApplicationServer {
     this.publicKey = JSON.parse(readFileSync(this.vapidFile, "utf8")).publicKey;
   }
 
-  /** @param {object | null} subscription what `PushSubscription.toJSON()` gave */
+  /**
+   * True when it is another one than before.
+   *
+   * @param {object | null} subscription what `PushSubscription.toJSON()` gave
+   */
   keep(subscription) {
+    const before = existsSync(this.subscriptionFile) ? readFileSync(this.subscriptionFile, "utf8") : "null";
+    const json = JSON.stringify(subscription);
+    if (json === before) return false;
     // Removed first, since an existing file would keep whatever mode it has.
     rmSync(this.subscriptionFile, { force: true });
-    if (subscription !== null) writeFileSync(this.subscriptionFile, JSON.stringify(subscription), PRIVATE);
+    if (subscription !== null) writeFileSync(this.subscriptionFile, json, PRIVATE);
+    return true;
   }
 }
 

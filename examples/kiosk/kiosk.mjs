@@ -57,16 +57,24 @@ async function run({ state, data, port, chromium, isWindow, flags }) {
 
   const applicationServer = new ApplicationServer(data);
   const shellServer = await serveShell(() => shell.frameSource);
-  const pageServer = await servePage({
-    port,
-    shellOrigin: shellServer.origin,
-    settings: { applicationServerKey: applicationServer.publicKey },
-    handleSubscription: (subscription) => {
-      applicationServer.keep(subscription);
-      if (subscription === null) log("the page has no subscription any more");
-      else log(`the page has subscribed: ${applicationServer.subscriptionFile}`);
-    },
-  });
+  let pageServer;
+  try {
+    pageServer = await servePage({
+      port,
+      shellOrigin: shellServer.origin,
+      settings: { applicationServerKey: applicationServer.publicKey },
+      handleSubscription: (subscription) => {
+        if (!applicationServer.keep(subscription)) return;
+        if (subscription === null) log("the page has no subscription any more");
+        else log(`the page has subscribed: ${applicationServer.subscriptionFile}`);
+      },
+    });
+  } catch (error) {
+    // Whoever has the port would be taken for the page.
+    log(`port ${port} cannot be had: ${error.code}`);
+    shellServer.close();
+    return 1;
+  }
   const shell = new Shell(shellServer.origin, pageServer.origin, log);
 
   const screen = isWindow ? "--app=about:blank" : "--kiosk";

@@ -3,6 +3,9 @@
 // Method: examples/kiosk as it is run, in a real Chromium; the real agent and push service; `web-push` sends.
 
 import { existsSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Stage } from "../end-to-end/stage.ts";
 import { BROWSER_TEST_MS_MAX, CHROMIUM } from "./chromium.ts";
@@ -124,6 +127,14 @@ describe.skipIf(CHROMIUM === null)("at a kiosk", { timeout: BROWSER_TEST_MS_MAX 
     await kiosk.says("Notices are on.");
   });
 
+  test("a page that was uninstalled finds itself new at the next touch", async () => {
+    await subscribe();
+    await stage.ask("uninstallApp", { owner });
+    await kiosk.pressInPage("Turn off notices");
+    await kiosk.says("Notices are off.");
+    await subscribe();
+  });
+
   test("after a factory reset the page is as new", async () => {
     await subscribe();
     await stage.send(news("Old"));
@@ -136,27 +147,57 @@ describe.skipIf(CHROMIUM === null)("at a kiosk", { timeout: BROWSER_TEST_MS_MAX 
 });
 
 describe("the launcher", () => {
+  let stage: Stage;
+  beforeAll(() => {
+    stage = new Stage();
+  });
+  afterAll(() => stage.close());
+
+  async function outcomeOf(...args: readonly string[]) {
+    const program = startLauncher(stage, args);
+    const { code } = await program.exited;
+    return { code, stderr: program.stderr.all };
+  }
+
   test.skipIf(process.getuid?.() !== 0)("refuses root, for whom Chromium has no sandbox", async () => {
-    const stage = new Stage();
-    try {
-      const program = startLauncher(stage, ["--data", stage.newDirectory()]);
-      expect(await program.exited).toEqual({ code: 1, signal: null });
-      expect(program.stderr.all).toEqual([
-        "kiosk: Chromium has no sandbox for root: run the kiosk, and the agent, as another user",
-      ]);
-    } finally {
-      await stage.close();
-    }
+    const { code, stderr } = await outcomeOf("--data", stage.newDirectory());
+    expect(code).toBe(1);
+    expect(stderr).toEqual([
+      expect.stringMatching(/^kiosk: Chromium has no sandbox for root: run the kiosk/),
+    ]);
+  });
+
+  test("does not start where somebody else has the page's port", async () => {
+    const somebody = createServer();
+    await new Promise<void>((resolve) => somebody.listen(0, "127.0.0.1", resolve));
+    const { port } = somebody.address() as AddressInfo;
+    const args = ["--data", stage.newDirectory(), "--port", String(port), "--", "--no-sandbox"];
+    const { code, stderr } = await outcomeOf(...args);
+    expect(code).toBe(1);
+    expect(stderr.at(-1)).toBe(`kiosk: port ${port} cannot be had: EADDRINUSE`);
+    somebody.close();
+  });
+
+  test("says why there is no browser", async () => {
+    const chromium = join(stage.newDirectory(), "chromium");
+    const args = [
+      "--data",
+      stage.newDirectory(),
+      "--port",
+      "0",
+      "--chromium",
+      chromium,
+      "--",
+      "--no-sandbox",
+    ];
+    const { code, stderr } = await outcomeOf(...args);
+    expect(code).toBe(1);
+    expect(stderr.at(-1)).toBe(`kiosk: the browser is gone: spawn ${chromium} ENOENT`);
   });
 
   test.each([[["--port", "many"]], [["--frobnicate"]]])("%j is a mistake", async (args) => {
-    const stage = new Stage();
-    try {
-      const program = startLauncher(stage, args);
-      expect(await program.exited).toEqual({ code: 2, signal: null });
-      expect(program.stderr.all[0]).toBe("usage: node kiosk.mjs [OPTIONS] [-- CHROMIUM'S FLAGS]");
-    } finally {
-      await stage.close();
-    }
+    const { code, stderr } = await outcomeOf(...args);
+    expect(code).toBe(2);
+    expect(stderr[0]).toBe("usage: node kiosk.mjs [OPTIONS] [-- CHROMIUM'S FLAGS]");
   });
 });

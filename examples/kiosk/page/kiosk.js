@@ -11,6 +11,8 @@ const STATES = {
   outside: "Notices work in the kiosk only.",
 };
 
+/** By the agent, since this document was loaded. */
+let wasAccepted = false;
 const byId = (id) => document.getElementById(id);
 const { applicationServerKey } = await (await fetch("/settings.json")).json();
 showPlace();
@@ -53,6 +55,8 @@ async function attempt(action) {
   } catch (error) {
     failure = error;
   }
+  // It was uninstalled at the agent meanwhile, as if it had never been there.
+  if (failure?.godwitCode === "ERR_APP_AUTH" && wasAccepted) return location.reload();
   for (const id of ["on", "off"]) byId(id).disabled = false;
   // A person who said no knows it.
   if (failure !== null && failure.name !== "NotAllowedError")
@@ -62,6 +66,7 @@ async function attempt(action) {
 async function refresh() {
   const permission = await window.pushManager.permissionState();
   const subscription = await window.pushManager.getSubscription();
+  wasAccepted = true;
   show(subscription !== null ? "on" : permission === "denied" ? "denied" : "off");
   // The application's server has to know where to send, or that there is nowhere.
   await fetch("/subscription", { method: "PUT", body: JSON.stringify(subscription) });
