@@ -3,8 +3,8 @@
 // so. Method: real processes; the agent kills itself inside the handler of a chosen delivery while `web-push` goes on
 // sending, and is started again. Each payload is its number.
 
-import { statSync, unwatchFile, watchFile } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { statSync } from "node:fs";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { journalPath } from "./journal.ts";
 import { declared } from "./receiver.ts";
 import { type Push, Sender, type ServiceProcess, type Show, Stage } from "./stage.ts";
@@ -141,7 +141,7 @@ test("what is on the screen is there again after a kill, without an alert, and i
     const before = statSync(journal).size;
     await application.send(subscription, declared({ title, tag, actions: [ACTION], data: { title } }));
     shown.push(await agent.first<Show>("show", title, ({ notification }) => notification.title === title));
-    await grown(journal, before);
+    await vi.waitUntil(() => statSync(journal).size > before, { timeout: 10_000 });
   }
   await own.acknowledged(3);
   expect(shown.map(({ alert }) => alert)).toEqual([true, true, false]);
@@ -157,19 +157,6 @@ test("what is on the screen is there again after a kill, without an alert, and i
   ]);
   expect(again.at(-1)).toMatchObject({ notificationId: one?.notificationId, alert: false });
 });
-
-/** Resolves once the file is larger. */
-function grown(path: string, bytes: number): Promise<void> {
-  return new Promise((resolve) => {
-    const look = (): void => {
-      if (statSync(path).size <= bytes) return;
-      unwatchFile(path, look);
-      resolve();
-    };
-    watchFile(path, { interval: 20 }, look);
-    look();
-  });
-}
 
 /** Sends the numbers from 1 on, a few at a time. */
 async function stream(send: (number: number) => Promise<number>): Promise<void> {
