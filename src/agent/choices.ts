@@ -19,7 +19,6 @@ import { isOwner, NO_OWNER_TEXT } from "./owner.ts";
 import type { Permissions } from "./permissions.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
-import type { Requests } from "./requests.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface ChoicesOptions {
@@ -34,7 +33,6 @@ export interface ChoicesOptions {
   readonly activations: Activations;
   readonly inbox: Inbox;
   readonly memory: NetworkMemory;
-  readonly requests: Requests;
   readonly departure: Departure;
   readonly randomFill: RandomFill;
   readonly emit: Emit;
@@ -118,7 +116,6 @@ export class Choices {
     subscriptions.handleReset();
     this.#options.inbox.reset();
     this.#options.memory.reset();
-    this.#options.requests.handleLinkLost();
     const deviceSecret = new Uint8Array(DEVICE_SECRET_BYTES);
     randomFill(deviceSecret);
     const records: JournalRecord[] = [{ type: "pendingForget" }, { type: "device", deviceSecret }];

@@ -62,7 +62,6 @@ export class NetworkMemory {
     if (this.#current === null) return;
     const { label } = this.#current.record;
     this.#current.record = emptyRecord(label, this.#clock.isTrusted ? this.#clock.epochMs : 0);
-    this.#known.set(label, this.#current);
   }
 
   /** Records for a write that is being made anyway. */

@@ -263,6 +263,7 @@ describe("pause", () => {
     expect(device.shown).toEqual([]);
     expect(ownerOf(device)?.messagesWaiting).toBe(2);
     expect(device.acknowledged().map(([id]) => id)).toEqual([1, 2, 3]);
+    expect(device.countUpstream("resume")).toBe(0);
     const again = device.restart();
     again.onDeliver = () => null;
     again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
@@ -312,10 +313,14 @@ describe("pause", () => {
   test("what was handled before the connection ends is acknowledged before", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);
-    device.notify(1, 1, device.seal(reply, "handled"));
+    for (let id = 1; id <= 2; id++) device.notify(id, 1, device.seal(reply, "handled"));
+    expect(device.acknowledged()).toHaveLength(1);
     pause(device, NEWS);
     expect(device.status.link).toBe("idle");
-    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+    expect(device.acknowledged()).toEqual([
+      [1, "ok"],
+      [2, "ok"],
+    ]);
   });
 
   test("for all, with a connection that something else wants: every channel is held", () => {

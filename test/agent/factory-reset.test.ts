@@ -3,6 +3,7 @@
 // be told, whatever happens in between. Method: the real agent on a device with virtual time; the test plays the service.
 
 import { describe, expect, test } from "vitest";
+import { PROMPT_DISMISSALS_MAX } from "../../src/limits.ts";
 import { HOUR, live, MINUTE, move, NEWS } from "./online.ts";
 import { CHAT, changesOf, declared, ownerOf } from "./people.ts";
 import { Device, UAID } from "./world.ts";
@@ -62,10 +63,10 @@ describe("with a connection", () => {
 
   test("an app that subscribes then gets a new device with the service", () => {
     const device = lived();
-    reset(device);
+    // Of CHAT, which is paused.
     const before = device.lastUpstream("registerWa").registrationId;
-    device.dispatch({ type: "permissionAnswered", owner: NEWS, permission: "granted" });
-    const request = device.subscribe(NEWS);
+    reset(device);
+    const request = device.subscribe(CHAT);
     // Nothing is asked of a service that is still to forget the device.
     expect(device.countUpstream("registerWa")).toBe(2);
     goodbye(device);
@@ -76,11 +77,14 @@ describe("with a connection", () => {
     device.openLink();
     device.registered({ uaid: new Uint8Array(16).fill(8) });
     device.grantRegistration(1, "https://push.example/p/new");
-    expect(device.replies.get(request)).toMatchObject({
-      subscription: { endpoint: "https://push.example/p/new" },
-    });
+    const reply = device.replies.get(request);
+    expect(reply).toMatchObject({ subscription: { endpoint: "https://push.example/p/new" } });
     // Made under a new secret, though app and name are the same.
     expect(device.lastUpstream("registerWa").registrationId).not.toEqual(before);
+    // The pause went with all the rest.
+    if (reply?.type !== "subscription") throw new Error("not subscribed");
+    device.notify(1, 1, device.seal(reply, "hello"));
+    expect(device.delivered).toMatchObject([{ owner: CHAT }]);
   });
 
   test("what the service still sends is not dealt with", () => {
@@ -129,6 +133,36 @@ describe("with a connection", () => {
     device.openLink();
     device.registered();
     expect(device.countUpstream("unregisterUa")).toBe(2);
+  });
+
+  test("another goodbye is none: it is asked again", () => {
+    const device = lived();
+    reset(device);
+    device.send({ type: "bye", reason: "shutdown", retryAfterS: 0 });
+    device.closeLink();
+    device.passUntil(10 * MINUTE, () => device.status.link === "dialing");
+    device.openLink();
+    device.registered();
+    expect(device.countUpstream("unregisterUa")).toBe(2);
+  });
+
+  test("what was learned of the network it is on is forgotten", () => {
+    const device = lived();
+    expect(device.status.network.loMs).toBeGreaterThan(0);
+    reset(device);
+    expect(device.status).toMatchObject({ network: { loMs: 0, confidence: 0 }, networks: [] });
+  });
+
+  test("a question that rested may be asked again", () => {
+    const device = new Device({ permission: "prompt" });
+    for (let times = 0; times <= PROMPT_DISMISSALS_MAX; times++) {
+      device.subscribe(NEWS);
+      device.dispatch({ type: "permissionAnswered", owner: NEWS, permission: "prompt" });
+    }
+    expect(device.count("askPermission")).toBe(PROMPT_DISMISSALS_MAX);
+    reset(device);
+    device.subscribe(NEWS);
+    expect(device.count("askPermission")).toBe(PROMPT_DISMISSALS_MAX + 1);
   });
 
   test("a goodbye that nobody asked for takes nothing away", () => {
@@ -214,6 +248,8 @@ describe("at a bad moment", () => {
     for (const confirm of device.heldWrites.splice(0)) confirm();
     expect(device.replies.get(request)).toEqual({ type: "done" });
     expectEmpty(device);
+    goodbye(device);
+    expect(device.status).toMatchObject({ link: "idle", device: null });
     expectEmpty(device.restart());
   });
 
@@ -226,6 +262,16 @@ describe("at a bad moment", () => {
     device.holdJournal = false;
     for (const confirm of device.heldWrites.splice(0)) confirm();
     expectEmpty(device.restart());
+  });
+
+  test("with acknowledgements that were still to be sent", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    for (let id = 1; id <= 3; id++) device.notify(id, 1, device.seal(reply, "m"));
+    expect(device.acknowledged()).toHaveLength(1);
+    reset(device);
+    device.pass(20_000);
+    expect(device.acknowledged()).toHaveLength(1);
   });
 
   test("with a message in an app's hands", () => {

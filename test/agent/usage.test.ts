@@ -116,6 +116,11 @@ describe("what counts as use", () => {
     expect(again.journalWrites).toBe(writes);
     again.choose({ type: "install", owner: CHAT, startable: false });
     expect(usedAgoMs(again)).toBeLessThan(MINUTE);
+    const [noted] = again.status.subscriptions;
+    live(again, HOUR);
+    again.notify(6, 1, device.seal(reply, "m"));
+    again.choose({ type: "install", owner: CHAT, startable: true });
+    expect(again.status.subscriptions).toEqual([noted]);
   });
 });
 
@@ -135,6 +140,25 @@ describe("clocks", () => {
     expect(again.status.subscriptions).toMatchObject([{ usedEpochMs: device.epochMs }]);
   });
 
+  test("told late, a use has the day it was made on", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "shutdown" });
+    const again = device.restart({ atMs: device.nowMs + 100 * DAY });
+    move(again, null);
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    again.dispatch({ type: "appDetached", owner: NEWS });
+    again.pass(10 * DAY);
+    again.choose({ type: "install", owner: CHAT, startable: false });
+    // No service has confirmed the clock yet.
+    expect(usedAgoMs(again)).toBeGreaterThan(100 * DAY);
+    move(again, "home");
+    again.openLink();
+    again.registered();
+    again.choose({ type: "install", owner: CHAT, startable: true });
+    expect(Math.floor(usedAgoMs(again) / DAY)).toBe(10);
+  });
+
   test("of the device jumps ahead while it runs", () => {
     const device = afterDays(DAY);
     device.epochOffsetMs += 10 * UNUSED_MS_MAX;
@@ -143,12 +167,20 @@ describe("clocks", () => {
   });
 
   test("a device without clock goes by the service's", () => {
-    const kept = afterDays(UNUSED_MS_MAX - DAY, { epochTrusted: false });
-    live(kept, 2 * UNUSED_CHECK_MS);
-    expect(kept.status.subscriptions).toHaveLength(1);
-    const ended = afterDays(UNUSED_MS_MAX + DAY, { epochTrusted: false });
-    live(ended, 2 * UNUSED_CHECK_MS);
-    expect(ended.status.subscriptions).toEqual([]);
+    const leftAfter = (offMs: number): number => {
+      const device = new Device();
+      device.withSubscription(NEWS, 1);
+      device.dispatch({ type: "shutdown" });
+      const again = device.restart({ atMs: device.nowMs + offMs, epochTrusted: false });
+      const { epochMs } = again;
+      again.epochOffsetMs = 0;
+      again.openLink();
+      again.registered({ epochMs });
+      live(again, 2 * UNUSED_CHECK_MS);
+      return again.status.subscriptions.length;
+    };
+    expect(leftAfter(UNUSED_MS_MAX - DAY)).toBe(1);
+    expect(leftAfter(UNUSED_MS_MAX + DAY)).toBe(0);
   });
 
   test("what was dated by a clock that was ahead is dated anew", () => {
@@ -157,8 +189,10 @@ describe("clocks", () => {
     device.withSubscription(NEWS, 1);
     device.dispatch({ type: "shutdown" });
     const again = back(device, DAY);
+    expect(usedAgoMs(again)).toBeLessThan(0);
     live(again, 2 * UNUSED_CHECK_MS);
     again.choose({ type: "install", owner: CHAT, startable: false });
+    expect(usedAgoMs(again)).toBeGreaterThanOrEqual(0);
     expect(usedAgoMs(again)).toBeLessThan(2 * UNUSED_CHECK_MS);
   });
 
