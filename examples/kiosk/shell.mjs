@@ -178,35 +178,47 @@ export class Shell {
   }
 
   #handleEvent(event) {
-    const { event: type, notificationId, owner } = event;
-    if (type === "show") {
-      if (event.replaces !== null) this.#notifications.delete(event.replaces);
-      this.#notifications.delete(notificationId);
-      const { title, body, actions } = event;
-      const alertId = event.alert ? ++this.#lastId : null;
-      this.#notifications.set(notificationId, { notificationId, owner, title, body, actions, alertId });
-      this.#untold.add(notificationId);
-    } else if (type === "close") {
-      this.#notifications.delete(notificationId);
-      for (const [key, question] of this.#questions)
-        if (question.notificationId === notificationId) this.#questions.delete(key);
-    } else if (type === "badge") {
-      this.#badges.set(owner, event.text);
-    } else if (type === "permission") {
-      this.#questions.set(owner, { key: owner, owner });
-    } else if (type === "permissionSettled") {
-      this.#questions.delete(owner);
-    } else if (type === "navigation") {
-      const key = `${notificationId} ${event.action}`;
-      this.#questions.set(key, { key, owner, notificationId, action: event.action, host: event.host });
-    } else if (type === "navigationSettled") {
-      this.#questions.delete(`${notificationId} ${event.action}`);
-    } else if (type === "openUrl") {
-      return this.#open(event.url);
-    } else if (type === "pageSecrets") {
-      this.#askCredential();
+    const { notificationId, owner, action } = event;
+    switch (event.event) {
+      case "show":
+        this.#show(event);
+        break;
+      case "close":
+        this.#notifications.delete(notificationId);
+        break;
+      case "badge":
+        this.#badges.set(owner, event.text);
+        break;
+      case "permission":
+        this.#questions.set(owner, { key: owner, owner });
+        break;
+      case "permissionSettled":
+        this.#questions.delete(owner);
+        break;
+      case "navigation": {
+        const key = `${notificationId} ${action}`;
+        this.#questions.set(key, { key, owner, notificationId, action, host: event.host });
+        break;
+      }
+      case "navigationSettled":
+        this.#questions.delete(`${notificationId} ${action}`);
+        break;
+      case "openUrl":
+        this.#open(event.url);
+        break;
+      case "pageSecrets":
+        this.#askCredential();
+        break;
     }
     this.#draw();
+  }
+
+  /** The newest comes last, also when it takes the place of another. */
+  #show({ notificationId, owner, replaces, alert, title, body, actions }) {
+    for (const id of [replaces, notificationId]) this.#notifications.delete(id);
+    const alertId = alert ? ++this.#lastId : null;
+    this.#notifications.set(notificationId, { notificationId, owner, title, body, actions, alertId });
+    this.#untold.add(notificationId);
   }
 
   /** The agent has decided, or asked, whether it may be opened; here it is only seen to that it is a page. */

@@ -157,6 +157,18 @@ describe.skipIf(CHROMIUM === null)("a kiosk", { timeout: BROWSER_TEST_MS_MAX }, 
     await expectSecretAtHomeOnly();
   });
 
+  test("a question that was answered elsewhere goes", async () => {
+    const shell = await stage.agent.enterShell();
+    await stage.send(ferry("Answered"));
+    const { notificationId } = await shell.event("show", ({ title }) => title === "Answered");
+    await shell.ask("displayed", { notificationId });
+    await shell.ask("activate", { notificationId, action: "terns" });
+    await stage.question.waitFor();
+    await shell.ask("answerNavigation", { notificationId, action: "terns", allowed: false });
+    await stage.question.waitFor({ state: "detached" });
+    await shell.close();
+  });
+
   test("the page can neither take its frame elsewhere, nor open a window, nor speak for the shell", async () => {
     const frame = await kiosk.frame();
     expect(await frame.evaluate("[typeof godwit.secret, typeof tellKiosk, window.open('/')]")).toEqual([
