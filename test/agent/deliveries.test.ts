@@ -411,3 +411,71 @@ describe("a message sent again under another id", () => {
     expect(other.device.delivered).toHaveLength(2);
   });
 });
+
+describe("what is in the journal", () => {
+  test("is acknowledged again when it comes again, and delivered once", () => {
+    const { device, reply } = newsDevice();
+    device.onDeliver = () => null;
+    const body = device.seal(reply, "m");
+    device.notify(1, 1, body);
+    device.pass(20_000);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+    device.notify(1, 1, body, { attempt: 2 });
+    device.pass(1_000);
+    expect(device.acknowledged()).toEqual([
+      [1, "ok"],
+      [1, "ok"],
+    ]);
+    expect(device.delivered).toHaveLength(1);
+  });
+
+  test("of a message its app handled while it was being written is crossed out", () => {
+    const { device, reply, push } = newsDevice();
+    device.onDeliver = () => null;
+    push(reply, "m");
+    device.holdJournal = true;
+    device.passUntil(60_000, () => device.heldWrites.length > 0);
+    device.dispatch({ type: "appHandled", deliveryId: 1 });
+    device.holdJournal = false;
+    for (const confirm of device.heldWrites.splice(0)) confirm();
+    device.pass(2 * 60_000);
+    const again = device.restart();
+    expect(again.status.messagesWaiting).toBe(0);
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(again.delivered).toEqual([]);
+  });
+});
+
+test("an app that came and went is asked to start for the next message at once", () => {
+  const { device, reply, push } = newsDevice();
+  device.dispatch({ type: "appDetached", owner: NEWS });
+  push(reply, "first");
+  push(reply, "second");
+  expect(device.count("startApp")).toBe(1);
+  device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+  device.dispatch({ type: "appDetached", owner: NEWS });
+  push(reply, "third");
+  expect(device.count("startApp")).toBe(2);
+});
+
+test("a budget of nothing would keep messages for ever: it is one at least", () => {
+  const { device, reply, push } = newsDevice({ silentPushMax: () => 0 });
+  push(reply, "first", "second");
+  expect(device.delivered).toHaveLength(1);
+  device.pass(SILENT_PUSH_REFILL_MS + SILENT_PUSH_WINDOW_MS);
+  expect(device.delivered).toHaveLength(2);
+});
+
+test("a badge that is set already costs no write", () => {
+  const { device } = newsDevice();
+  device.ask(NEWS, { type: "setAppBadge", deliveryId: null, badge: 3 });
+  device.dispatch({ type: "networkChanged", network: null });
+  device.pass(2 * 60_000);
+  const writes = device.journalWrites;
+  device.ask(NEWS, { type: "setAppBadge", deliveryId: null, badge: 3 });
+  device.pass(5 * 60_000);
+  expect(device.journalWrites).toBe(writes);
+  device.ask(NEWS, { type: "setAppBadge", deliveryId: null, badge: 4 });
+  device.pass(5 * 60_000);
+  expect(device.journalWrites).toBe(writes + 1);
+});

@@ -176,6 +176,20 @@ describe("expiry", () => {
     showAsApp(right, NEWS, "young");
     expect(titlesOf(right.agent.notifications())).toEqual(["young"]);
   });
+
+  test("one dated by a clock that was years ahead stays, and goes in its time", () => {
+    const { device } = newsDevice();
+    device.dispatch({ type: "shutdown" });
+    const ahead = device.restart();
+    ahead.epochOffsetMs += 1000 * DAY_MS;
+    showAsApp(ahead, NEWS, "in the future");
+    ahead.dispatch({ type: "shutdown" });
+    const right = ahead.restart();
+    expect(titlesOf(right.agent.notifications())).toEqual(["in the future"]);
+    right.nowMs += NOTIFICATION_DAYS_MAX * DAY_MS + 1;
+    showAsApp(right, NEWS, "young");
+    expect(titlesOf(right.agent.notifications())).toEqual(["young"]);
+  });
 });
 
 describe("an app closes", () => {

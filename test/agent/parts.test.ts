@@ -10,9 +10,11 @@ import { Clock } from "../../src/agent/clock.ts";
 import { foldDeadlines } from "../../src/agent/deadlines.ts";
 import { LINK_TRANSITIONS, type LinkState } from "../../src/agent/link-states.ts";
 import { baseUrlOf, isOwner } from "../../src/agent/owner.ts";
+import { Rates } from "../../src/agent/rates.ts";
 import { WakeBudget } from "../../src/agent/wake-budget.ts";
 import {
   BACKOFF_CAP_MS,
+  CLOCKS_APART_MS_MAX,
   HEARTBEAT_HELD_MS_MIN,
   HEARTBEAT_VISIT_MS,
   LINK_STABLE_MS,
@@ -249,5 +251,42 @@ describe("owners", () => {
     "a".repeat(300),
   ])("%s is none", (owner) => {
     expect(isOwner(owner)).toBe(false);
+  });
+});
+
+describe("allowances", () => {
+  test("of very many owners are each their own, full again in time and not before", () => {
+    const rates = new Rates(() => 2, 1000);
+    const owners = Array.from({ length: 200 }, (_, n) => `app${n}`);
+    for (const owner of owners)
+      for (let times = 0; times < 2; times++) expect(rates.take(owner, 0)).toBe(true);
+    expect(owners.map((owner) => rates.left(owner, 999))).toEqual(owners.map(() => 0));
+    expect(owners.map((owner) => rates.take(owner, 1000))).toEqual(owners.map(() => true));
+    expect(owners.map((owner) => rates.take(owner, 1000))).toEqual(owners.map(() => false));
+    expect(rates.nextAtMs("app0")).toBe(2000);
+    expect(rates.left("app0", 3000)).toBe(2);
+  });
+});
+
+describe("confirmed time", () => {
+  const at = (monotonicMs: number, epochMs: number, epochTrusted: boolean) => ({
+    monotonicMs,
+    epochMs,
+    epochTrusted,
+  });
+
+  test("is what device and service agree on, or the service's for a device without clock", () => {
+    const clock = new Clock();
+    clock.handleNow(at(1000, 1_700_000_000_000, true));
+    expect(clock.isConfirmed).toBe(false);
+    expect(clock.stamp(500)).toBe(0);
+    clock.handleServiceTime(1_700_000_060_000);
+    expect(clock.isConfirmed).toBe(true);
+    expect(clock.stamp(500)).toBe(1_699_999_999_500);
+    clock.handleNow(at(2000, 1_700_000_001_000 + CLOCKS_APART_MS_MAX + 60_000, true));
+    expect(clock.isConfirmed).toBe(false);
+    expect(clock.stamp(2000)).toBe(0);
+    clock.handleNow(at(2000, 5, false));
+    expect(clock.stamp(2000)).toBe(1_700_000_061_000);
   });
 });
