@@ -52,8 +52,7 @@ const shared = {
  * the QuickJS bundle. None of them is known to a host, stands in the status or is used as text;
  * test/node/quickjs-bundle.test.ts runs the bundle to show it.
  */
-const INTERNAL_NAMES = new RegExp(
-  `^(${`
+const INTERNAL_NAMES = namesOf(`
   handle[A-Z]\\w* nextDeadline persistence registry deliveries requests listener backoff emit riders byChannel byId ofOwner
   markHandled takeRiders needsService declaredFor isInHand noteShown noteBadge overdueAtMs canDeliver
   journalAtMs notBeforeMs giveUpAtMs requestIds retryAtMs isSent budgetEndMs mustCheckpoint
@@ -83,11 +82,17 @@ const INTERNAL_NAMES = new RegExp(
   admits spend refill lose generation isConfirmed stamp isAwaiting records active counter mulSecret precomputes tell maxOf lastMs expect finish sealed probeUrl query forget take unavailable
   precompute negate double multiply isOdd windowSize _updateBlock _lengths tagLength tagMask isLE authKey sync toHex randomBytes
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
-`
-    .trim()
-    .split(/\s+/)
-    .join("|")})$`,
-);
+`);
+
+/**
+ * The same for the scripts of pages: names only we use, of classes pages do not see, and of an `App` what connects it to the agent.
+ * test/apps/bundle.test.ts runs the scripts.
+ */
+const INTERNAL_PAGE_NAMES = namesOf(`
+  credential isWanted handleOpen handleLost triesLeft isSent timer isEnded hurry tell
+  note forget take compare waTokens before after view extend settled handler listener
+  handleListenersChanged hasListeners handlesSubscriptionChange deliver handleClick handleSubscriptionChange handleWarning
+`);
 
 rmSync("dist", { recursive: true, force: true });
 mkdirSync("dist", { recursive: true });
@@ -152,7 +157,15 @@ const PAGE_SCRIPTS = {
   "dist/apps.install.js": { entry: "src/apps/install-entry.ts", format: "iife" },
 };
 for (const [outfile, { entry, format }] of Object.entries(PAGE_SCRIPTS)) {
-  await build({ ...shared, entryPoints: [entry], outfile, format, platform: "neutral", minify: true });
+  await build({
+    ...shared,
+    entryPoints: [entry],
+    outfile,
+    format,
+    platform: "neutral",
+    minify: true,
+    mangleProps: INTERNAL_PAGE_NAMES,
+  });
   await shorten(outfile, format === "esm");
   checkSize(outfile, budgets.apps);
 }
@@ -183,6 +196,11 @@ async function shorten(file, isModule = false) {
     ecma: 2020,
   });
   writeFileSync(file, code);
+}
+
+/** Matches each of the words, which may be patterns, and nothing else. */
+function namesOf(words) {
+  return new RegExp(`^(${words.trim().split(/\s+/).join("|")})$`);
 }
 
 /** Of one file, or of all in a directory. */

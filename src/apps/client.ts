@@ -21,7 +21,7 @@ export interface ConnectOptions {
   /** Of the app socket: `ws://127.0.0.1:PORT/v1/app`. Default: what the shell injected, like the next two. */
   readonly url?: string;
   readonly owner?: string;
-  /** The page's secret, or the app's token. */
+  /** The page's secret, which is proved and never sent, or the app's token. */
   readonly token?: string;
   /** Default "page". A page proves its origin too; an app has its token only. */
   readonly role?: "app" | "page";

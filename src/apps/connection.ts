@@ -15,7 +15,14 @@ import {
   APP_STABLE_MS,
 } from "../limits.ts";
 import { appError } from "./errors.ts";
-import { type Answer, APP_SUBPROTOCOL, type AppEvent, CLOSE_REFUSED } from "./protocol.ts";
+import { proofOf } from "./proof.ts";
+import {
+  type Answer,
+  APP_SUBPROTOCOL,
+  type AppEvent,
+  type ChallengeRequest,
+  CLOSE_REFUSED,
+} from "./protocol.ts";
 
 /** What is used of a WebSocket, the platform's or that of the package `ws`. */
 export interface WebSocketLike {
@@ -28,7 +35,7 @@ export interface WebSocketLike {
 }
 export type WebSocketClass = new (url: string, subprotocol: string) => WebSocketLike;
 
-/** Who the app is, and where the agent. `token` is the app's token or the page's secret: never into a log. */
+/** Who the app is, and where the agent. `token` is the app's token, or the page's secret, which is never sent: neither into a log. */
 export interface Credential {
   readonly url: string;
   readonly owner: string;
@@ -62,7 +69,7 @@ interface Request {
   triesLeft: number;
   isSent: boolean;
   /** While it waits for a connection. */
-  timer: Timer | null;
+  timer: Timer | undefined;
 }
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -70,6 +77,7 @@ type Timer = ReturnType<typeof setTimeout>;
 /** "ended" is for good: closed by the app, or refused by the agent. */
 type State = "idle" | "opening" | "open" | "waiting" | "renewing" | "ended";
 
+/** Also of the challenge before it. */
 const HELLO_ID = 0;
 
 export class Connection {
@@ -79,7 +87,7 @@ export class Connection {
   #state: State = "idle";
   #socket: WebSocketLike | null = null;
   /** The open time-out, or the wait before the next try. */
-  #timer: Timer | null = null;
+  #timer: Timer | undefined;
   #openedMs = 0;
   #failures = 0;
   #lastId = HELLO_ID;
@@ -126,7 +134,7 @@ export class Connection {
       // The agent would end the connection, and with it what others wait for.
       if (text.length > APP_REQUEST_CHARS_MAX) throw appError("ERR_OPTION", "the request is too large");
       const triesLeft = isRepeatable ? APP_REQUEST_TRIES_MAX : 1;
-      const request = { text, resolve, reject, triesLeft, isSent: false, timer: null };
+      const request = { text, resolve, reject, triesLeft, isSent: false, timer: undefined };
       this.#requests.set(id, request);
       if (this.isOpen) this.#send(request);
       else this.#wait(id, request);
@@ -166,10 +174,8 @@ export class Connection {
     }
     this.#socket = socket;
     this.#timer = setTimeout(() => this.#drop(socket), APP_OPEN_TIMEOUT_MS);
-    socket.onopen = () => {
-      if (socket === this.#socket)
-        socket.send(JSON.stringify({ id: HELLO_ID, type: "hello", role, owner, token }));
-    };
+    socket.onopen = () =>
+      this.#greet(socket, role === "page" ? { type: "challenge" } : { type: "hello", role, owner, token });
     socket.onmessage = ({ data }: { data: unknown }) => {
       if (socket === this.#socket) this.#receive(socket, data);
     };
@@ -194,9 +200,9 @@ export class Connection {
       return;
     }
     if (message.id === HELLO_ID && this.#state === "opening") {
-      if ("result" in message) this.#handleHello();
-      else this.#drop(socket, message.error.code === "ERR_APP_AUTH");
-      return;
+      if (!("result" in message)) return this.#drop(socket, message.error.code === "ERR_APP_AUTH");
+      const { challenge } = (message.result ?? {}) as Partial<ChallengeRequest["result"]>;
+      return challenge === undefined ? this.#handleHello() : void this.#prove(socket, challenge);
     }
     const request = message.id === null ? null : this.#take(message.id);
     if (request === null) return;
@@ -205,13 +211,29 @@ export class Connection {
     request.reject(appError(code, text, name));
   }
 
+  /** Anybody may have taken the port while the agent was away: what is said here is of use to nobody else. */
+  async #prove(socket: WebSocketLike, challenge: string): Promise<void> {
+    const { url, owner, token } = this.#credential;
+    try {
+      const proof = await proofOf(token, challenge, `http://${new URL(url).host}`);
+      this.#greet(socket, { type: "hello", role: "page", owner, proof });
+    } catch {
+      // It will not be a secure context next time either.
+      this.end(appError("ERR_CONFIG", "there is no crypto.subtle here"));
+    }
+  }
+
+  #greet(socket: WebSocketLike, hello: object): void {
+    if (socket === this.#socket) socket.send(JSON.stringify({ id: HELLO_ID, ...hello }));
+  }
+
   #handleHello(): void {
     this.#become("open");
     this.#openedMs = performance.now();
     this.#isRenewed = false;
     this.#options.handleOpen();
     for (const request of this.#requests.values()) {
-      if (request.timer !== null) clearTimeout(request.timer);
+      clearTimeout(request.timer);
       // Opening may have asked for something, which is sent.
       if (!request.isSent) this.#send(request);
     }
@@ -273,14 +295,13 @@ export class Connection {
   #take(id: number): Request | null {
     const request = this.#requests.get(id) ?? null;
     this.#requests.delete(id);
-    if (request?.timer != null) clearTimeout(request.timer);
+    clearTimeout(request?.timer);
     return request;
   }
 
   #become(state: State): void {
     this.#state = state;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    clearTimeout(this.#timer);
   }
 }
 

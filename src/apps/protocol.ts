@@ -27,8 +27,8 @@ export const TEST_OWNER = "godwit.test";
 export type Role = "app" | "page" | "shell" | "admin";
 
 /**
- * May come before `hello`, once: answered with a `challenge` for the proof of a session. What a page sends has to be of no use to
- * a program of somebody else that took the port while the agent was away.
+ * May come before `hello`, once: answered with a `challenge` for the proof of a page or a session. What a page sends has to be of no
+ * use to a program of somebody else that took the port while the agent was away.
  */
 export interface ChallengeRequest {
   readonly request: { readonly type: "challenge" };
@@ -37,12 +37,13 @@ export interface ChallengeRequest {
 
 /** First request on every connection, but for {@link ChallengeRequest}. */
 export type Hello =
-  /** `token`: the app's token file, or the secret a shell gave the page. */
-  | { readonly type: "hello"; readonly role: "app" | "page"; readonly owner: string; readonly token: string }
+  | { readonly type: "hello"; readonly role: "app"; readonly owner: string; readonly token: string }
+  /** `proof`, here and below: base64url of HMAC-SHA-256 by a secret over challenge, a zero byte and the agent's origin as dialled. */
+  | { readonly type: "hello"; readonly role: "page"; readonly owner: string; readonly proof: string }
   | { readonly type: "hello"; readonly role: "shell"; readonly token: string }
   /**
-   * The admin token, the code of a dashboard link (once), or the session that code was answered with (`CLAIMS.KEY`): its claims,
-   * and HMAC-SHA-256 by its key over challenge, a zero byte and the page's origin.
+   * The admin token, the code of a dashboard link (once), or the session that code was answered with (`CLAIMS.KEY`): its claims, and
+   * the proof of its key.
    */
   | { readonly type: "hello"; readonly role: "admin"; readonly token: string }
   | { readonly type: "hello"; readonly role: "admin"; readonly code: string }

@@ -4,9 +4,9 @@
  * pairs answers with requests. Nothing runs while it is connected, nor while nobody looks at the page.
  */
 
+import { proofOf } from "../apps/proof.ts";
 import { type AdminEvent, APP_PATH, APP_SUBPROTOCOL, CLOSE_REFUSED } from "../apps/protocol.ts";
 import { DASHBOARD_RETRY_MS_MAX, DASHBOARD_RETRY_MS_MIN } from "../limits.ts";
-import { base64urlEncode } from "../webpush/base64url.ts";
 
 /** "ended": only a new link helps. "closed": the agent is not there; it is tried again. */
 export type ConnectionState = "connecting" | "open" | "closed" | "ended";
@@ -106,12 +106,9 @@ export class AgentConnection {
   async #enterAgain(session: string, socket: WebSocket): Promise<unknown> {
     const { challenge } = (await this.request("challenge")) as { challenge: string };
     const [claims, key] = session.split(/\.(?=[^.]*$)/);
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    const algorithm = { name: "HMAC", hash: "SHA-256" };
-    const hmac = await crypto.subtle.importKey("raw", bytes(key ?? ""), algorithm, false, ["sign"]);
-    const proof = await crypto.subtle.sign("HMAC", hmac, bytes(`${challenge}\0${location.origin}`));
+    const proof = await proofOf(key ?? "", challenge, location.origin);
     if (this.#socket !== socket) throw new Error("meanwhile there is another connection");
-    return this.request("hello", { role: "admin", claims, proof: base64urlEncode(new Uint8Array(proof)) });
+    return this.request("hello", { role: "admin", claims, proof });
   }
 
   /** Ends what there was, with every request on it; `socket` takes its place. */

@@ -25,6 +25,16 @@ export interface CredentialsOptions {
   readonly bootId?: string;
 }
 
+/** What shows that a page has a secret, which is never sent. */
+export interface Proof {
+  /** base64url of HMAC-SHA-256 by the secret, as text, over challenge, a zero byte and agentOrigin. */
+  readonly proof: string;
+  /** What this connection was challenged with. */
+  readonly challenge: string;
+  /** `http://HOST:PORT` under which this connection reached the agent. */
+  readonly agentOrigin: string;
+}
+
 export class Credentials {
   readonly #directory: string;
   readonly #epochMs: () => number;
@@ -71,8 +81,9 @@ export class Credentials {
     return createHmac("sha256", this.#pageKey).update(`${this.#bootId}\0${owner}`).digest("base64url");
   }
 
-  isPageSecret(owner: string, secret: string): boolean {
-    return isSame(secret, this.pageSecret(owner));
+  /** True when the page of `owner` proved its secret. */
+  isPage(owner: string, proof: Proof): boolean {
+    return isProof(proof, this.pageSecret(owner));
   }
 
   /** From now on all pages need new secrets. */
@@ -103,14 +114,9 @@ export class Credentials {
     return { session: `${claims}.${this.#sessionKey(claims)}`, endEpochMs };
   }
 
-  /**
-   * When the session ends, ms since 1970; null for one that is none, or no longer.
-   *
-   * @param proof HMAC-SHA-256 by the session's key over challenge, a zero byte and origin, base64url
-   */
-  sessionEndEpochMs(claims: string, proof: string, challenge: string, origin: string): number | null {
-    const hmac = createHmac("sha256", this.#sessionKey(claims)).update(`${challenge}\0${origin}`);
-    const isGenuine = isSame(proof, hmac.digest("base64url"));
+  /** When the session whose key was proved ends, ms since 1970; null for one that is none, or no longer. */
+  sessionEndEpochMs(claims: string, proof: Proof): number | null {
+    const isGenuine = isProof(proof, this.#sessionKey(claims));
     const endEpochMs = Number(claims.split(".", 1)[0]);
     return isGenuine && endEpochMs > this.#epochMs() ? endEpochMs : null;
   }
@@ -135,6 +141,11 @@ export function digestOf(token: string): string {
 export function isSame(given: string, known: string): boolean {
   const hash = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(hash(given), hash(known));
+}
+
+function isProof({ proof, challenge, agentOrigin }: Proof, secret: string): boolean {
+  const hmac = createHmac("sha256", secret).update(`${challenge}\0${agentOrigin}`);
+  return isSame(proof, hmac.digest("base64url"));
 }
 
 async function tokenFrom(path: string): Promise<string> {

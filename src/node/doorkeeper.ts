@@ -20,7 +20,7 @@ import { AdminSession, type AdminSessionOptions } from "./admin-session.ts";
 import type { AppConnection, Session } from "./app-connection.ts";
 import type { Arrival } from "./app-listener.ts";
 import { AppSession } from "./app-session.ts";
-import type { Credentials } from "./credentials.ts";
+import type { Credentials, Proof } from "./credentials.ts";
 import type { InstalledApps } from "./installed-apps.ts";
 import type { RequestMembers } from "./request-members.ts";
 import { ShellSession } from "./shell-session.ts";
@@ -90,9 +90,8 @@ export class Doorkeeper {
       case "app":
       case "page": {
         const owner = hello.text("owner", OWNER_CHARS_MAX);
-        const token = hello.text("token", APP_PROOF_CHARS_MAX);
         const isProved =
-          role === "app" ? this.#isApp(owner, token, arrival) : this.#isPage(owner, token, arrival);
+          role === "app" ? this.#isApp(owner, hello, arrival) : this.#isPage(owner, hello, arrival);
         return isProved ? this.#appSession(owner, connection) : null;
       }
       case "shell": {
@@ -107,14 +106,17 @@ export class Doorkeeper {
   }
 
   /** A browser adds an `Origin` always: a token that got into a page is of no use there. */
-  #isApp(owner: string, token: string, { origin }: Arrival): boolean {
-    return this.#options.apps.isToken(owner, token) && origin === null;
+  #isApp(owner: string, hello: RequestMembers, { origin }: Arrival): boolean {
+    return this.#options.apps.isToken(owner, hello.text("token", APP_PROOF_CHARS_MAX)) && origin === null;
   }
 
   /** The `Origin` alone proves nothing, since on loopback any program can claim one; the secret alone does not say which page. */
-  #isPage(owner: string, token: string, { origin }: Arrival): boolean {
+  #isPage(owner: string, hello: RequestMembers, arrival: Challenged): boolean {
     const { credentials, isPageOwner } = this.#options;
-    return credentials.isPageSecret(owner, token) && origin === owner && isPageOwner(owner);
+    const proof = proofFrom(hello, arrival);
+    return (
+      proof !== null && credentials.isPage(owner, proof) && arrival.origin === owner && isPageOwner(owner)
+    );
   }
 
   #appSession(owner: string, connection: AppConnection): Session {
@@ -171,10 +173,11 @@ export class Doorkeeper {
   /** The token is for programs, code and session for the page we served ourselves. */
   #adminProof(
     hello: RequestMembers,
-    { origin, ownOrigin, challenge }: Challenged,
+    arrival: Challenged,
   ): Pick<AdminSessionOptions, "greeting" | "endEpochMs"> | null {
     const { credentials } = this.#options;
-    const [token, code, claims, proof] = (["token", "code", "claims", "proof"] as const).map((name) =>
+    const { origin, ownOrigin } = arrival;
+    const [token, code, claims] = (["token", "code", "claims"] as const).map((name) =>
       hello.textOrNull(name, APP_PROOF_CHARS_MAX),
     );
     if (token != null)
@@ -184,10 +187,17 @@ export class Doorkeeper {
       const entry = credentials.useDashboardCode(code);
       return entry === null ? null : { greeting: { session: entry.session }, endEpochMs: entry.endEpochMs };
     }
-    if (claims == null || proof == null || challenge === null) return null;
-    const endEpochMs = credentials.sessionEndEpochMs(claims, proof, challenge, origin);
+    const proof = proofFrom(hello, arrival);
+    if (claims == null || proof === null) return null;
+    const endEpochMs = credentials.sessionEndEpochMs(claims, proof);
     return endEpochMs === null ? null : { greeting: {}, endEpochMs };
   }
+}
+
+/** Null where there was no challenge, or no port that could be somebody else's. */
+function proofFrom(hello: RequestMembers, { ownOrigin, challenge }: Challenged): Proof | null {
+  if (challenge === null || ownOrigin === null) return null;
+  return { proof: hello.text("proof", APP_PROOF_CHARS_MAX), challenge, agentOrigin: ownOrigin };
 }
 
 function newBucket(): TokenBucket {

@@ -51,6 +51,7 @@ function connected(options: ConnectOptions = {}): AppClient {
     url: "ws://127.0.0.1:7/v1/app",
     owner: "https://news.example",
     token: "secret",
+    role: "app",
     WebSocket: agent.WebSocket,
     jitter: () => 0,
     ...options,

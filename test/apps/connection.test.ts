@@ -2,6 +2,7 @@
 // Goal: an app's connection comes back by itself and cheaply, asks again what may be asked twice, says what it does not know, and
 // stays idle when nobody needs it. Method: the agent's end is played in memory, the clock is the test's.
 
+import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type AppClient, type ConnectOptions, connect } from "../../src/apps/client.ts";
 import {
@@ -34,9 +35,23 @@ afterEach(() => {
 });
 
 function connected(options: ConnectOptions = {}): AppClient {
-  const app = connect({ ...CREDENTIAL, WebSocket: agent.WebSocket, jitter: () => JITTER, ...options });
+  const ours = { ...CREDENTIAL, role: "app", WebSocket: agent.WebSocket, jitter: () => JITTER } as const;
+  const app = connect({ ...ours, ...options });
   apps.push(app);
   return app;
+}
+
+/** As SPEC.md has it. */
+function proofOf(secret: string, challenge: string, agentOrigin: string): string {
+  return createHmac("sha256", secret).update(`${challenge}\0${agentOrigin}`).digest("base64url");
+}
+
+/** Challenges the page, and looks what it proves. */
+async function expectProved(secret: string, agentOrigin: string): Promise<void> {
+  agent.last.open();
+  agent.last.answer("challenge", { challenge: "prove it" });
+  await vi.waitFor(() => expect(agent.last.types()).toEqual(["challenge", "hello"]));
+  expect(agent.last.last("hello")).toMatchObject({ proof: proofOf(secret, "prove it", agentOrigin) });
 }
 
 async function failure(promise: Promise<unknown>): Promise<{ name: string; code: string | undefined }> {
@@ -51,7 +66,7 @@ async function failure(promise: Promise<unknown>): Promise<{ name: string; code:
 
 describe("hello", () => {
   test("is the first request, and the only one until it is answered", () => {
-    const app = connected({ role: "app" });
+    const app = connected();
     app.pushManager.permissionState().catch(() => {});
     expect(agent.last).toMatchObject({ url: CREDENTIAL.url, subprotocol: "godwit.app.v1", requests: [] });
     agent.last.open();
@@ -75,7 +90,7 @@ describe("hello", () => {
     expect(agent.connections.length).toBeGreaterThan(1);
   });
 
-  test("is said with the injected secret of a page, by default as a page", () => {
+  test("of a page, which is what an app is by default, proves the injected secret and does not tell it", async () => {
     vi.stubGlobal("godwit", {
       url: "ws://127.0.0.1:9/v1/app",
       owner: "https://a.example",
@@ -85,11 +100,55 @@ describe("hello", () => {
     apps.push(app);
     agent.last.open();
     expect(agent.last.url).toBe("ws://127.0.0.1:9/v1/app");
-    expect(agent.last.last("hello")).toMatchObject({
-      role: "page",
-      owner: "https://a.example",
-      token: "injected",
+    expect(agent.last.requests).toEqual([{ id: 0, type: "challenge" }]);
+    agent.last.answer("challenge", { challenge: "prove it" });
+    await vi.waitFor(() => expect(agent.last.types()).toEqual(["challenge", "hello"]));
+    const proof = proofOf("injected", "prove it", "http://127.0.0.1:9");
+    expect(agent.last.last("hello")).toEqual({
+      ...{ id: 0, type: "hello", role: "page", owner: "https://a.example", proof },
     });
+    expect(app.isConnected).toBe(false);
+    agent.last.answer("hello", {});
+    expect(app.isConnected).toBe(true);
+    expect(JSON.stringify(agent.last.requests)).not.toContain("injected");
+  });
+
+  test("of a page is not said on a connection that was lost while it was proved", async () => {
+    let sign = (_: ArrayBuffer): void => {};
+    const signed = new Promise<ArrayBuffer>((resolve) => (sign = resolve));
+    vi.stubGlobal("crypto", { subtle: { importKey: async () => ({}), sign: () => signed } });
+    connected({ role: "page" });
+    const [first] = agent.connections;
+    first?.open();
+    first?.answer("challenge", { challenge: "prove it" });
+    agent.last.lose();
+    vi.advanceTimersByTime(APP_BACKOFF_BASE_MS);
+    agent.last.open();
+    sign(new ArrayBuffer(32));
+    await new Promise(setImmediate);
+    expect(agent.connections.map((connection) => connection.types())).toEqual([["challenge"], ["challenge"]]);
+  });
+
+  test("of a page that cannot prove anything is never said", async () => {
+    vi.stubGlobal("crypto", {});
+    const app = connected({ role: "page" });
+    const asked = failure(app.pushManager.permissionState());
+    agent.last.open();
+    agent.last.answer("challenge", { challenge: "prove it" });
+    expect(await asked).toEqual({ name: "TypeError", code: "ERR_CONFIG" });
+    expect(agent.last.types()).toEqual(["challenge"]);
+    expect(agent.last.isClosed).toBe(true);
+  });
+
+  test("of a page that was refused proves a fresh secret", async () => {
+    const app = connected({ role: "page", renew: async () => ({ token: "secret-2" }) });
+    agent.last.open();
+    agent.last.refuse("challenge", "ERR_APP_AUTH", "NotAllowedError");
+    await vi.waitFor(() => expect(agent.connections).toHaveLength(2));
+    await expectProved("secret-2", "http://127.0.0.1:7");
+    expect(app.isConnected).toBe(false);
+    agent.last.answer("hello", {});
+    expect(app.isConnected).toBe(true);
   });
 
   test.each([
@@ -418,15 +477,13 @@ describe("refused", () => {
     vi.stubGlobal("godwit", { url: "ws://127.0.0.1:8/v1/app", owner: CREDENTIAL.owner, secret: "new" });
     agent.last.lose(4401);
     await vi.waitFor(() => expect(agent.connections).toHaveLength(2));
-    agent.last.open();
     expect(agent.last.url).toBe("ws://127.0.0.1:8/v1/app");
-    expect(agent.last.last("hello")).toMatchObject({ token: "new" });
+    await expectProved("new", "http://127.0.0.1:8");
     agent.last.answer("hello", {});
     vi.stubGlobal("godwit", { url: CREDENTIAL.url, owner: CREDENTIAL.owner, secret: "newer" });
     agent.last.lose(4401);
     await vi.waitFor(() => expect(agent.connections).toHaveLength(3));
-    agent.last.accept();
-    expect(agent.last.last("hello")).toMatchObject({ token: "newer" });
+    await expectProved("newer", "http://127.0.0.1:7");
     agent.last.lose(4401);
     expect((await failure(app.pushManager.permissionState())).code).toBe("ERR_APP_AUTH");
     expect(agent.connections).toHaveLength(3);

@@ -84,7 +84,8 @@ describe("install", () => {
     expect(agent.connections).toHaveLength(0);
     const asked = (page.pushManager as PushManager).permissionState();
     agent.last.open();
-    expect(agent.last.last("hello")).toMatchObject({ role: "page", token: "injected" });
+    agent.last.answer("challenge", { challenge: "prove it" });
+    await vi.waitFor(() => expect(agent.last.last("hello")).toMatchObject({ role: "page" }));
     agent.last.answer("hello", {}).answer("permissionState", { permission: "granted" });
     expect(await asked).toBe("granted");
   });

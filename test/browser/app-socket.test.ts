@@ -18,13 +18,28 @@ const REFUSED = { isOpened: true, heard: [REFUSAL], code: 4401 };
 /** All that a page learns of an upgrade that failed. */
 const NOT_OPENED = { isOpened: false, heard: [], code: 1006 };
 
-/** Opens the socket, says one thing, and closes at the first answer, unless the agent is faster. */
-const SAY = `({ url, hello }) => new Promise((resolve) => {
+/** Opens the socket, says hello with the proof of the secret, if there is one, and closes at the answer, unless the agent is faster. */
+const SAY = `({ url, hello, secret }) => new Promise((resolve) => {
   const heard = [];
   let isOpened = false;
   const socket = new WebSocket(url, "godwit.app.v1");
-  socket.onopen = () => { isOpened = true; socket.send(JSON.stringify({ id: 1, type: "hello", ...hello })); };
-  socket.onmessage = ({ data }) => { heard.push(data); if (data.includes('"result"')) socket.close(); };
+  const say = (request) => socket.send(JSON.stringify(request));
+  const prove = async (challenge) => {
+    const bytes = (text) => new TextEncoder().encode(text);
+    const key = await crypto.subtle.importKey("raw", bytes(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    const proof = await crypto.subtle.sign("HMAC", key, bytes(challenge + "\\0http://" + new URL(url).host));
+    return btoa(String.fromCharCode(...new Uint8Array(proof))).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+  };
+  socket.onopen = () => {
+    isOpened = true;
+    say(secret === undefined ? { id: 1, type: "hello", ...hello } : { id: 0, type: "challenge" });
+  };
+  socket.onmessage = async ({ data }) => {
+    const { id, result } = JSON.parse(data);
+    if (id === 0) return say({ id: 1, type: "hello", ...hello, proof: await prove(result.challenge) });
+    heard.push(data);
+    if (result !== undefined) socket.close();
+  };
   socket.onclose = ({ code }) => resolve({ isOpened, heard, code });
 })`;
 
@@ -68,16 +83,19 @@ describe.skipIf(CHROMIUM === null)("pages", { timeout: BROWSER_TEST_MS_MAX }, ()
     await stage?.close();
   });
 
-  async function say(origin: string, hello: object, host = `127.0.0.1:${port}`) {
+  async function say(
+    origin: string,
+    said: { readonly hello: object; readonly secret?: string | undefined },
+    host = `127.0.0.1:${port}`,
+  ) {
     page = await newPage(browser.browser);
     await page.goto(origin);
-    const argument = JSON.stringify({ url: `ws://${host}/v1/app`, hello });
+    const argument = JSON.stringify({ url: `ws://${host}/v1/app`, ...said });
     return page.evaluate(`(${SAY})(${argument})`);
   }
-  const asPage = (owner: string | undefined, token = secrets.get(owner ?? "")) => ({
-    role: "page",
-    owner,
-    token,
+  const asPage = (owner: string | undefined, secret = secrets.get(owner ?? "")) => ({
+    hello: { role: "page", owner },
+    secret,
   });
 
   test("the page the secret was made for is let in", async () => {
@@ -88,12 +106,19 @@ describe.skipIf(CHROMIUM === null)("pages", { timeout: BROWSER_TEST_MS_MAX }, ()
     });
   });
 
+  test("the secret itself lets nobody in, nor does no proof", async () => {
+    const secret = secrets.get(mine ?? "");
+    expect(await say(mine ?? "", { hello: { role: "page", owner: mine, token: secret } })).toEqual(REFUSED);
+    expect(await say(mine ?? "", { hello: { role: "page", owner: mine, proof: secret } })).toEqual(REFUSED);
+    expect(await say(mine ?? "", { hello: { role: "page", owner: mine } })).toEqual(REFUSED);
+  });
+
   test("a page of another origin is not, whichever secret it has, and hears the same of owners that are not there", async () => {
     const nobody = "https://nobody.example";
     expect(await say(other ?? "", asPage(mine))).toEqual(REFUSED);
     expect(await say(other ?? "", asPage(mine, secrets.get(other ?? "")))).toEqual(REFUSED);
     expect(await say(other ?? "", asPage(nobody, secrets.get(other ?? "")))).toEqual(REFUSED);
-    expect(await say(mine ?? "", { role: "admin", session: "" })).toEqual(REFUSED);
+    expect(await say(mine ?? "", { hello: { role: "admin", session: "" } })).toEqual(REFUSED);
   });
 
   test.each(["evil.example", "localhost"])(
@@ -121,7 +146,7 @@ describe.skipIf(CHROMIUM === null)("pages", { timeout: BROWSER_TEST_MS_MAX }, ()
       page.evaluate(`fetch("${path}").then(({ status }) => status)`),
     );
     expect(await Promise.all(statuses)).toEqual([403, 403]);
-    const argument = JSON.stringify({ url: `ws://${rebound}/v1/app`, hello: asPage(mine) });
+    const argument = JSON.stringify({ url: `ws://${rebound}/v1/app`, ...asPage(mine) });
     expect(await page.evaluate(`(${SAY})(${argument})`)).toEqual(NOT_OPENED);
     await page.context().close();
     expect(await say(mine ?? "", asPage(mine), rebound)).toEqual(NOT_OPENED);

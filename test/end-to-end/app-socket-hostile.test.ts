@@ -288,7 +288,15 @@ const ENTRIES: Readonly<Record<string, () => Promise<SocketClient>>> = {
 };
 /** A factory reset would take the apps with it, and one of a random owner changes nothing. */
 const TYPES = [
-  ...["hello", "subscribe", "getSubscription", "unsubscribe", "permissionState", "showNotification"],
+  ...[
+    "hello",
+    "challenge",
+    "subscribe",
+    "getSubscription",
+    "unsubscribe",
+    "permissionState",
+    "showNotification",
+  ],
   ...["getNotifications", "closeNotification", "setAppBadge", "attach", "handled", "failed", "displayed"],
   ...["displayFailed", "activate", "dismiss", "answerPermission", "answerNavigation", "pageSecret", "status"],
   ...[
@@ -303,7 +311,7 @@ const TYPES = [
   ...["installed", "installApp", "uninstallApp", "dashboardLink", "watch"],
 ];
 const MEMBERS = [
-  ...["role", "owner", "token", "applicationServerKey", "userVisibleOnly", "waToken", "declarative"],
+  ...["role", "owner", "token", "proof", "applicationServerKey", "userVisibleOnly", "waToken", "declarative"],
   ...[
     "allowAesgcm",
     "freshness",

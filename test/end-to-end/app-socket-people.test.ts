@@ -119,10 +119,7 @@ describe("questions", () => {
   test("a link of another origin opens where it was allowed, and nowhere when it was not", async () => {
     const [chosen, other] = await Promise.all([enterShell(), enterShell()]);
     const { secret } = await chosen.ask("pageSecret", { owner: PAGE });
-    const page = await SocketClient.enter(
-      { at: port, origin: PAGE },
-      { role: "page", owner: PAGE, token: secret },
-    );
+    const page = await SocketClient.enterPage({ at: port, origin: PAGE }, secret);
     const send = await subscribe(page, PAGE);
     const link = "https://elsewhere.example/story?from=push";
     await send(declarative({ title: "Asked", navigate: link }));
@@ -260,8 +257,7 @@ describe("apps", () => {
     expect(await shell.ask("pageSecret", { owner: PAGE })).not.toMatchObject({ secret });
     expect(await app.closed).toEqual({ closeCode: 4401 });
     await expect(enterApp()).rejects.toMatchObject({ code: "ERR_APP_AUTH" });
-    const page = { role: "page", owner: PAGE, token: secret };
-    await expect(SocketClient.enter({ at: port, origin: PAGE }, page)).rejects.toMatchObject({
+    await expect(SocketClient.enterPage({ at: port, origin: PAGE }, secret)).rejects.toMatchObject({
       code: "ERR_APP_AUTH",
     });
     expect(await admin.ask("installed")).toEqual([]);

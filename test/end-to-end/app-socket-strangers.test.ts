@@ -99,7 +99,7 @@ describe("without a proof", () => {
     ],
     "another page's secret under that page's Origin": (role, owner) => [
       tcp(OTHER_PAGE),
-      { role, owner, token: secrets.get(OTHER_PAGE) },
+      { role, owner, token: secrets.get(OTHER_PAGE), proof: secrets.get(OTHER_PAGE) },
     ],
   };
 
@@ -119,13 +119,9 @@ describe("without a proof", () => {
   });
 
   const wrong: Record<string, () => [DialOptions, unknown]> = {
-    "the right secret from a page of another origin": () => [
-      tcp(OTHER_PAGE),
-      { role: "page", owner: PAGE, token: secrets.get(PAGE) },
-    ],
-    "the right secret without an Origin": () => [
-      tcp(),
-      { role: "page", owner: PAGE, token: secrets.get(PAGE) },
+    "the right secret itself": () => [
+      tcp(PAGE),
+      { role: "page", owner: PAGE, token: secrets.get(PAGE), proof: secrets.get(PAGE) },
     ],
     "the right secret as an app": () => [unix(), { role: "app", owner: PAGE, token: secrets.get(PAGE) }],
     "the right app token in a page": () => [
@@ -236,7 +232,7 @@ describe("at the door", () => {
   });
 
   test("what is right is let in", async () => {
-    const page = await SocketClient.enter(tcp(PAGE), { role: "page", owner: PAGE, token: secrets.get(PAGE) });
+    const page = await SocketClient.enterPage(tcp(PAGE), secrets.get(PAGE));
     expect(await page.ask("getSubscription")).toMatchObject({
       subscription: { endpoint: expect.any(String) },
     });
@@ -258,8 +254,8 @@ test.skipIf(!isRoot)("a second local user gets at no file, no socket and no app"
   const hellos = [
     { origin: null, hello: { id: 1, type: "hello", role: "app", owner: VICTIM, token: GUESS } },
     { origin: null, hello: { id: 1, type: "hello", role: "app", owner: NOBODY, token: GUESS } },
-    { origin: PAGE, hello: { id: 1, type: "hello", role: "page", owner: PAGE, token: GUESS } },
-    { origin: NO_PAGE, hello: { id: 1, type: "hello", role: "page", owner: NO_PAGE, token: GUESS } },
+    { origin: PAGE, hello: { id: 1, type: "hello", role: "page", owner: PAGE, proof: GUESS } },
+    { origin: NO_PAGE, hello: { id: 1, type: "hello", role: "page", owner: NO_PAGE, proof: GUESS } },
     { origin: null, hello: { id: 1, type: "hello", role: "admin", token: GUESS } },
   ];
   const source = readFileSync(new URL("children/stranger.mjs", import.meta.url), "utf8");

@@ -92,7 +92,7 @@ test("a page comes with its origin and the secret its shell was told", async () 
   const shell = await enterShell();
   const { url, owner, secret } = await shell.ask("pageSecret", { owner: PAGE });
   expect({ url, owner }).toEqual({ url: `ws://127.0.0.1:${port}/v1/app`, owner: PAGE });
-  const page = await enter({ role: "page", owner: PAGE, token: secret }, { at: port, origin: PAGE });
+  const page = await SocketClient.enterPage({ at: port, origin: PAGE }, secret);
   expect(await page.ask("permissionState")).toEqual({ permission: "prompt" });
   await Promise.all([page.close(), shell.close()]);
 });

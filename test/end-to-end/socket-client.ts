@@ -11,6 +11,11 @@ import { APP_PATH, APP_SUBPROTOCOL } from "../../src/apps/protocol.ts";
 /** Nothing waited for takes nearly this long; it only makes a failure readable. */
 const WAIT_MS_MAX = 20_000;
 
+/** As SPEC.md has it, and not by the code under test. */
+export function proofOf(key: string, challenge: string, agentOrigin: string): string {
+  return createHmac("sha256", key).update(`${challenge}\0${agentOrigin}`).digest("base64url");
+}
+
 export type Message = Readonly<Record<string, unknown>>;
 
 export interface DialOptions {
@@ -88,12 +93,31 @@ export class SocketClient {
     return client;
   }
 
+  /** Enters as the page of `dial.origin` that has this secret. @throws when it is refused */
+  static async enterPage(dial: DialOptions, secret: unknown): Promise<SocketClient> {
+    const client = await SocketClient.dial(dial);
+    if (typeof client === "number") throw new Error(`refused with ${client}`);
+    await client.ask(
+      "hello",
+      await client.pageHello(dial.origin ?? "", secret, `http://127.0.0.1:${dial.at}`),
+    );
+    return client;
+  }
+
+  /** What the page of `owner` says, once it was challenged, to the agent it dialled at `agentOrigin`. */
+  async pageHello(owner: string, secret: unknown, agentOrigin: string): Promise<Message> {
+    return { role: "page", owner, proof: await this.#proof(String(secret), agentOrigin) };
+  }
+
   /** What a page of `origin` proves a dashboard's session with, once it was challenged. */
   async sessionHello(session: string, origin: string): Promise<Message> {
-    const { challenge } = await this.ask("challenge");
     const [claims, key = ""] = session.split(/\.(?=[^.]*$)/);
-    const proof = createHmac("sha256", key).update(`${challenge}\0${origin}`).digest("base64url");
-    return { role: "admin", claims, proof };
+    return { role: "admin", claims, proof: await this.#proof(key, origin) };
+  }
+
+  async #proof(key: string, agentOrigin: string): Promise<string> {
+    const { challenge } = await this.ask("challenge");
+    return proofOf(key, String(challenge), agentOrigin);
   }
 
   say(message: unknown): void {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DASHBOARD_CODE_MS_MAX, DASHBOARD_CODES_MAX, DASHBOARD_SESSION_MS_MAX } from "../../src/limits.ts";
-import { Credentials } from "../../src/node/credentials.ts";
+import { Credentials, type Proof } from "../../src/node/credentials.ts";
 import { InstalledApps } from "../../src/node/installed-apps.ts";
 
 const FILES = ["admin.token", "shell.token", "page.key"] as const;
@@ -62,16 +62,38 @@ describe("files", () => {
   });
 });
 
+/** As a page proves a secret. */
+function proofBy(secret: string): Proof {
+  const [challenge, agentOrigin] = ["challenge", "http://127.0.0.1:1"];
+  const proof = createHmac("sha256", secret).update(`${challenge}\0${agentOrigin}`).digest("base64url");
+  return { proof, challenge, agentOrigin };
+}
+
 describe("page secrets", () => {
   test("stay over a restart of the agent, and are others for each owner, boot and key", async () => {
     const [before, again] = [await open(), await open()];
-    const secret = before.pageSecret("https://a.example");
-    expect(again.isPageSecret("https://a.example", secret)).toBe(true);
-    expect(again.isPageSecret("https://b.example", secret)).toBe(false);
-    expect((await open("another boot")).isPageSecret("https://a.example", secret)).toBe(false);
+    const proof = proofBy(before.pageSecret("https://a.example"));
+    expect(again.isPage("https://a.example", proof)).toBe(true);
+    expect(again.isPage("https://b.example", proof)).toBe(false);
+    expect((await open("another boot")).isPage("https://a.example", proof)).toBe(false);
     await again.renewPageKey();
-    expect(again.isPageSecret("https://a.example", secret)).toBe(false);
+    expect(again.isPage("https://a.example", proof)).toBe(false);
     expect((await open()).pageSecret("https://a.example")).toBe(again.pageSecret("https://a.example"));
+  });
+
+  test.each([
+    ["the secret itself", (secret: string) => ({ proof: secret })],
+    ["a proof to another challenge", () => ({ challenge: "another" })],
+    ["a proof for another port", () => ({ agentOrigin: "http://127.0.0.1:2" })],
+    [
+      "a proof whose parts are cut elsewhere",
+      () => ({ challenge: "challeng", agentOrigin: "ehttp://127.0.0.1:1" }),
+    ],
+    ["nothing", () => ({ proof: "" })],
+  ])("%s proves nothing", async (_, change) => {
+    const credentials = await open();
+    const secret = credentials.pageSecret("https://a.example");
+    expect(credentials.isPage("https://a.example", { ...proofBy(secret), ...change(secret) })).toBe(false);
   });
 });
 
@@ -79,8 +101,7 @@ describe("the dashboard", () => {
   /** As a page proves it. */
   function endOf(credentials: Credentials, session: string): number | null {
     const [claims = "", key = ""] = session.split(/\.(?=[^.]*$)/);
-    const proof = createHmac("sha256", key).update("challenge\0http://127.0.0.1:1").digest("base64url");
-    return credentials.sessionEndEpochMs(claims, proof, "challenge", "http://127.0.0.1:1");
+    return credentials.sessionEndEpochMs(claims, proofBy(key));
   }
 
   test("a code works once, and for five minutes", async () => {
