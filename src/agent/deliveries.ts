@@ -112,6 +112,10 @@ export class Deliveries {
     return this.#lanes.get(owner)?.size ?? 0;
   }
 
+  hasWaiting(subscriptionId: number): boolean {
+    return [...this.#waiting.entries()].some(({ record }) => record.subscriptionId === subscriptionId);
+  }
+
   handleRepeat(storeEpoch: number, id: number): boolean {
     return this.#waiting.handleRepeat(storeEpoch, id);
   }

@@ -127,6 +127,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const identity = new Identity({ ...shared, serviceUrl, handleForgotten });
   const subscriptions: Subscriptions = new Subscriptions({
     ...shared,
+    hasWaiting: (subscriptionId) => deliveries.hasWaiting(subscriptionId),
     handleChannel: (owner, now) => deliveries.handleChannel(owner, now),
     handleRemoved: (subscription, now) => deliveries.handleRemoved(subscription, now),
   });

@@ -4,7 +4,7 @@
  * subscription"). All of them together, since each time is a wake-up; what is spread out is devices, not subscriptions. Pure.
  */
 
-import type { JournalState, SubscriptionRecord } from "../journal/index.ts";
+import type { SubscriptionRecord } from "../journal/index.ts";
 import { REREGISTER_IN_FLIGHT_MAX, REREGISTER_RETRY_MS_MAX, REREGISTER_SPREAD_MS } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import { generateKeys } from "../webpush/keys.ts";
@@ -17,7 +17,6 @@ import { reported } from "./report.ts";
 import { type Answer, isGranted, type Requests } from "./requests.ts";
 
 export interface RenewalOptions {
-  readonly state: JournalState;
   readonly registry: Registry;
   readonly persistence: Persistence;
   readonly requests: Requests;
@@ -26,6 +25,8 @@ export interface RenewalOptions {
   readonly jitter: Jitter;
   readonly emit: Emit;
   readonly changes: Changes;
+  /** Messages of this subscription, by local id, wait for its app. */
+  readonly hasWaiting: (subscriptionId: number) => boolean;
   /** A subscription of this owner has got a channel. */
   readonly handleChannel: (owner: string, now: Instant) => void;
   /** Ends a subscription that is stored and indexed, here and at the service. */
@@ -129,9 +130,8 @@ export class Renewal {
       return this.#postpone(lost, now);
     }
     const { channel, endpoint, expirationTime } = answer;
-    // What waits here, acknowledged, opens with the old keys only.
-    const hasWaiting = [...this.#options.state.messages.values()].some((m) => m.subscriptionId === before.id);
-    const keys = hasWaiting ? {} : generateKeys(randomFill, provider);
+    // What waits here opens with the old keys only, also when it goes to the journal later.
+    const keys = this.#options.hasWaiting(before.id) ? {} : generateKeys(randomFill, provider);
     const record = { ...before, ...keys, channel, endpoint, expirationTime };
     lost.isStoring = true;
     changes.expect(record.owner);

@@ -5,7 +5,7 @@
  */
 
 import type { ErrorCode } from "../errors.ts";
-import type { JournalRecord, SubscriptionRecord } from "../journal/index.ts";
+import type { JournalRecord, JournalState, SubscriptionRecord } from "../journal/index.ts";
 import {
   REGISTRATIONS_PENDING_MAX,
   REQUEST_RETRY_MS,
@@ -29,6 +29,7 @@ import { type Answer, isGranted } from "./requests.ts";
 import type { Usage } from "./usage.ts";
 
 export interface SubscriptionsOptions extends Omit<RenewalOptions, "remove"> {
+  readonly state: JournalState;
   readonly permissions: Permissions;
   readonly usage: Usage;
   readonly clock: Clock;

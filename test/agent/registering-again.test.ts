@@ -3,6 +3,7 @@
 // with virtual time; the test plays a service that is busy or late.
 
 import { describe, expect, test } from "vitest";
+import { JOURNAL_UNHANDLED_AFTER_MS } from "../../src/limits.ts";
 import { STATUS, type Status } from "../../src/wire/dialect.ts";
 import { Device } from "./world.ts";
 
@@ -51,6 +52,22 @@ test("what was on its way when the channel was held does not overtake", () => {
   notify(65, 75, 2);
   const numbers = device.delivered.map(({ data }) => Number(String.fromCharCode(...(data ?? []))));
   expect(numbers).toEqual(Array.from({ length: 75 }, (_, i) => i + 1));
+});
+
+test("a message that came just before its channel was lost, and is written down later, still opens", () => {
+  const device = new Device({ keepConnected: true });
+  device.jitter = () => 0;
+  const reply = device.withSubscription(NEWS, 1);
+  device.dispatch({ type: "appDetached", owner: NEWS });
+  device.notify(1, 1, device.seal(reply, "hello"));
+  device.closeLink();
+  device.passUntil(JOURNAL_UNHANDLED_AFTER_MS / 2, () => device.status.link === "dialing");
+  device.openLink();
+  device.registered({ channels: [] });
+  device.grantRegistration(7);
+  device.pass(JOURNAL_UNHANDLED_AFTER_MS);
+  device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+  expect(device.delivered).toHaveLength(1);
 });
 
 describe("what the service lost", () => {
