@@ -249,9 +249,8 @@ export class Notifications {
   /** Over the bound: the one shown longest ago, which a replacement makes young again. */
   #closeOldest(owner: string): void {
     const own = [...this.#options.state.notifications.values()].filter((record) => record.owner === owner);
-    if (own.length <= NOTIFICATIONS_PER_OWNER_MAX) return;
-    const oldest = own.reduce((a, b) => (b.shownEpochMs < a.shownEpochMs ? b : a));
-    this.close(oldest.notificationId);
+    const [oldest] = own;
+    if (oldest !== undefined && own.length > NOTIFICATIONS_PER_OWNER_MAX) this.close(oldest.notificationId);
   }
 }
 

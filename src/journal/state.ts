@@ -41,7 +41,7 @@ export class JournalState {
   readonly pendingUnregisters = new Set<number>();
   /** By {@link messageKey}, in order of arrival. */
   readonly messages = new Map<string, MessageRecord>();
-  /** By notification id, oldest first. */
+  /** By notification id, the one shown longest ago first. */
   readonly notifications = new Map<number, NotificationRecord>();
   /** Store epoch of {@link JournalState.handledIds}; null before the first. */
   handledEpoch: number | null = null;
@@ -113,6 +113,8 @@ export class JournalState {
           this.#addHandled(record.storeEpoch, [record.id]);
         return;
       case "notification":
+        // Behind the others: which was shown longest ago is no question to a clock, which may be wrong.
+        this.notifications.delete(record.notificationId);
         this.notifications.set(record.notificationId, record);
         this.notificationIdMax = Math.max(this.notificationIdMax, record.notificationId);
         return;

@@ -110,7 +110,20 @@ describe("what is shown", () => {
     declare("one too many");
     expect(device.last("closeNotification").notificationId).toBe(oldest);
     expect(device.agent.notifications()).toHaveLength(NOTIFICATIONS_PER_OWNER_MAX);
-    expect(device.agent.notifications()[0]?.notificationId).toBe(replaced);
+    expect(device.agent.notifications().at(-2)?.notificationId).toBe(replaced);
+  });
+
+  test.each([
+    ["set back by a minute", -60_000, {}],
+    ["not known yet", 0, { epochTrusted: false }],
+  ])("with a full tray the new one stays, whatever the clock says: %s", (_, byMs, options) => {
+    const { device, declare } = newsDevice();
+    for (let i = 1; i <= NOTIFICATIONS_PER_OWNER_MAX; i++) declare(`${i}`);
+    const again = device.restart(options);
+    again.epochOffsetMs += byMs;
+    showAsApp(again, NEWS, "new");
+    expect(again.last("closeNotification").notificationId).toBe(1);
+    expect(titlesOf(again.agent.notifications()).at(-1)).toBe("new");
   });
 
   test("an app is told when its notification could neither be shown nor kept", () => {
