@@ -258,6 +258,7 @@ export class Agent {
     this.#emit(reported({ type: "registered", device: deviceName(message.uaid) }));
     parts.subscriptions.handleOnline(message.channels, now);
     parts.deliveries.handleOnline(now);
+    parts.notifications.expire();
     this.#resynchronise(now);
     parts.acks.flush(now, true);
   }

@@ -78,7 +78,6 @@ export class Notifications {
 
   /** Brings back what was not closed before the restart, without alerting again. */
   restore(): void {
-    this.#expire();
     for (const { notificationId, owner, notification } of this.all()) {
       this.#pending.set(notificationId, [null]);
       this.#emitShow(notificationId, owner, notification, null, false);
@@ -101,9 +100,9 @@ export class Notifications {
   }
 
   show(request: ShowRequest, now: Instant): void {
-    const { state, persistence } = this.#options;
+    const { state, persistence, clock } = this.#options;
     const { owner, notification } = request;
-    this.#expire();
+    this.expire();
     const same = this.#sameTag(owner, notification.tag);
     // Nothing takes the place of one a person is being asked about: the answer would be about something else.
     const isAsked = same !== null && this.#questions.has(same);
@@ -115,7 +114,7 @@ export class Notifications {
       notificationId,
       owner,
       subscriptionId: request.subscriptionId,
-      shownEpochMs: this.#epochMs(),
+      shownEpochMs: clock.stamp(now.monotonicMs),
       notificationJson: JSON.stringify(notification),
     };
     // Its message is acknowledged as soon as it is on the screen, and the screen may be gone with the agent.
@@ -177,6 +176,21 @@ export class Notifications {
     return this.#questions.get(notificationId)?.action === action && this.#questions.delete(notificationId);
   }
 
+  /** Closes what nobody looked at for weeks, when something happens anyway; it is not worth waking up for. */
+  expire(): void {
+    const { clock } = this.#options;
+    const nowMs = clock.epochMs;
+    if (!clock.isConfirmed) return;
+    for (const record of [...this.#options.state.notifications.values()]) {
+      const { shownEpochMs, notificationId } = record;
+      if (nowMs - shownEpochMs <= NOTIFICATION_DAYS_MAX * DAY_MS && shownEpochMs - nowMs <= DAY_MS) continue;
+      // Shown by a clock that was wrong: counted from here.
+      if (shownEpochMs === 0 || shownEpochMs > nowMs)
+        this.#options.persistence.note({ ...record, shownEpochMs: nowMs });
+      else this.close(notificationId);
+    }
+  }
+
   handleAlarm(now: Instant): void {
     for (const [notificationId, { closableMs, isClosing }] of this.#young) {
       if (now.monotonicMs < closableMs) continue;
@@ -198,26 +212,6 @@ export class Notifications {
     const exists = this.#options.state.notifications.has(notificationId);
     if (exists) this.#options.persistence.note({ type: "notificationClosed", notificationId });
     return exists;
-  }
-
-  /** Wall clock, or 0 while it may be wrong. */
-  #epochMs(): number {
-    const { clock } = this.#options;
-    return clock.isTrusted ? clock.epochMs : 0;
-  }
-
-  /** Closes what nobody looked at for weeks, when something happens anyway; it is not worth waking up for. */
-  #expire(): void {
-    const nowMs = this.#epochMs();
-    if (nowMs === 0) return;
-    for (const record of [...this.#options.state.notifications.values()]) {
-      const { shownEpochMs, notificationId } = record;
-      if (nowMs - shownEpochMs <= NOTIFICATION_DAYS_MAX * DAY_MS && shownEpochMs - nowMs <= DAY_MS) continue;
-      // Shown by a clock that was wrong: counted from here.
-      if (shownEpochMs === 0 || shownEpochMs > nowMs)
-        this.#options.persistence.note({ ...record, shownEpochMs: nowMs });
-      else this.close(notificationId);
-    }
   }
 
   /** With the same tag one notification may be shown several times; each showing has its answer. */

@@ -100,8 +100,17 @@ function notificationCard(shown: ShownNotification, nowEpochMs: number, act: Act
       "p",
       { class: "quiet" },
       foreign(owner),
-      " · ",
-      h("time", { datetime: new Date(shownEpochMs).toISOString() }, clockText(shownEpochMs, nowEpochMs)),
+      // Not dated yet: the clock was not known when it was shown.
+      ...(shownEpochMs === 0
+        ? []
+        : [
+            " · ",
+            h(
+              "time",
+              { datetime: new Date(shownEpochMs).toISOString() },
+              clockText(shownEpochMs, nowEpochMs),
+            ),
+          ]),
     ),
     h("h3", { dir: "auto", lang }, title),
     body === "" ? null : h("p", { class: "body", dir: "auto", lang }, body),

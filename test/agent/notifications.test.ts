@@ -164,45 +164,56 @@ describe("expiry", () => {
     expect(titlesOf(device.agent.notifications())).toEqual(["young"]);
   });
 
-  test("or at the next start, and does not come back", () => {
+  test("or with the next connection, and does not come back", () => {
     const { device, declare } = newsDevice();
     declare("old");
     device.dispatch({ type: "shutdown" });
     const atMs = device.nowMs + (NOTIFICATION_DAYS_MAX + 1) * DAY_MS;
     const later = device.restart({ atMs });
-    expect(later.shown).toEqual([]);
+    expect(later.agent.notifications()).toHaveLength(1);
+    later.connect();
+    expect(later.last("closeNotification").notificationId).toBe(1);
     later.dispatch({ type: "shutdown" });
     expect(later.restart({ atMs }).agent.notifications()).toEqual([]);
   });
 
-  test("a clock that may be wrong takes nothing away, and what it dated is dated when it is known", () => {
+  test("what was shown before the clock was known is dated when it is, and counted from there", () => {
     const { device } = newsDevice();
     device.dispatch({ type: "shutdown" });
-    const wrong = device.restart({ epochTrusted: false });
-    showAsApp(wrong, NEWS, "in 1970");
-    expect(wrong.agent.notifications()[0]?.shownEpochMs).toBe(0);
-    wrong.dispatch({ type: "shutdown" });
-    const right = wrong.restart();
-    expect(titlesOf(right.agent.notifications())).toEqual(["in 1970"]);
+    const offline = device.restart();
+    showAsApp(offline, NEWS, "undated");
+    expect(offline.agent.notifications()[0]?.shownEpochMs).toBe(0);
+    offline.dispatch({ type: "shutdown" });
+    const right = offline.restart();
+    right.connect();
+    expect(titlesOf(right.agent.notifications())).toEqual(["undated"]);
     expect(right.agent.notifications()[0]?.shownEpochMs).toBe(right.epochMs);
     right.nowMs += NOTIFICATION_DAYS_MAX * DAY_MS + 1;
     showAsApp(right, NEWS, "young");
     expect(titlesOf(right.agent.notifications())).toEqual(["young"]);
   });
 
-  test("one dated by a clock that was years ahead stays, and goes in its time", () => {
-    const { device } = newsDevice();
-    device.dispatch({ type: "shutdown" });
-    const ahead = device.restart();
-    ahead.epochOffsetMs += 1000 * DAY_MS;
-    showAsApp(ahead, NEWS, "in the future");
-    ahead.dispatch({ type: "shutdown" });
-    const right = ahead.restart();
-    expect(titlesOf(right.agent.notifications())).toEqual(["in the future"]);
-    right.nowMs += NOTIFICATION_DAYS_MAX * DAY_MS + 1;
-    showAsApp(right, NEWS, "young");
-    expect(titlesOf(right.agent.notifications())).toEqual(["young"]);
-  });
+  test.each([
+    ["years ahead", 5 * 365 * DAY_MS],
+    ["of 1970", -1_700_000_000_000],
+  ])(
+    "a clock %s, which the service contradicts, takes nothing away, nor does setting it right",
+    (_, byMs) => {
+      const { device, declare } = newsDevice();
+      declare("old");
+      device.dispatch({ type: "shutdown" });
+      const again = device.restart();
+      const { epochMs } = again;
+      again.epochOffsetMs += byMs;
+      showAsApp(again, NEWS, "offline");
+      again.openLink();
+      again.registered({ epochMs });
+      showAsApp(again, NEWS, "online");
+      again.epochOffsetMs -= byMs;
+      showAsApp(again, NEWS, "right");
+      expect(titlesOf(again.agent.notifications()).sort()).toEqual(["offline", "old", "online", "right"]);
+    },
+  );
 });
 
 describe("an app closes", () => {
