@@ -65,10 +65,8 @@ export class Waiting {
 
   /** What the message holds; null when it is nobody's, unreadable or too old by now, and was dropped. */
   open(entry: Entry): Opened | null {
-    const { clock, registry, inbox } = this.#options;
-    // What came in this run to be shown is shown, however short its TTL: only its app let it wait.
-    const mayExpire = entry.isRestored || (entry.journal === "written" && !entry.record.isDeclared);
-    if (mayExpire && clock.isTrusted && clock.epochMs >= entry.record.expiresEpochMs) {
+    const { registry, inbox } = this.#options;
+    if (this.#isExpired(entry)) {
       this.drop(entry, "ok", "expired");
       return null;
     }
@@ -132,6 +130,19 @@ export class Waiting {
 
   noteDone({ record: { storeEpoch, id } }: Pick<Entry, "record">): void {
     this.#options.persistence.note({ type: "messageDone", storeEpoch, id });
+  }
+
+  #isExpired({ record, receivedMs, isRestored, journal }: Entry): boolean {
+    const { clock } = this.#options;
+    const { receivedEpochMs, expiresEpochMs, isDeclared } = record;
+    if (isRestored) return clock.isTrusted && clock.epochMs >= expiresEpochMs;
+    // What came in this run to be shown is shown, however short its TTL: only its app let it wait. Of the rest no wall clock
+    // is asked, which may have been set meanwhile.
+    return (
+      journal === "written" &&
+      !isDeclared &&
+      clock.monotonicMs - receivedMs >= expiresEpochMs - receivedEpochMs
+    );
   }
 
   #endOpaque(entry: Entry, isShown: boolean, now: Instant): void {
