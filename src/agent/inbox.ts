@@ -4,7 +4,7 @@
  * safe"). What waits for an app is with {@link Deliveries}. Pure.
  */
 
-import { type Disposition, decide } from "../declarative/index.ts";
+import { type Disposition, decide, type GodwitNotification } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import type {
   HandledRecord,
@@ -60,8 +60,8 @@ export class Inbox {
   readonly #handled = new Map<number, AckCode>();
   /** Of those, the ones the journal does not know yet. */
   #unwritten: number[] = [];
-  /** Being shown at this moment; neither handled nor waiting. */
-  readonly #showing = new Set<number>();
+  /** Being shown at this moment: handled, and not to be acknowledged yet. */
+  readonly #showing = new Set<string>();
   readonly #replays = new Replays();
   /** Messages an app would have been asked about had it taken any, by owner. */
   readonly #missed = new Map<string, number>();
@@ -100,9 +100,10 @@ export class Inbox {
     const messageId = this.#messageId(message.id);
     const { channel, attempt } = message;
     emit(reported({ type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt }));
+    if (this.#showing.has(messageId)) return;
     const known = this.#handled.get(message.id);
     if (known !== undefined) return acks.add(message.id, known);
-    if (this.#showing.has(message.id) || this.#deliveries?.handleRepeat(this.#storeEpoch, message.id)) return;
+    if (this.#deliveries?.handleRepeat(this.#storeEpoch, message.id)) return;
     const subscription = registry.byChannel(channel);
     if (subscription === null) {
       this.#options.handleOrphan(channel, now);
@@ -177,13 +178,38 @@ export class Inbox {
     return true;
   }
 
-  /** The window of handled ids rides with writes that happen anyway; no write is made just to show a message. */
+  /** The window of handled ids rides with writes that happen anyway, such as that of a notification. */
   takeRiders(): JournalRecord[] {
     if (this.#unwritten.length === 0) return [];
     const ids = this.#unwritten.slice(-DEDUPE_IDS_MAX);
     this.#unwritten = [];
     const record: HandledRecord = { type: "handled", storeEpoch: this.#storeEpoch, ids };
     return [record];
+  }
+
+  /**
+   * Shows what a message declares. That the message is handled goes to the disk in one write with the notification: after a
+   * power cut this is back, and not shown again. `isAcknowledged`: from the journal.
+   */
+  show(
+    owner: string,
+    record: MessageRecord,
+    notification: GodwitNotification,
+    isAcknowledged: boolean,
+    now: Instant,
+  ): void {
+    const { notifications, meter, acks } = this.#options;
+    const { storeEpoch, id, subscriptionId } = record;
+    const messageId = messageName(storeEpoch, id);
+    this.#showing.add(messageId);
+    this.markHandled(storeEpoch, id, "ok");
+    const done = (): void => {
+      this.#showing.delete(messageId);
+      meter.countMessage("shown");
+      this.noteHandled(record);
+      if (!isAcknowledged && storeEpoch === this.#storeEpoch) acks.add(id, "ok");
+    };
+    notifications.show({ owner, subscriptionId, messageId, notification, by: "declared", done }, now);
   }
 
   #process(record: MessageRecord, subscription: SubscriptionRecord, now: Instant): void {
@@ -201,7 +227,8 @@ export class Inbox {
     if (!hasHandler && (disposition.kind === "legacy" || disposition.mutable))
       this.#missed.set(owner, (this.#missed.get(owner) ?? 0) + 1);
     if (disposition.kind === "declarative" && !(disposition.mutable && hasHandler)) {
-      return this.#show(record, subscription, disposition, now);
+      this.show(owner, record, disposition.notification, false, now);
+      return this.#options.badges.apply(owner, disposition.appBadge, null, now);
     }
     if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push");
     const redelivered = record.attempt > 1 && this.#isSuspect(record);
@@ -214,38 +241,6 @@ export class Inbox {
       redelivered,
     };
     this.#deliveries?.add(entry, now);
-  }
-
-  #show(
-    record: MessageRecord,
-    subscription: SubscriptionRecord,
-    disposition: Extract<Disposition, { kind: "declarative" }>,
-    now: Instant,
-  ): void {
-    const { notifications, badges, meter } = this.#options;
-    const { owner, id: subscriptionId } = subscription;
-    const { storeEpoch, id } = record;
-    this.#showing.add(id);
-    const done = (): void => {
-      this.#showing.delete(id);
-      meter.countMessage("shown");
-      this.noteHandled(record);
-      this.finish(storeEpoch, id, "ok");
-    };
-    const messageId = this.#messageId(id);
-    notifications.show(
-      {
-        owner,
-        subscriptionId,
-        messageId,
-        notification: disposition.notification,
-        by: "declared",
-        done,
-        failed: () => this.#showing.delete(id),
-      },
-      now,
-    );
-    badges.apply(owner, disposition.appBadge, null, now);
   }
 
   #drop(id: number, messageId: string, code: AckCode, reason: string): void {

@@ -31,7 +31,7 @@ export interface ShowRequest {
   readonly by: "declared" | "app";
   /** Called once: the person can see it, or it is at least kept for them. */
   readonly done: () => void;
-  /** Called instead when it is neither: the message may be shown when it comes again. */
+  /** Called instead when it is neither, and gone. Without it, `done` follows when it can be kept. */
   readonly failed?: () => void;
 }
 
@@ -140,9 +140,14 @@ export class Notifications {
     const request = this.#takePending(notificationId);
     if (request === null) return;
     // Noted when it was shown; only whether that is on disk is asked. Stored anew, it would come back behind its closing.
-    this.#options.persistence.store([], (failure) => {
-      if (failure === null) request.done();
-      else request.failed?.();
+    const { persistence } = this.#options;
+    persistence.store([], (failure) => {
+      const { done, failed } = request;
+      if (failure === null) return done();
+      // On the reserve then, and as often as it takes.
+      if (failed === undefined) return persistence.erase([], done);
+      this.close(notificationId);
+      failed();
     });
   }
 

@@ -139,7 +139,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     note: (record) => persistence.note(record),
     touch: (subscription: SubscriptionRecord) => usage.touch(subscription),
   });
-  const deliveries: Deliveries = new Deliveries({ ...shared, notifications, inbox });
+  const deliveries: Deliveries = new Deliveries({ ...shared, inbox });
   inbox.connect(deliveries);
   const activations = new Activations({ notifications, deliveries, emit, policy: options.navigation });
   const above = { ...shared, notifications, subscriptions, deliveries, inbox, activations };

@@ -15,7 +15,6 @@ import type { Emit, Instant } from "./events.ts";
 import { type Inbox, openedOf } from "./inbox.ts";
 import type { Entry, Opened } from "./lane.ts";
 import type { Meter } from "./meter.ts";
-import type { Notifications } from "./notifications.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
 import { reported } from "./report.ts";
@@ -26,7 +25,6 @@ export interface WaitingOptions {
   readonly persistence: Persistence;
   readonly inbox: Inbox;
   readonly acks: Acks;
-  readonly notifications: Notifications;
   readonly badges: Badges;
   readonly silent: SilentBudget;
   readonly meter: Meter;
@@ -81,23 +79,19 @@ export class Waiting {
 
   /** The app had its chance: a declared notification is shown unless it showed its own. */
   settle(entry: Entry, isShown: boolean, badge: AppBadge | null, now: Instant): void {
-    const { owner, messageId, record } = entry;
+    const { owner, record } = entry;
     if (!record.isDeclared) return this.#endOpaque(entry, isShown, now);
-    const { notifications, badges, registry } = this.#options;
+    const { inbox, badges, registry } = this.#options;
     // Ended while it was in the app's hands: whoever did that wants to see nothing more of it.
     if (registry.byId(record.subscriptionId) === null) return this.drop(entry, "rejected", "unsubscribed");
     const declared = (isShown ? entry.opened : this.open(entry))?.declared;
     if (!declared) return;
     if (badge === null) badges.apply(owner, declared.appBadge, null, now);
     if (isShown) return this.#finish(entry, "ok");
-    const done = (): void => this.#finish(entry, "ok");
-    // What is neither on the screen nor on the disk comes again from the service; from the disk, at the next start.
-    const failed = (): void => {
-      if (entry.journal === "no") this.#entries.delete(messageKey(record.storeEpoch, record.id));
-    };
-    const { subscriptionId } = record;
-    const { notification } = declared;
-    notifications.show({ owner, subscriptionId, messageId, notification, by: "declared", done, failed }, now);
+    this.#entries.delete(messageKey(record.storeEpoch, record.id));
+    const isAcknowledged = entry.journal === "written";
+    if (isAcknowledged) this.noteDone(entry);
+    inbox.show(owner, record, declared.notification, isAcknowledged, now);
   }
 
   /** The app failed to handle it too often. */

@@ -166,21 +166,6 @@ describe("a mutable message", () => {
     device.dispatch({ type: "appHandled", deliveryId: device.delivered[0]?.deliveryId ?? 0 });
     expect(device.shown).toEqual([]);
   });
-
-  test("neither shown nor kept, it is not acknowledged and shown when it comes again", () => {
-    const { device, reply, push } = newsDevice();
-    device.screenFails = true;
-    device.journalFailure = "full";
-    push(reply, mutable("Theirs"));
-    const body = device.seal(reply, mutable("Theirs"));
-    device.pass(1000);
-    expect(device.acknowledged()).toEqual([]);
-    device.screenFails = false;
-    device.journalFailure = null;
-    device.notify(1, 1, body, { attempt: 2 });
-    device.pass(1000);
-    expect(device.acknowledged()).toEqual([[1, "ok"]]);
-  });
 });
 
 describe("an owner without handler", () => {

@@ -3,7 +3,9 @@
 // real agent on a device with virtual time.
 
 import { describe, expect, test } from "vitest";
-import { HOUR, NEWS } from "./online.ts";
+import { JOURNAL_RETRY_MS, TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
+import { HOUR, MINUTE, NEWS } from "./online.ts";
+import { declared } from "./people.ts";
 import { Device } from "./world.ts";
 
 const DAY = 24 * HOUR;
@@ -44,4 +46,61 @@ describe("a message in the journal", () => {
     attach(device);
     expect(device.delivered).toEqual([]);
   });
+});
+
+const titlesOf = (device: Device) =>
+  device.agent.notifications().map(({ notification }) => notification.title);
+
+describe.each([
+  ["declared", "", false],
+  ["mutable, its app away", ',"mutable":true', true],
+])("a message that is shown: %s", (_, members, hasHandler) => {
+  function shown(prepare: (device: Device) => void) {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1, hasHandler);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    prepare(device);
+    const body = device.seal(reply, declared("Hello", members));
+    device.notify(1, 1, body);
+    device.pass(TRANSFORM_BUDGET_MS + 1000);
+    expect(device.shown).toHaveLength(1);
+    return { device, body };
+  }
+
+  test.each([true, false])("is there once after a power cut; the screen had it: %s", (wasDisplayed) => {
+    const { device, body } = shown((before) => {
+      before.holdDisplay = !wasDisplayed;
+    });
+    const again = device.restart();
+    again.openLink();
+    again.registered({ lastId: 1 });
+    again.notify(1, 1, body, { attempt: 2 });
+    again.pass(MINUTE);
+    expect(again.shown).toHaveLength(1);
+    expect(titlesOf(again)).toEqual(["Hello"]);
+    expect(again.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("without screen and disk is acknowledged when it is kept, and there once, however often it came", () => {
+    const { device, body } = shown((before) => {
+      before.screenFails = true;
+      before.journalFailure = "full";
+    });
+    device.notify(1, 1, body, { attempt: 2 });
+    expect(device.acknowledged()).toEqual([]);
+    device.journalFailure = null;
+    device.pass(2 * JOURNAL_RETRY_MS);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+    expect(titlesOf(device)).toEqual(["Hello"]);
+    expect(titlesOf(device.restart())).toEqual(["Hello"]);
+  });
+});
+
+test("what an app shows is gone when it could neither be shown nor kept", () => {
+  const device = new Device();
+  device.withSubscription(NEWS, 1);
+  device.screenFails = true;
+  device.journalFailure = "full";
+  device.ask(NEWS, { type: "showNotification", deliveryId: null, title: "t", options: {} });
+  expect(titlesOf(device)).toEqual([]);
 });
