@@ -152,8 +152,8 @@ test("what is on the screen is there again after a kill, without an alert, and i
   const [one, rain, two] = shown;
   const again = second.events<Show>("show");
   expect(again.slice(0, -1)).toEqual([
-    { ...two, replaces: null, alert: false },
     { ...rain, alert: false },
+    { ...two, replaces: null, alert: false },
   ]);
   expect(again.at(-1)).toMatchObject({ notificationId: one?.notificationId, alert: false });
 });
