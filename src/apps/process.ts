@@ -35,7 +35,10 @@ export function connect(options: ProcessOptions = {}): AppClient {
     ...rest
   } = options;
   if (owner === undefined || socketPath === undefined || tokenFile === undefined)
-    throw appError("ERR_CONFIG", "owner, socketPath and tokenFile are needed, or GODWIT_OWNER and the like");
+    throw appError(
+      "ERR_CONFIG",
+      "owner, socketPath and tokenFile are needed, or GODWIT_OWNER, GODWIT_SOCKET and GODWIT_TOKEN_FILE in the environment",
+    );
   return connectApp({
     ...rest,
     // The host is for the upgrade's headers only.

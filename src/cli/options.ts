@@ -7,7 +7,7 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { type ParsedArguments, parseArguments, whyUnreadable } from "./arguments.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
@@ -168,6 +168,9 @@ function readFlags(args: readonly string[], specs: OptionSpecs) {
   return { flags, positionals: parsed.positionals };
 }
 
+/** What an app finds in its environment (`godwit/apps/process`), and every command it runs with it. */
+const VARIABLES_OF_APPS: readonly string[] = ["GODWIT_OWNER", "GODWIT_SOCKET", "GODWIT_TOKEN_FILE"];
+
 /** A misspelt variable that silently does nothing costs somebody an evening, like any other option. */
 function refuseUnknownVariables(known: OptionSpecs, environment: NodeJS.ProcessEnv): void {
   const names = new Set(
@@ -175,7 +178,9 @@ function refuseUnknownVariables(known: OptionSpecs, environment: NodeJS.ProcessE
       .filter(([, spec]) => spec.isFlagOnly !== true)
       .map(([name]) => variableOf(name)),
   );
-  const unknown = Object.keys(environment).find((name) => name.startsWith("GODWIT_") && !names.has(name));
+  const unknown = Object.keys(environment).find(
+    (name) => name.startsWith("GODWIT_") && !names.has(name) && !VARIABLES_OF_APPS.includes(name),
+  );
   if (unknown !== undefined) throw new CommandError(EXIT.config, `unknown environment variable ${unknown}`);
 }
 
@@ -256,7 +261,7 @@ function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 
 }
 
 function defaultConfigPath(environment: NodeJS.ProcessEnv): string | null {
-  const home = environment.XDG_CONFIG_HOME ?? join(homedir(), ".config");
+  const home = baseDirectory(environment.XDG_CONFIG_HOME, ".config");
   const path = [join(home, "godwit", "config.json"), "/etc/godwit/config.json"].find((candidate) =>
     existsSync(candidate),
   );
@@ -267,5 +272,10 @@ function defaultConfigPath(environment: NodeJS.ProcessEnv): string | null {
 export function defaultStateDirectory(environment: NodeJS.ProcessEnv, name: string): string {
   const systemd = environment.STATE_DIRECTORY;
   if (systemd !== undefined) return systemd;
-  return join(environment.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "godwit", name);
+  return join(baseDirectory(environment.XDG_STATE_HOME, ".local", "state"), "godwit", name);
+}
+
+/** Empty and relative ones count as not set (XDG Base Directory Specification). */
+function baseDirectory(named: string | undefined, ...usual: string[]): string {
+  return named !== undefined && isAbsolute(named) ? named : join(homedir(), ...usual);
 }

@@ -3,13 +3,14 @@
 // Method: runs the program, against real agents and push services where it needs one.
 
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { whyUnreadable } from "../../src/cli/arguments.ts";
 import type { Command } from "../../src/cli/command.ts";
-import { readOptions } from "../../src/cli/options.ts";
+import { defaultStateDirectory, readOptions } from "../../src/cli/options.ts";
 import { answerOf, policyOf, readPolicy } from "../../src/cli/policy.ts";
 import { pushServiceCommand } from "../../src/cli/push-service.ts";
 import { sendCommand } from "../../src/cli/send.ts";
@@ -170,6 +171,20 @@ describe("configuration", () => {
     [{ GODWIT_STORE: "paper" }, /GODWIT_STORE must be one of lmdb, memory$/],
   ])("%o in the environment is refused", (environment, message) => {
     expectNoOptions(pushServiceCommand, CONFIG, message, [], environment);
+  });
+
+  test("what an app finds in its environment is not for commands", () => {
+    const forApps = { GODWIT_OWNER: NEWS, GODWIT_SOCKET: "/app.sock", GODWIT_TOKEN_FILE: "/token" };
+    const { options } = statsCommand;
+    const GODWIT_CONFIG = stage.file("config.json", {});
+    const read = readOptions([], options, options, { ...forApps, GODWIT_CONFIG, GODWIT_STATE: "/device" });
+    expect(read.text("state")).toBe("/device");
+  });
+
+  test.each(["", "state"])("XDG_STATE_HOME=%o counts as not set", (XDG_STATE_HOME) => {
+    const usual = join(homedir(), ".local", "state", "godwit", "agent");
+    expect(defaultStateDirectory({ XDG_STATE_HOME }, "agent")).toBe(usual);
+    expect(defaultStateDirectory({ XDG_STATE_HOME: "/mine" }, "agent")).toBe("/mine/godwit/agent");
   });
 
   test.each([
