@@ -21,8 +21,10 @@ export const CLOSE_GOING = 1001;
 /** Close code after a `hello` that was right, where there are too many connections of its kind; come back later. */
 export const CLOSE_BUSY = 1013;
 
-/** Whose notification a test push is. An app id, so that no link can lead anywhere. */
+/** Whose notification a test push is. An app id: no page can be it. */
 export const TEST_OWNER = "godwit.test";
+/** Where its link leads, which opens without a question: nobody has this name (RFC 6761). */
+export const TEST_ORIGIN = "https://godwit.test";
 
 export type Role = "app" | "page" | "shell" | "admin";
 

@@ -6,7 +6,7 @@
 
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { TEST_OWNER } from "../apps/protocol.ts";
+import { TEST_ORIGIN, TEST_OWNER } from "../apps/protocol.ts";
 import { PushManager, type PushSubscription } from "../apps/push-manager.ts";
 import { utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
@@ -105,7 +105,7 @@ export class TestPush {
       keys,
       audience: new URL(subscription.endpoint).origin,
       expiresS: Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_S,
-      subject: "https://godwit.test",
+      subject: TEST_ORIGIN,
       provider: nodeProvider,
     });
     return { subscription, authorization, waiting: 0 };
@@ -138,7 +138,7 @@ const TOKEN_LIFETIME_S = 3_600;
 
 function testMessage(host: string): object {
   const body = `It was encrypted, and came by way of ${host}.`;
-  return { web_push: 8030, notification: { title: "Test push", body, navigate: "https://godwit.test/" } };
+  return { web_push: 8030, notification: { title: "Test push", body, navigate: `${TEST_ORIGIN}/` } };
 }
 
 function post(

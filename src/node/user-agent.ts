@@ -16,6 +16,7 @@ import type {
 } from "../agent/events.ts";
 import { isOwner, NO_OWNER_TEXT } from "../agent/owner.ts";
 import type { AgentStatus } from "../agent/status.ts";
+import { TEST_ORIGIN } from "../apps/protocol.ts";
 import type { AppBadge } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import { Driver } from "../host/driver.ts";
@@ -128,7 +129,10 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
       windowS: options.windowS ?? 0,
       leastUrgency: options.leastUrgency ?? "very-low",
       keepConnected: options.keepConnected ?? false,
-      navigation: { httpAllowed: options.httpAllowed ?? false, originsAllowed: options.originsAllowed ?? [] },
+      navigation: {
+        httpAllowed: options.httpAllowed ?? false,
+        originsAllowed: [...(options.originsAllowed ?? []), TEST_ORIGIN],
+      },
       ...(options.silentPushMax === undefined ? {} : { silentPushMax: options.silentPushMax }),
     });
     const userAgent = new UserAgent(agent, journal, options);

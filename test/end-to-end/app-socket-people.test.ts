@@ -175,7 +175,9 @@ describe("shells", () => {
     await service.stderr.match(/^unregistered /);
     const { subscriptions } = (await admin.ask("status")) as unknown as AgentStatus;
     expect(subscriptions.filter(({ owner }) => owner === "godwit.test")).toEqual([]);
-    await shell.ask("dismiss", { notificationId });
+    // Its link asks nobody anything.
+    await shell.ask("activate", { notificationId, action: "" });
+    expect(await shell.event("openUrl")).toMatchObject({ owner: "godwit.test", url: "https://godwit.test/" });
     await shell.close();
   });
 });
