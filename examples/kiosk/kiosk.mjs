@@ -20,7 +20,7 @@ const USAGE = `usage: node kiosk.mjs [OPTIONS] [-- CHROMIUM'S FLAGS]
 `;
 
 const EXIT_USAGE = 2;
-const STATE = join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "godwit");
+const STATE = join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "godwit");
 
 /** A browser for one page and nobody's own: no first steps, no other profile, no word to its maker, a process for each site. */
 const FLAGS = [

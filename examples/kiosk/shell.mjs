@@ -278,15 +278,22 @@ export class Shell {
     const drawn = [...this.#untold];
     this.#untold.clear();
     const expression = `draw(${JSON.stringify(view)})`;
+    const contextId = this.#contextId;
     try {
       const { exceptionDetails } = await this.#devTools.call(
         "Runtime.evaluate",
-        { expression, contextId: this.#contextId },
+        { expression, contextId },
         this.#session,
       );
       if (exceptionDetails !== undefined) throw new Error(exceptionDetails.exception?.description);
       for (const notificationId of drawn) this.#tell("displayed", { notificationId });
     } catch (error) {
+      if (contextId !== this.#contextId) {
+        // Another document is on its way, and draws everything.
+        for (const notificationId of drawn)
+          if (this.#notifications.has(notificationId)) this.#untold.add(notificationId);
+        return;
+      }
       for (const notificationId of drawn) this.#tell("displayFailed", { notificationId });
       this.#log(`the screen cannot be drawn: ${error.message}`);
     }
