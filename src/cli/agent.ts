@@ -9,6 +9,7 @@ import { TerminalDisplay } from "../node/display.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
+import { answering } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import { defaultStateDirectory, type Options, readCertificates, readSecretFile } from "./options.ts";
@@ -111,7 +112,7 @@ export const agentCommand: Command = {
       permission: (owner) => {
         const answer = answerOf(policy, owner);
         if (answer === "ask" && !isQuiet)
-          output.log(`${owner} asks for permission: godwit permission answer ${owner} granted`);
+          output.log(`${owner} asks for permission: ${answering(options, owner)}`);
         return answer;
       },
       silentPushMax: (owner) => silentPushMaxOf(policy, owner),

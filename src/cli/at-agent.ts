@@ -11,6 +11,12 @@ export function stateOf(options: Options): string {
   return options.text("state") ?? defaultStateDirectory(process.env, "agent");
 }
 
+/** The command that grants what `owner` asks for, at the same agent. */
+export function answering(options: Options, owner: string): string {
+  const state = options.text("state");
+  return `godwit permission answer ${owner} granted${state === null ? "" : ` --state ${state}`}`;
+}
+
 /** The owner at this place of the arguments. */
 export function ownerOf(options: Options, at = 0): string {
   const owner = options.positionals[at];

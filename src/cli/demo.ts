@@ -341,6 +341,7 @@ async function explainNext(
       `  npx godwit tail --state ${state}`,
       "",
       `Another link: npx godwit dashboard --state ${state}`,
+      `What is wrong: npx godwit doctor --state ${state} --ca ${ca}`,
       "Ctrl-C ends it.",
     ].join("\n"),
   );

@@ -4,7 +4,7 @@
 import type { Freshness } from "../journal/index.ts";
 import { FRESHNESS_MS } from "../limits.ts";
 import { AgentClient, type ClientEvent, withAgent } from "./agent-client.ts";
-import { idOf, ownerOf, STATE, stateOf } from "./at-agent.ts";
+import { answering, idOf, ownerOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { askYesNo, isSomebodyThere } from "./confirm.ts";
 import type { Output } from "./output.ts";
@@ -65,7 +65,7 @@ export const subscribeCommand: Command = {
       options.text("applicationServerKey") ?? (keysFile === null ? null : readVapidKeys(keysFile).publicKey);
     const freshness = options.text("freshness") as Freshness | null;
     const members = { owner: ownerOf(options), applicationServerKey, freshness };
-    const asked = new PermissionAsked(members.owner, output);
+    const asked = new PermissionAsked(members.owner, answering(options, members.owner), output);
     const agent = await AgentClient.open(stateOf(options), "admin", (event) => asked.handleEvent(event));
     try {
       asked.agent = agent;
@@ -94,11 +94,13 @@ export const unsubscribeCommand: Command = {
 class PermissionAsked {
   agent: AgentClient | null = null;
   readonly #owner: string;
+  readonly #advice: string;
   readonly #output: Output;
   #isTold = false;
 
-  constructor(owner: string, output: Output) {
+  constructor(owner: string, advice: string, output: Output) {
     this.#owner = owner;
+    this.#advice = advice;
     this.#output = output;
   }
 
@@ -107,7 +109,7 @@ class PermissionAsked {
     if (this.#isTold) return;
     this.#isTold = true;
     if (isSomebodyThere()) void this.#ask();
-    else this.#output.log(`waiting for permission: godwit permission answer ${this.#owner} granted`);
+    else this.#output.log(`waiting for permission: ${this.#advice}`);
   }
 
   async #ask(): Promise<void> {

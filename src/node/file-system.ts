@@ -59,9 +59,14 @@ export const nodeFileSystem: FileSystem = {
  */
 async function checkPrivate(path: string): Promise<void> {
   const { uid, mode } = await fs.stat(path);
-  const isOurs = process.getuid === undefined || uid === process.getuid();
-  if (isOurs && (mode & 0o022) === 0) return;
-  throw new GodwitError("ERR_CONFIG", `${path} is shared with other users: name a directory of our own`);
+  const us = process.getuid?.() ?? uid;
+  if (uid !== us)
+    throw new GodwitError(
+      "ERR_CONFIG",
+      `${path} belongs to user ${uid}, and this is user ${us}: name another`,
+    );
+  if ((mode & 0o022) !== 0)
+    throw new GodwitError("ERR_CONFIG", `others may write into ${path}: name another, or chmod 700 it`);
 }
 
 /** The system's error code, such as "ENOSPC"; "" when `error` has none. */

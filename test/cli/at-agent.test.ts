@@ -112,9 +112,9 @@ describe("permission", () => {
   test("subscribing waits for an answer, and says how to give it", async () => {
     await expectLine(["permission"], "no app has asked yet");
     const waiting = stage.godwit(["subscribe", NEWS, "--state", state]);
-    await waiting.stderr.match(/^waiting for permission: godwit permission answer \S+ granted$/);
+    await waiting.stderr.match(/^waiting for permission: godwit permission answer \S+ granted --state \S+$/);
     expect(agent.stderr.all).toContain(
-      `${NEWS} asks for permission: godwit permission answer ${NEWS} granted`,
+      `${NEWS} asks for permission: godwit permission answer ${NEWS} granted --state ${state}`,
     );
     await expectLine(["permission"], `${NEWS}\tprompt, is asking: godwit permission answer`);
     await expectLine(["status"], /^asking {8}https:\/\/news\.example$/m);

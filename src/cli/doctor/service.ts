@@ -150,7 +150,7 @@ export function certificateProblem(
             ]
           : [
               `is by ${issuer}, which is not trusted (${problem})`,
-              "give --ca the authority's certificate (a development service has it in tls/ca.pem of its --state); if there is none, somebody is in between",
+              "give --ca the authority's certificate, as to the agent (a development service has it in tls/ca.pem of its --state); if there is none, somebody is in between",
             ];
   return fail(check, EXIT.unreachable, `the certificate ${found}`, advice);
 }
