@@ -75,16 +75,19 @@ const ENDING: Choice[] = [
   { type: "factoryReset" },
 ];
 
-test.each(ENDING)("$type ($owner) ends the endpoint, and with the last one the connection", async (choice) => {
-  const agent = await startAgent();
-  const subscription = await subscribe(agent, NEWS);
-  expect(await statusOf(subscription)).toBe(201);
-  const rests = nextState("idle");
-  await agent.choose(choice);
-  await rests;
-  expect([404, 410]).toContain(await statusOf(subscription));
-  expect(agent.status().subscriptions).toEqual([]);
-});
+test.each(ENDING)(
+  "$type ($owner) ends the endpoint, and with the last one the connection",
+  async (choice) => {
+    const agent = await startAgent();
+    const subscription = await subscribe(agent, NEWS);
+    expect(await statusOf(subscription)).toBe(201);
+    const rests = nextState("idle");
+    await agent.choose(choice);
+    await rests;
+    expect([404, 410]).toContain(await statusOf(subscription));
+    expect(agent.status().subscriptions).toEqual([]);
+  },
+);
 
 test.each<Choice>([{ type: "setOptedOut", owner: null, optedOut: true }, { type: "factoryReset" }])(
   "$type while the service is away: it is told after a restart of the agent and the service",
