@@ -196,8 +196,9 @@ export const ACK_GATHER_WINDOW_MS = 400;
 export const ACK_GATHER_MESSAGES_MAX = 16;
 /** A message not handled after this goes to the journal, in time for its ack ({@link ACK_DELAY_MS_MAX}). */
 export const JOURNAL_UNHANDLED_AFTER_MS = 4_000;
-/** After a failed write the journal is tried again this much later. */
+/** After a failed write the journal is tried again this much later, twice as long each time up to the second. */
 export const JOURNAL_RETRY_MS = 30_000;
+export const JOURNAL_RETRY_MS_MAX = 3_600_000;
 /** An app's subscribe() is answered within this, connection or not. */
 export const SUBSCRIBE_TIMEOUT_MS = 30_000;
 /** Records whose loss costs little wait for company: this many at most, and this long, twice that when nothing else wakes us. */

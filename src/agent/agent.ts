@@ -192,7 +192,7 @@ export class Agent {
     parts.acks.flush(now, true);
     parts.permissions.settleAll("ERR_SHUTDOWN", now);
     parts.subscriptions.handleShutdown();
-    parts.deliveries.handleShutdown(now);
+    parts.deliveries.handleShutdown();
     parts.badges.handleShutdown();
     for (const record of parts.takeRiders()) parts.persistence.note(record);
     parts.link.handleShutdown(now);

@@ -310,16 +310,16 @@ export class Deliveries {
     // Mutable messages whose app did not come, or is busy for too long, are shown as declared.
     for (const entry of overdue) this.#waiting.settle(entry, false, null, now);
     for (const entry of lane.entries()) {
-      if (entry.journal === "no" && now.monotonicMs >= entry.journalAtMs) this.#journal(entry, now);
+      if (entry.journal === "no" && now.monotonicMs >= entry.journalAtMs) this.#journal(entry);
     }
     this.#pump(lane, now);
   }
 
   /** Makes repeats after a clean stop exact: what was handed out and not dealt with is written down as such. */
-  handleShutdown(now: Instant): void {
+  handleShutdown(): void {
     for (const entry of this.#waiting.entries()) {
       const { storeEpoch, id, attempt } = entry.record;
-      if (entry.journal === "no") this.#journal(entry, now);
+      if (entry.journal === "no") this.#journal(entry);
       else if (this.#wasHanded(entry)) {
         this.#options.persistence.note({ type: "messageAttempt", storeEpoch, id, attempt, handed: true });
       }
@@ -395,8 +395,8 @@ export class Deliveries {
     meter.countMessage("delivered");
   }
 
-  #journal(entry: Entry, now: Instant): void {
-    this.#waiting.journal(entry, this.#wasHanded(entry), now, () => {
+  #journal(entry: Entry): void {
+    this.#waiting.journal(entry, this.#wasHanded(entry), () => {
       const lane = this.#lanes.get(entry.owner);
       if (lane !== undefined) lane.dueMs = null;
       if (entry.journal === "written" && lane?.current?.entry !== entry) entry.opened = null;

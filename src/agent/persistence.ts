@@ -8,7 +8,12 @@
  */
 
 import type { JournalRecord, JournalState, JournalWriter } from "../journal/index.ts";
-import { JOURNAL_DEFERRED_RECORDS_MAX, JOURNAL_RETRY_MS, NOTE_DELAY_MS } from "../limits.ts";
+import {
+  JOURNAL_DEFERRED_RECORDS_MAX,
+  JOURNAL_RETRY_MS,
+  JOURNAL_RETRY_MS_MAX,
+  NOTE_DELAY_MS,
+} from "../limits.ts";
 import type { Alarm, Emit, Instant } from "./events.ts";
 import { reported } from "./report.ts";
 
@@ -50,6 +55,8 @@ export class Persistence {
   /** When the oldest note was taken. */
   #notedSinceMs: number | null = null;
   #retryAtMs: number | null = null;
+  /** How long after the next failure. */
+  #retryMs = JOURNAL_RETRY_MS;
   /** Somebody asked since the last write began: worth a try even right after a failure. */
   #isAsked = false;
 
@@ -60,6 +67,11 @@ export class Persistence {
   /** True from a failed write to the next good one: the device cannot remember anything new. */
   get isFailing(): boolean {
     return this.#retryAtMs !== null;
+  }
+
+  /** When the next try is, 0 when none is needed. */
+  get retryAtMs(): number {
+    return this.#retryAtMs ?? 0;
   }
 
   /** True when everything asked for is on disk. */
@@ -113,6 +125,7 @@ export class Persistence {
     const write = this.#take(appendId);
     if (write === null) return;
     this.#retryAtMs = null;
+    this.#retryMs = JOURNAL_RETRY_MS;
     if (write.type === "checkpoint") {
       for (const { done } of write.erased) done();
       return;
@@ -126,7 +139,11 @@ export class Persistence {
     if (write === null) return;
     // What a failed fsync left behind is unknown, so nothing is appended to that segment any more.
     this.#options.writer.abandonSegment();
-    this.#retryAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
+    // A disk stays full for days. A try that somebody asked for in between puts nothing off.
+    if (now.monotonicMs >= this.retryAtMs) {
+      this.#retryAtMs = now.monotonicMs + this.#retryMs;
+      this.#retryMs = Math.min(2 * this.#retryMs, JOURNAL_RETRY_MS_MAX);
+    }
     const code = reason === "full" ? "ERR_JOURNAL_FULL" : "ERR_JOURNAL_IO";
     const text = reason === "full" ? "the state directory is full" : "the state directory cannot be written";
     this.#options.emit(reported({ type: "fault", code, text }));
@@ -161,7 +178,7 @@ export class Persistence {
   /** The next attempt after a failed write, or the end of the notes' patience. */
   nextDeadline(): Alarm | null {
     if (this.#inFlight !== null) return null;
-    if (this.#retryAtMs !== null) return { atMs: this.#retryAtMs, windowMs: JOURNAL_RETRY_MS };
+    if (this.#retryAtMs !== null) return { atMs: this.#retryAtMs, windowMs: this.#retryMs / 2 };
     if (this.#notedSinceMs === null) return null;
     return { atMs: this.#notedSinceMs + NOTE_DELAY_MS, windowMs: NOTE_DELAY_MS };
   }

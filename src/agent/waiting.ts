@@ -6,7 +6,6 @@
 
 import type { AppBadge } from "../declarative/index.ts";
 import { messageKey } from "../journal/index.ts";
-import { JOURNAL_RETRY_MS } from "../limits.ts";
 import type { AckCode } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
 import type { Badges } from "./badges.ts";
@@ -107,13 +106,13 @@ export class Waiting {
   }
 
   /** Writes it down, and acknowledges it from there. `written`: it is, or that failed. */
-  journal(entry: Entry, handed: boolean, now: Instant, written: () => void): void {
+  journal(entry: Entry, handed: boolean, written: () => void): void {
     const { record } = entry;
     entry.journal = "writing";
     this.#options.persistence.store([{ ...record, handed }], (failure) => {
       if (!this.#entries.has(messageKey(record.storeEpoch, record.id))) return this.noteDone(entry);
       entry.journal = failure === null ? "written" : "no";
-      entry.journalAtMs = now.monotonicMs + JOURNAL_RETRY_MS;
+      entry.journalAtMs = this.#options.persistence.retryAtMs;
       written();
       if (failure !== null) return;
       const { emit, acks } = this.#options;

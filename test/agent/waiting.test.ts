@@ -104,3 +104,56 @@ test("what an app shows is gone when it could neither be shown nor kept", () => 
   device.ask(NEWS, { type: "showNotification", deliveryId: null, title: "t", options: {} });
   expect(titlesOf(device)).toEqual([]);
 });
+
+describe("a full flash", () => {
+  /** Lets a day pass, and counts how often the device wakes up in it. */
+  function wakeUpsOfADay(device: Device): number {
+    let wakeUps = 0;
+    for (const endMs = device.nowMs + DAY; device.nowMs < endMs; wakeUps++) {
+      const { alarm } = device;
+      device.pass(alarm === null ? DAY : alarm.atMs + alarm.windowMs - device.nowMs);
+    }
+    return wakeUps;
+  }
+
+  test("with nothing new to keep wakes the device hardly ever", () => {
+    const device = new Device();
+    device.journalFailure = "full";
+    device.choose({ type: "setPermission", owner: NEWS, permission: "granted" });
+    expect(wakeUpsOfADay(device)).toBeLessThan(30);
+    device.journalFailure = null;
+    device.pass(2 * HOUR);
+    expect(device.status.journalFailing).toBe(false);
+    expect(device.restart().status.owners).toMatchObject([{ owner: NEWS, permission: "granted" }]);
+    expect(device.alarm).toBeNull();
+  });
+
+  test("with messages that wait for an app is not asked again for each of them", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.journalFailure = "full";
+    for (let id = 1; id <= 5; id++) {
+      device.notify(id, 1, device.seal(reply, `${id}`), { ttlLeftS: 172_800 });
+      device.pass(1000);
+    }
+    device.dispatch({ type: "networkChanged", network: null });
+    expect(wakeUpsOfADay(device)).toBeLessThan(40);
+    device.journalFailure = null;
+    device.pass(2 * HOUR);
+    const again = device.restart();
+    attach(again);
+    expect(again.delivered).toHaveLength(5);
+  });
+
+  test("is tried again soon after it was full for a moment", () => {
+    const device = new Device();
+    device.journalFailure = "full";
+    device.choose({ type: "setPermission", owner: NEWS, permission: "granted" });
+    for (let tries = 0; tries < 20; tries++)
+      device.choose({ type: "setPaused", owner: NEWS, paused: tries % 2 > 0 });
+    device.journalFailure = null;
+    device.pass(2 * JOURNAL_RETRY_MS);
+    expect(device.status.journalFailing).toBe(false);
+  });
+});
