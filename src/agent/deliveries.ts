@@ -235,6 +235,7 @@ export class Deliveries {
 
   /** A pause began or ended. What is in an app's hands is finished. */
   handlePauses(now: Instant): void {
+    this.#options.registry.handlePauses();
     for (const lane of [...this.#lanes.values()]) {
       const isPaused = this.#options.registry.isPaused(lane.owner);
       if (isPaused === lane.isPaused) continue;

@@ -4,7 +4,7 @@
  * journal's state; this keeps the indexes beside it. Pure.
  */
 
-import type { Freshness, JournalState, OwnerRecord, SubscriptionRecord } from "../journal/index.ts";
+import type { JournalState, OwnerRecord, SubscriptionRecord } from "../journal/index.ts";
 import { FRESHNESS_MS } from "../limits.ts";
 import { channelsDigest } from "../wire/digest.ts";
 import type { Permission, SubscriptionView } from "./events.ts";
@@ -13,7 +13,8 @@ export class Registry {
   readonly #state: JournalState;
   readonly #idByChannel = new Map<number, number>();
   readonly #idsByOwner = new Map<string, Set<number>>();
-  readonly #freshness: Record<Freshness, number> = { urgent: 0, normal: 0, relaxed: 0 };
+  /** Worked out when a subscription or a pause came or went since it was last asked for. */
+  #freshnessMs: number | null = null;
   /** Worked out when a channel came or went since it was last asked for. */
   #digest: Uint8Array | null = null;
 
@@ -26,10 +27,10 @@ export class Registry {
     return this.#state.subscriptions.size;
   }
 
-  /** Longest a dead link may be taken for a live one, by the most urgent subscription, ms. */
+  /** Longest a dead link may be taken for a live one, by the most urgent subscription that is not paused, ms. */
   get freshnessMs(): number {
-    const { urgent, normal, relaxed } = this.#freshness;
-    return FRESHNESS_MS[urgent > 0 ? "urgent" : normal > 0 || relaxed === 0 ? "normal" : "relaxed"];
+    this.#freshnessMs ??= this.#leastFreshnessMs();
+    return this.#freshnessMs;
   }
 
   /** All subscriptions, oldest first. */
@@ -123,6 +124,18 @@ export class Registry {
     this.#unindex(subscription);
   }
 
+  /** A pause began or ended. */
+  handlePauses(): void {
+    this.#freshnessMs = null;
+  }
+
+  #leastFreshnessMs(): number {
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (const { owner, freshness } of this.subscriptions())
+      if (!this.isPaused(owner)) leastMs = Math.min(leastMs, FRESHNESS_MS[freshness]);
+    return leastMs === Number.POSITIVE_INFINITY ? FRESHNESS_MS.normal : leastMs;
+  }
+
   #index(subscription: SubscriptionRecord): void {
     if (subscription.channel !== null) this.#idByChannel.set(subscription.channel, subscription.id);
     let ids = this.#idsByOwner.get(subscription.owner);
@@ -131,17 +144,15 @@ export class Registry {
       this.#idsByOwner.set(subscription.owner, ids);
     }
     ids.add(subscription.id);
-    this.#freshness[subscription.freshness]++;
-    this.#digest = null;
+    this.#digest = this.#freshnessMs = null;
   }
 
   #unindex(subscription: SubscriptionRecord): void {
     if (subscription.channel !== null) this.#idByChannel.delete(subscription.channel);
     const ids = this.#idsByOwner.get(subscription.owner);
-    this.#freshness[subscription.freshness]--;
     ids?.delete(subscription.id);
     if (ids?.size === 0) this.#idsByOwner.delete(subscription.owner);
-    this.#digest = null;
+    this.#digest = this.#freshnessMs = null;
   }
 }
 

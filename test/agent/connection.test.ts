@@ -4,6 +4,7 @@
 // real agent on a device with virtual time; the test plays the service.
 
 import { describe, expect, test } from "vitest";
+import { CHAT } from "./people.ts";
 import { Device } from "./world.ts";
 
 const NEWS = "https://news.example";
@@ -121,6 +122,22 @@ describe("conditions", () => {
     expect(device.lastUpstream("conditions").conditions.heartbeatS).toBe(540);
     const again = device.restart({ heartbeatMs: null });
     expect(again.last("openLink").headers["Godwit-Conditions"]).toContain("heartbeat=540");
+  });
+
+  test.each(["one", "all"])("what is paused, of %s, asks for no pings, over a restart too", (of) => {
+    const device = online({ keepConnected: true });
+    const request = { type: "subscribe", applicationServerKey: null, userVisibleOnly: false } as const;
+    const urgent = { declarative: "auto", allowAesgcm: false, freshness: "urgent", waToken: null } as const;
+    device.ask(CHAT, { ...request, ...urgent });
+    device.grantRegistration(2);
+    const pause = (paused: boolean) =>
+      device.choose({ type: "setPaused", owner: of === "all" ? null : CHAT, paused });
+    pause(true);
+    expect(device.lastUpstream("conditions").conditions.heartbeatS).toBe(1740);
+    const again = device.restart({ heartbeatMs: null, keepConnected: true });
+    expect(again.last("openLink").headers["Godwit-Conditions"]).toContain("heartbeat=1740");
+    pause(false);
+    expect(device.lastUpstream("conditions").conditions.heartbeatS).toBe(540);
   });
 });
 
