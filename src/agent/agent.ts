@@ -194,6 +194,7 @@ export class Agent {
     parts.subscriptions.handleShutdown();
     parts.deliveries.handleShutdown();
     parts.badges.handleShutdown();
+    parts.notifications.handleShutdown();
     for (const record of parts.takeRiders()) parts.persistence.note(record);
     parts.link.handleShutdown(now);
     parts.persistence.store([{ type: "clean" }], () => {});

@@ -204,6 +204,11 @@ export class Notifications {
     }
   }
 
+  /** No close waits longer than the run: what its app had closed does not come back with the next. */
+  handleShutdown(): void {
+    for (const [notificationId, { isClosing }] of this.#young) if (isClosing) this.close(notificationId);
+  }
+
   nextDeadline(): Alarm | null {
     let next: Alarm | null = null;
     for (const { closableMs, isClosing } of this.#young.values())

@@ -238,6 +238,16 @@ describe("an app closes", () => {
     expect(device.agent.notifications()).toEqual([]);
   });
 
+  test("its own, before a stop: it does not come back", () => {
+    const { device } = newsDevice();
+    showAsApp(device, NEWS, "ringing");
+    showAsApp(device, NEWS, "stays");
+    closeAsApp(device, NEWS, device.shown[0]?.notificationId ?? 0);
+    device.dispatch({ type: "shutdown" });
+    expect(device.count("closeNotification")).toBe(1);
+    expect(titlesOf(device.restart().agent.notifications())).toEqual(["stays"]);
+  });
+
   test("or replaces it silently at once, which is then shown in its own right", () => {
     const { device, declare } = newsDevice();
     const id = declare("young", { tag: "t" });
