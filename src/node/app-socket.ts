@@ -159,9 +159,11 @@ export class AppSocket {
     const leave = (): void => {
       for (const stop of stopListening) stop();
     };
-    return new AppSocket(path, listeners, connections, leave, async () => {
-      await Promise.all([starter.close(), testPush.end()]);
-    });
+    const end = (): Promise<void> => {
+      testPush.end();
+      return starter.close();
+    };
+    return new AppSocket(path, listeners, connections, leave, end);
   }
 
   /** The loopback port, or null. */

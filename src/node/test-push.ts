@@ -37,6 +37,7 @@ export class TestPush {
   readonly #options: TestPushOptions;
   readonly #pushManager: PushManager;
   readonly #unlisten: () => void;
+  readonly #ended = new AbortController();
   #test: Promise<Test> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
@@ -65,7 +66,7 @@ export class TestPush {
     });
     test.waiting++;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.close(), TEST_PUSH_MS_MAX);
+    this.#timer = setTimeout(() => void this.close(), TEST_PUSH_MS_MAX).unref();
     const statusCode = await this.#post(test);
     // It was ended by somebody else; the next one makes another.
     if (GONE.includes(statusCode) && this.#test === sent) this.#test = null;
@@ -81,10 +82,11 @@ export class TestPush {
     await test?.then(({ subscription }) => subscription.unsubscribe()).catch(() => {});
   }
 
-  /** The last time. */
-  async end(): Promise<void> {
+  /** The last time. Waits for nothing: what is under way is refused when the user agent stops, which is not held up by it. */
+  end(): void {
     this.#unlisten();
-    await this.close();
+    this.#ended.abort();
+    void this.close();
   }
 
   async #handleShown(): Promise<void> {
@@ -127,7 +129,7 @@ export class TestPush {
       "Content-Length": body.length,
       Authorization: authorization,
     };
-    return post(subscription.endpoint, headers, body, this.#options.ca);
+    return post(subscription.endpoint, headers, body, this.#options.ca, this.#ended.signal);
   }
 }
 
@@ -146,13 +148,14 @@ function post(
   headers: Readonly<Record<string, string | number>>,
   body: Uint8Array,
   ca: string | null,
+  signal: AbortSignal,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = () => reject(new GodwitError("ERR_SERVICE_UNREACHABLE", "the push service does not answer"));
     const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
     const agent = proxyAgent(endpoint, tls, fail) ?? false;
     const start = endpoint.startsWith("https:") ? httpsRequest : httpRequest;
-    const options = { method: "POST", headers, ...tls, agent, timeout: REQUEST_TIMEOUT_MS };
+    const options = { method: "POST", headers, ...tls, agent, signal, timeout: REQUEST_TIMEOUT_MS };
     const request = start(endpoint, options, (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { SUBSCRIBE_TIMEOUT_MS } from "../../src/limits.ts";
 import { type Message, SocketClient } from "./socket-client.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
@@ -162,6 +163,38 @@ test("without a loopback port there are no pages and no dashboard, and nobody li
   await expect(client.ask("pageSecret", { owner: APP })).rejects.toMatchObject({ code: "ERR_OPTION" });
   await client.close();
   await program.end("SIGTERM");
+});
+
+describe("a test push that is under way when the agent stops", () => {
+  test("does not hold it up", async () => {
+    // Nobody listens there, so that its subscription waits for the push service.
+    const agent = await startOther("https://127.0.0.1:1", stage.newDirectory());
+    const [asked, stopMs] = [agent.admin.ask("testPush"), performance.now()];
+    await expect(Promise.all([asked, agent.program.end("SIGTERM")])).rejects.toThrow("closed before");
+    expect(await agent.program.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - stopMs).toBeLessThan(SUBSCRIBE_TIMEOUT_MS / 2);
+  });
+
+  test("leaves no subscription", async () => {
+    const directory = stage.newDirectory();
+    const first = await startOther(service.origin, directory);
+    await first.admin.ask("setPaused", { owner: "godwit.test", paused: true });
+    expect(await first.admin.ask("testPush")).toEqual({ statusCode: 201 });
+    expect(await first.admin.ask("status")).toMatchObject({ subscriptions: [{ owner: "godwit.test" }] });
+    await first.program.end("SIGTERM");
+    const second = await startOther(service.origin, directory);
+    expect(await second.admin.ask("status")).toMatchObject({ subscriptions: [] });
+    await second.program.end("SIGTERM");
+  });
+
+  async function startOther(origin: string, directory: string) {
+    const args = ["--service", origin, "--ca", service.caFile, "--state", directory];
+    const program = stage.godwit(["agent", ...args], {}, 0.1);
+    await program.stderr.match(/^agent ready/);
+    const token = readFileSync(join(directory, "admin.token"), "utf8").trim();
+    const at = join(directory, "app.sock");
+    return { program, admin: await SocketClient.enter({ at }, { role: "admin", token }) };
+  }
 });
 
 describe("starting", () => {
