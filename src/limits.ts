@@ -264,6 +264,8 @@ export const START_ARGUMENT_CHARS_MAX = 4_096;
 /** An app is started at most this often; one that ends without attaching twice as seldom each time, up to the second. */
 export const START_INTERVAL_MS_MIN = 30_000;
 export const START_INTERVAL_MS_MAX = 3_600_000;
+/** Not sooner after it was installed: its token is still on the way into its file, and what ran before has to end. */
+export const START_AFTER_INSTALL_MS = 3_000;
 /** Starts in vain, and it is left alone until something new waits for it. */
 export const START_TRIES_MAX = 5;
 /** A started app has this long to end with the agent. */

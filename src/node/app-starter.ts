@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { InstalledApp } from "../apps/protocol.ts";
 import {
+  START_AFTER_INSTALL_MS,
   START_INTERVAL_MS_MAX,
   START_INTERVAL_MS_MIN,
   START_STOP_TIMEOUT_MS,
@@ -36,6 +37,8 @@ interface Start {
 export class AppStarter {
   readonly #options: AppStarterOptions;
   readonly #starts = new Map<string, Start>();
+  /** What was told to end, and has not. */
+  readonly #ending = new Set<Promise<void>>();
   #isOver = false;
 
   constructor(options: AppStarterOptions) {
@@ -60,23 +63,35 @@ export class AppStarter {
     this.#disarm(start);
   }
 
+  /** It was installed, or installed anew: what runs is ended, and what waits for the app starts it by its new command. */
+  handleInstalled(owner: string): void {
+    const isWanted = this.#starts.get(owner)?.isWanted ?? false;
+    this.forget(owner);
+    const start = newStart();
+    start.notBeforeMs = performance.now() + START_AFTER_INSTALL_MS;
+    this.#starts.set(owner, start);
+    if (isWanted) this.start(owner);
+  }
+
   /** Ends what was started for the app, and forgets it. */
   forget(owner: string): void {
     const start = this.#starts.get(owner);
     if (start === undefined) return;
     this.#starts.delete(owner);
-    this.#disarm(start);
-    if (start.child !== null) signal(start.child, "SIGTERM");
+    this.#end(start);
   }
 
   async close(): Promise<void> {
     this.#isOver = true;
-    await Promise.all(
-      [...this.#starts.values()].map((start) => {
-        this.#disarm(start);
-        return start.child === null ? undefined : stop(start.child);
-      }),
-    );
+    for (const start of this.#starts.values()) this.#end(start);
+    await Promise.all(this.#ending);
+  }
+
+  #end(start: Start): void {
+    this.#disarm(start);
+    if (start.child === null) return;
+    const ending = stop(start.child).finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
   }
 
   #look(owner: string, start: Start): void {

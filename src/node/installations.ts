@@ -33,7 +33,7 @@ export class Installations {
     const { owner, start } = app;
     await userAgent.choose({ type: "install", owner, startable: start !== null });
     const token = await apps.install(app);
-    starter.forget(owner);
+    starter.handleInstalled(owner);
     disconnect(owner);
     return token;
   }

@@ -6,7 +6,12 @@ import { mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { START_INTERVAL_MS_MAX, START_INTERVAL_MS_MIN, START_TRIES_MAX } from "../../src/limits.ts";
+import {
+  START_AFTER_INSTALL_MS,
+  START_INTERVAL_MS_MAX,
+  START_INTERVAL_MS_MIN,
+  START_TRIES_MAX,
+} from "../../src/limits.ts";
 import { AppStarter } from "../../src/node/app-starter.ts";
 
 let directory: string;
@@ -134,6 +139,35 @@ test("one that does not end when asked is ended", async () => {
   expect(readFileSync(path, "utf8")).toBe(`${running}\n`);
 });
 
+test("one that is forgotten and does not end when asked is ended, with or without the agent", async () => {
+  const { command, pid } = staying("stubborn");
+  const [program = "", flag = "", script = ""] = command;
+  commands.set("an-app", [program, flag, `process.on("SIGTERM", () => {}); ${script}`]);
+  starter.start("an-app");
+  const running = await pid;
+  vi.useRealTimers();
+  starter.forget("an-app");
+  await starter.close();
+  expect(isRunning(running)).toBe(false);
+});
+
+test("what waits for an app that is installed starts it, when its token is there and what ran before is not", async () => {
+  const [before, after] = [staying("before"), staying("after")];
+  // Not installed, or not with a command.
+  starter.start("an-app");
+  commands.set("an-app", before.command);
+  starter.handleInstalled("an-app");
+  vi.advanceTimersByTime(START_AFTER_INSTALL_MS - 1);
+  expect(readFileSync(join(directory, "before"), "utf8")).toBe("");
+  vi.advanceTimersByTime(1);
+  const first = await before.pid;
+  commands.set("an-app", after.command);
+  starter.handleInstalled("an-app");
+  await vi.waitUntil(() => !isRunning(first), { timeout: 10_000 });
+  vi.advanceTimersByTime(START_AFTER_INSTALL_MS);
+  expect(isRunning(await after.pid)).toBe(true);
+});
+
 test.each([
   ["a program there is not", ["/nonexistent/program"], "ENOENT"],
   ["an argument no program can be given", [process.execPath, "a\0b"], "ERR_INVALID_ARG_VALUE"],
@@ -161,7 +195,8 @@ test("one that is forgotten is ended and not started again", async () => {
   starter.forget("an-app");
   commands.delete("an-app");
   starter.start("an-app");
-  expect(vi.getTimerCount()).toBe(0);
+  // The one that kills it, should it not end.
+  expect(vi.getTimerCount()).toBe(1);
   vi.useRealTimers();
   await vi.waitUntil(() => !isRunning(running), { timeout: 10_000 });
   expect(faults).toEqual([]);
