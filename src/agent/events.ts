@@ -273,7 +273,13 @@ export type Report =
       readonly httpStatus: number | null;
       readonly retryInMs: number | null;
     }
-  | { readonly type: "fault"; readonly code: ErrorCode; readonly text: string };
+  | {
+      readonly type: "fault";
+      readonly code: ErrorCode;
+      readonly text: string;
+      /** Whose app it is about, if it is about one. */
+      readonly owner?: string;
+    };
 
 export type Effect =
   /** Answered by `linkOpened` or `linkClosed` with the same linkId. */

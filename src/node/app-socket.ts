@@ -87,7 +87,7 @@ export class AppSocket {
     const starter = new AppStarter({
       find: (owner) => apps.get(owner),
       socketPath: path,
-      handleFault: (text) => userAgent.report({ type: "fault", code: "ERR_APP_START", text }),
+      handleFault: (text, owner) => userAgent.report({ type: "fault", code: "ERR_APP_START", text, owner }),
     });
     const isPageOwner = (owner: string): boolean =>
       isOrigin(owner) && (owner.startsWith("https:") || pageOrigins.has(owner));

@@ -19,7 +19,7 @@ export interface AppStarterOptions {
   /** For GODWIT_SOCKET. */
   readonly socketPath: string;
   /** A program could not be started, or ended without attaching. */
-  readonly handleFault: (text: string) => void;
+  readonly handleFault: (text: string, owner: string) => void;
 }
 
 interface Start {
@@ -122,7 +122,7 @@ export class AppStarter {
       if (start.hasAttached || this.#isOver || this.#starts.get(owner) !== start) return;
       start.intervalMs = Math.min(2 * start.intervalMs, START_INTERVAL_MS_MAX);
       start.notBeforeMs = Math.max(start.notBeforeMs, performance.now() + start.intervalMs);
-      this.#options.handleFault(`${owner} ${how}`);
+      this.#options.handleFault(`${owner} ${how}`, owner);
       this.#look(owner, start);
     };
     try {

@@ -315,7 +315,8 @@ export class NodeHost implements Host {
 
   /** The report says that it happened, without the error: its text is the app's and may hold anything. */
   #reportAppError(error: unknown, owner: string): void {
-    this.#report({ type: "fault", code: "ERR_APP_HANDLER", text: `a handler of ${owner} failed` });
+    const text = `a handler of ${owner} failed`;
+    this.#report({ type: "fault", code: "ERR_APP_HANDLER", text, owner });
     this.#options.onAppError(error, owner);
   }
 }

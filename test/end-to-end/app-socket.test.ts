@@ -231,12 +231,20 @@ describe("starting", () => {
     await vi.waitUntil(() => !isRunning(pid), { timeout: 10_000 });
   });
 
-  test("a command that cannot be run is reported, and its message waits", async () => {
+  test("a command that cannot be run is reported, until it is uninstalled, and its message waits", async () => {
     const subscription = await install("missing", ["/nonexistent/app"]);
+    await admin.ask("watch");
     await sender.send(subscription as never, "hello");
     const { report } = await admin.event("report", ({ report }) => isFault(report, "ERR_APP_START"));
     expect(report).toMatchObject({ text: "missing could not be started (ENOENT)" });
     expect(await admin.ask("status")).toMatchObject({ messagesWaiting: 1 });
+    await admin.ask("uninstallApp", { owner: "missing" });
+    const late = await enterAdmin();
+    await late.ask("watch");
+    // Behind the reports that are kept.
+    await late.event("changed");
+    expect(late.events("report").length).toBeGreaterThan(0);
+    expect(late.events("report").filter((event) => JSON.stringify(event).includes("missing"))).toEqual([]);
   });
 });
 
