@@ -354,6 +354,9 @@ export const NOTIFICATION_DAYS_MAX = 30;
 /** Notifications of one owner that may make a sound or light the screen: a busy chat's minute, then two a minute. */
 export const ALERTS_BURST_MAX = 20;
 export const ALERT_REFILL_MS = 30_000;
+/** Notifications one app may show, its messages' included: each is written to flash, also one that replaces another. */
+export const SHOWS_BURST_MAX = 256;
+export const SHOW_REFILL_MS = 1_000;
 /** Badges one owner may set: one for each message of that minute, then six a minute; the last waits for the rest. */
 export const BADGES_BURST_MAX = 20;
 export const BADGE_REFILL_MS = 10_000;

@@ -8,7 +8,13 @@ import {
   readAppBadge,
 } from "../declarative/index.ts";
 import { jsonNesting } from "../json.ts";
-import { JSON_DEPTH_MAX, NOTIFICATION_ACTIONS_MAX, NOTIFICATION_CHARS_MAX } from "../limits.ts";
+import {
+  JSON_DEPTH_MAX,
+  NOTIFICATION_ACTIONS_MAX,
+  NOTIFICATION_CHARS_MAX,
+  SHOW_REFILL_MS,
+  SHOWS_BURST_MAX,
+} from "../limits.ts";
 import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
 import type { Deliveries } from "./deliveries.ts";
@@ -16,6 +22,7 @@ import type { AppReply, AppRequest, Emit, Instant } from "./events.ts";
 import type { Notifications } from "./notifications.ts";
 import { baseUrlOf, isOwner, NO_OWNER_TEXT } from "./owner.ts";
 import type { Permissions } from "./permissions.ts";
+import { Rates } from "./rates.ts";
 import type { Registry } from "./registry.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -34,6 +41,7 @@ type RequestOf<Type extends AppRequest["type"]> = Extract<AppRequest, { type: Ty
 
 export class AppRequests {
   readonly #options: AppRequestsOptions;
+  readonly #shows = new Rates(() => SHOWS_BURST_MAX, SHOW_REFILL_MS);
 
   constructor(options: AppRequestsOptions) {
     this.#options = options;
@@ -127,6 +135,7 @@ export class AppRequests {
     const { notification } = result;
     const problem = keepProblem(notification);
     if (problem !== null) return refuse(problem);
+    if (!this.#shows.take(owner, now.monotonicMs)) return refuse("too many notifications in a short time");
     if (deliveryId !== null) deliveries.noteShown(deliveryId, true);
     const done = (): void => this.#reply(requestId, { type: "done" });
     const failed = (): void => {

@@ -4,10 +4,11 @@
 
 import { describe, expect, test } from "vitest";
 import type { AppReply } from "../../src/agent/events.ts";
-import { TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
+import { SHOW_REFILL_MS, SHOWS_BURST_MAX, TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
 import { Device } from "./world.ts";
 
 const NEWS = "https://news.example";
+const CHAT = "https://chat.example";
 const MUTABLE = '{"web_push":8030,"mutable":true,"app_badge":12,"notification":{"title":"t","navigate":"/"}}';
 const REFUSED = { type: "error", code: "ERR_NOTIFICATION" };
 
@@ -27,6 +28,19 @@ describe("showNotification", () => {
     expect(show(device, { data })).toMatchObject(REFUSED);
     expect(device.shown).toEqual([]);
     expect(show(device, { data: [[[]]] })).toEqual({ type: "done" });
+  });
+
+  test("an app that shows without end is refused, others are not: each would be written to flash", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.withSubscription(CHAT, 2);
+    const showing = () => show(device, { tag: "progress" });
+    for (let shown = 0; shown < SHOWS_BURST_MAX; shown++) expect(showing()).toEqual({ type: "done" });
+    expect(showing()).toMatchObject(REFUSED);
+    expect(show(device, {}, CHAT)).toEqual({ type: "done" });
+    device.pass(SHOW_REFILL_MS);
+    expect([showing(), showing()]).toMatchObject([{ type: "done" }, REFUSED]);
+    expect(device.shown).toHaveLength(SHOWS_BURST_MAX + 2);
   });
 });
 
@@ -79,7 +93,11 @@ describe("setAppBadge", () => {
   );
 });
 
-function show(device: Device, options: Readonly<Record<string, unknown>>): AppReply | undefined {
+function show(
+  device: Device,
+  options: Readonly<Record<string, unknown>>,
+  owner = NEWS,
+): AppReply | undefined {
   const request = { type: "showNotification", deliveryId: null, title: "t", options } as const;
-  return device.replies.get(device.ask(NEWS, request));
+  return device.replies.get(device.ask(owner, request));
 }
