@@ -3,8 +3,12 @@
 
 import { OWNER_CHARS_MAX } from "../limits.ts";
 
-/** https anywhere, http only on loopback (a page the device serves itself); no path, no user, lower case. */
-const ORIGIN = /^(?:https:\/\/[a-z0-9.-]+|http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::\d{1,5})?$/;
+/**
+ * https anywhere, http only on loopback (a page the device serves itself); no path, no user, lower case; a port only where it is
+ * not the scheme's own, as browsers write it: else one site would be two owners.
+ */
+const ORIGIN =
+  /^(?:https:\/\/[a-z0-9.-]+(?!:443$)|http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?!:80$))(?::[1-9]\d{0,4})?$/;
 const APP_ID = /^[a-z0-9][a-z0-9._-]*$/;
 
 /** True for a serialised origin or an app id in lower case. */

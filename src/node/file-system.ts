@@ -32,8 +32,7 @@ export interface FileSystem {
   /** Fails with EEXIST when there is something at `path`. */
   symlink(target: string, path: string): Promise<void>;
   readlink(path: string): Promise<string>;
-  /** Makes the directory and those above it, or changes the mode of the one that is there. */
-  /** Made with `mode`, or, when it is there already, left as it is and refused when others may write into it. */
+  /** Made with `mode`, and those above it, or, when it is there already, left as it is and refused when others may write into it. */
   makeDirectory(path: string, mode: number): Promise<void>;
 }
 

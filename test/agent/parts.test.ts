@@ -234,6 +234,8 @@ describe("owners", () => {
     ["https://a.example", "https://a.example/"],
     ["https://a.example:8443", "https://a.example:8443/"],
     ["http://127.0.0.1:3000", "http://127.0.0.1:3000/"],
+    ["https://a.example:4430", "https://a.example:4430/"],
+    ["https://a.example:80", "https://a.example:80/"],
     ["com.example.mail", null],
   ])("%s is one", (owner, baseUrl) => {
     expect(isOwner(owner)).toBe(true);
@@ -246,6 +248,10 @@ describe("owners", () => {
     "https://a.example/",
     "http://a.example",
     "https://user@a.example",
+    "https://a.example:443",
+    "https://a.example:08443",
+    "https://a.example:",
+    "http://localhost:80",
     "-x",
     "a b",
     "a".repeat(300),
