@@ -3,7 +3,7 @@
 
 import type { AppReply, AppRequest, AppWarning, Delivery, SubscriptionView } from "../agent/events.ts";
 import type { AppEvent, SubscriptionJson } from "../apps/protocol.ts";
-import { type GodwitNotification, readAppBadge } from "../declarative/index.ts";
+import { type AppBadge, type GodwitNotification, readAppBadge } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import {
   APPLICATION_SERVER_KEY_CHARS_MAX,
@@ -14,6 +14,7 @@ import {
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
 import type { AppConnection, Session, Verbs } from "./app-connection.ts";
 import type { AppPeer, Seat } from "./app-peers.ts";
+import type { OwnerIds } from "./owner-ids.ts";
 import type { RequestMembers } from "./request-members.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 import type { UserAgent } from "./user-agent.ts";
@@ -24,6 +25,8 @@ export const FRESHNESS_WORDS = Object.keys(FRESHNESS_MS) as readonly (keyof type
 export interface AppSessionOptions {
   readonly userAgent: UserAgent;
   readonly owner: string;
+  /** What the peer hears of ids, and says. */
+  readonly ids: OwnerIds;
   readonly connection: Pick<AppConnection, "send">;
   readonly bucket: TokenBucket;
   readonly handleAttached: () => void;
@@ -45,13 +48,17 @@ export class AppSession implements Session, AppPeer {
   readonly #inHand = new Map<number, InHand>();
 
   constructor(options: AppSessionOptions) {
-    const { userAgent, owner } = options;
+    const { userAgent, owner, ids } = options;
     this.#options = options;
     this.greeting = { owner, permission: userAgent.permissionOf(owner) };
     this.bucket = options.bucket;
     this.#seat = userAgent.join(owner, this);
     const ask = (read: (members: RequestMembers) => AppRequest) => async (members: RequestMembers) =>
-      resultOf(await userAgent.request(owner, read(members)));
+      resultOf(await userAgent.request(owner, read(members)), ids);
+    const deliveryIdOf = (members: RequestMembers): number | null => {
+      const hidden = members.integerOrNull("deliveryId");
+      return hidden === null ? null : ids.reveal("delivery", hidden);
+    };
     this.verbs = {
       subscribe: ask(readSubscribe),
       getSubscription: ask((members) => ({
@@ -60,13 +67,13 @@ export class AppSession implements Session, AppPeer {
       })),
       unsubscribe: ask((members) => ({
         type: "unsubscribe",
-        subscriptionId: members.integer("subscriptionId"),
+        subscriptionId: ids.reveal("subscription", members.integer("subscriptionId")),
       })),
       permissionState: ask(() => ({ type: "permissionState" })),
       requestPermission: ask(() => ({ type: "requestPermission" })),
       showNotification: ask((members) => ({
         type: "showNotification",
-        deliveryId: members.integerOrNull("deliveryId"),
+        deliveryId: deliveryIdOf(members),
         title: members.text("title", NOTIFICATION_CHARS_MAX),
         options: members.object("options"),
       })),
@@ -76,9 +83,13 @@ export class AppSession implements Session, AppPeer {
       })),
       closeNotification: ask((members) => ({
         type: "closeNotification",
-        notificationId: members.integer("notificationId"),
+        notificationId: ids.reveal("notification", members.integer("notificationId")),
       })),
-      setAppBadge: ask(readSetAppBadge),
+      setAppBadge: ask((members) => ({
+        type: "setAppBadge",
+        deliveryId: deliveryIdOf(members),
+        badge: readBadge(members),
+      })),
       attach: (members) => {
         this.#seat.attach(members.boolean("handlesPush"));
         options.handleAttached();
@@ -103,15 +114,28 @@ export class AppSession implements Session, AppPeer {
   }
 
   deliver(delivery: Delivery): Promise<void> {
-    const { owner: _, data, ...members } = delivery;
+    const { owner: _, deliveryId, subscriptionId, messageId, data, ...members } = delivery;
+    const { ids } = this.#options;
+    const hidden = {
+      deliveryId: ids.hide("delivery", deliveryId),
+      subscriptionId: ids.hide("subscription", subscriptionId),
+      messageId: ids.hideMessage(messageId),
+    };
     return new Promise((handled, failed) => {
-      this.#inHand.set(delivery.deliveryId, { handled, failed });
-      this.#send({ event: "push", ...members, data: data === null ? null : base64urlEncode(data) });
+      this.#inHand.set(deliveryId, { handled, failed });
+      this.#send({
+        event: "push",
+        ...hidden,
+        ...members,
+        data: data === null ? null : base64urlEncode(data),
+      });
     });
   }
 
   cancel(deliveryId: number): void {
-    if (this.#inHand.delete(deliveryId)) this.#send({ event: "cancel", deliveryId });
+    const { ids } = this.#options;
+    if (this.#inHand.delete(deliveryId))
+      this.#send({ event: "cancel", deliveryId: ids.hide("delivery", deliveryId) });
   }
 
   handleClick(notification: GodwitNotification, action: string): void {
@@ -119,7 +143,8 @@ export class AppSession implements Session, AppPeer {
   }
 
   handleSubscriptionChange(before: SubscriptionView | null, after: SubscriptionView | null): void {
-    const [oldSubscription, newSubscription] = [before && toJson(before), after && toJson(after)];
+    const { ids } = this.#options;
+    const [oldSubscription, newSubscription] = [before && toJson(before, ids), after && toJson(after, ids)];
     this.#send({ event: "pushsubscriptionchange", oldSubscription, newSubscription });
   }
 
@@ -128,7 +153,7 @@ export class AppSession implements Session, AppPeer {
   }
 
   #take(members: RequestMembers): InHand | undefined {
-    const deliveryId = members.integer("deliveryId");
+    const deliveryId = this.#options.ids.reveal("delivery", members.integer("deliveryId"));
     const inHand = this.#inHand.get(deliveryId);
     this.#inHand.delete(deliveryId);
     return inHand;
@@ -163,22 +188,27 @@ function readSubscribe(members: RequestMembers): AppRequest {
   };
 }
 
-function readSetAppBadge(members: RequestMembers): AppRequest {
+function readBadge(members: RequestMembers): AppBadge {
   const badge = readAppBadge(members.raw.badge);
   if (badge === null) throw new GodwitError("ERR_OPTION", "badge must be a whole number, true or false");
-  return { type: "setAppBadge", deliveryId: members.integerOrNull("deliveryId"), badge };
+  return badge;
 }
 
-function resultOf(reply: AppReply): object {
+function resultOf(reply: AppReply, ids: OwnerIds): object {
   switch (reply.type) {
     case "subscription":
-      return { subscription: reply.subscription && toJson(reply.subscription) };
+      return { subscription: reply.subscription && toJson(reply.subscription, ids) };
     case "unsubscribed":
       return { existed: reply.existed };
     case "permission":
       return { permission: reply.permission };
     case "notifications":
-      return { notifications: reply.notifications.map(({ owner: _, ...shown }) => shown) };
+      return {
+        notifications: reply.notifications.map(({ owner: _, notificationId, ...shown }) => ({
+          notificationId: ids.hide("notification", notificationId),
+          ...shown,
+        })),
+      };
     case "done":
       return {};
     case "error":
@@ -186,10 +216,10 @@ function resultOf(reply: AppReply): object {
   }
 }
 
-function toJson(view: SubscriptionView): SubscriptionJson {
+function toJson(view: SubscriptionView, ids: OwnerIds): SubscriptionJson {
   const { subscriptionId, endpoint, expirationTime, applicationServerKey, userVisibleOnly } = view;
   return {
-    subscriptionId,
+    subscriptionId: ids.hide("subscription", subscriptionId),
     endpoint,
     expirationTime,
     p256dh: base64urlEncode(view.p256dh),

@@ -81,6 +81,11 @@ export class Credentials {
     return createHmac("sha256", this.#pageKey).update(`${this.#bootId}\0${owner}`).digest("base64url");
   }
 
+  /** What the numbers that `owner` sees are made with: the same until a factory reset. */
+  idsKey(owner: string): string {
+    return createHmac("sha256", this.#pageKey).update(`ids\0${owner}`).digest("base64url");
+  }
+
   /** True when the page of `owner` proved its secret. */
   isPage(owner: string, proof: Proof): boolean {
     return isProof(proof, this.pageSecret(owner));

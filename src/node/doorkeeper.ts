@@ -22,6 +22,7 @@ import type { Arrival } from "./app-listener.ts";
 import { AppSession } from "./app-session.ts";
 import type { Credentials, Proof } from "./credentials.ts";
 import type { InstalledApps } from "./installed-apps.ts";
+import { OwnerIds } from "./owner-ids.ts";
 import type { RequestMembers } from "./request-members.ts";
 import { ShellSession } from "./shell-session.ts";
 import type { Shells } from "./shells.ts";
@@ -120,7 +121,7 @@ export class Doorkeeper {
   }
 
   #appSession(owner: string, connection: AppConnection): Session {
-    const { userAgent, handleAttached } = this.#options;
+    const { userAgent, credentials, handleAttached } = this.#options;
     const guest = this.#guestOf(owner);
     const count = [...this.#guests.values()].reduce((sum, { connections }) => sum + connections.size, 0);
     if (guest.connections.size >= APP_CONNECTIONS_PER_OWNER_MAX || count >= APP_CONNECTIONS_MAX) throw busy();
@@ -128,6 +129,7 @@ export class Doorkeeper {
     return new AppSession({
       userAgent,
       owner,
+      ids: new OwnerIds(credentials.idsKey(owner)),
       connection,
       bucket: guest.bucket,
       handleAttached: () => handleAttached(owner),

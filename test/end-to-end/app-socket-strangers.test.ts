@@ -319,6 +319,10 @@ describe("with a proof of its own", () => {
     const { notifications } = (await victim.ask("getNotifications")) as { notifications: Message[] };
     const { subscriptionId } = subscription;
     const notificationId = notifications[0]?.notificationId;
+    // Numbers of the agent's own would tell how many others there are.
+    const counted = [...Array(100).keys()];
+    expect(counted).not.toContain(subscriptionId);
+    expect(counted).not.toContain(notificationId);
     const nowhere = 4_000_000;
     // What is another's is answered as what there never was.
     const pairs = [
