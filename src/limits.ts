@@ -56,6 +56,9 @@ export const CHANNEL_MAX = 0xffff_ffff;
 export const SUBSCRIPTIONS_MAX = 3_000;
 /** Registrations of one owner. */
 export const SUBSCRIPTIONS_PER_OWNER_MAX = 32;
+/** Registrations one owner may make: ending each rewrites the whole journal, which is flash. */
+export const SUBSCRIPTIONS_BURST_MAX = 64;
+export const SUBSCRIPTION_REFILL_MS = 60_000;
 export const OWNER_CHARS_MAX = 256;
 export const WA_TOKEN_CHARS_MAX = 256;
 /** A kiosk's policy file: owners, and origins of one list, it may name. */

@@ -10,6 +10,8 @@ import {
   REGISTRATIONS_PENDING_MAX,
   REQUEST_RETRY_MS,
   SUBSCRIBE_TIMEOUT_MS,
+  SUBSCRIPTION_REFILL_MS,
+  SUBSCRIPTIONS_BURST_MAX,
   SUBSCRIPTIONS_MAX,
   SUBSCRIPTIONS_PER_OWNER_MAX,
   UNREGISTER_IN_FLIGHT_MAX,
@@ -22,6 +24,7 @@ import { earlier } from "./deadlines.ts";
 import type { Alarm, AppReply, Instant, SubscribeRequest } from "./events.ts";
 import { hasOptions, newSubscription } from "./new-subscription.ts";
 import type { PermissionOutcome, Permissions } from "./permissions.ts";
+import { Rates } from "./rates.ts";
 import { viewOf } from "./registry.ts";
 import { Renewal, type RenewalOptions } from "./renewal.ts";
 import { reported } from "./report.ts";
@@ -51,6 +54,7 @@ interface Pending {
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #pending = new Set<Pending>();
+  readonly #made = new Rates(() => SUBSCRIPTIONS_BURST_MAX, SUBSCRIPTION_REFILL_MS);
   readonly #renewal: Renewal;
   /** Channels the service knows and we do not. */
   readonly #orphans = new Set<number>();
@@ -257,7 +261,8 @@ export class Subscriptions {
     const isFull =
       registry.size + this.#pending.size >= SUBSCRIPTIONS_MAX ||
       this.#pending.size >= REGISTRATIONS_PENDING_MAX;
-    if (isFull || mine >= SUBSCRIPTIONS_PER_OWNER_MAX) {
+    const isTooOften = this.#made.left(owner, now.monotonicMs) === 0;
+    if (isFull || isTooOften || mine >= SUBSCRIPTIONS_PER_OWNER_MAX) {
       return this.#refuse([requestId], "ERR_SUBSCRIBE_LIMIT", "no more subscriptions can be made");
     }
     const record = newSubscription(this.#nextId(), owner, request, this.#options, now);
@@ -294,6 +299,7 @@ export class Subscriptions {
     // The app gave up, or a person refused, while the answer was on its way.
     if (!this.#pending.has(pending)) return this.handleOrphan(channel, now);
     pending.phase = "storing";
+    this.#made.take(record.owner, now.monotonicMs);
     persistence.store([record], (failure) => {
       this.#pending.delete(pending);
       if (failure !== null) {

@@ -3,6 +3,7 @@
 // virtual time; the test plays the push service frame by frame.
 
 import { describe, expect, test } from "vitest";
+import { SUBSCRIPTION_REFILL_MS, SUBSCRIPTIONS_BURST_MAX } from "../../src/limits.ts";
 import { Device, STORE_EPOCH, UAID } from "./world.ts";
 
 const NEWS = "https://news.example";
@@ -288,6 +289,21 @@ describe("subscribing", () => {
     expect(device.replies.get(device.subscribe("many.app", "one more"))).toMatchObject({
       code: "ERR_SUBSCRIBE_LIMIT",
     });
+  });
+
+  test("an app that subscribes and unsubscribes without end is refused, others are not: it would wear out the flash", () => {
+    const device = new Device();
+    device.withSubscription("other.app", 1);
+    for (let made = 1; made <= SUBSCRIPTIONS_BURST_MAX; made++) {
+      const { subscription } = device.withSubscription(NEWS, 1 + made);
+      device.ask(NEWS, { type: "unsubscribe", subscriptionId: subscription?.subscriptionId ?? 0 });
+      const { ref, channel } = device.lastUpstream("unregisterWa");
+      device.send({ type: "waUnregistered", ref, status: 200, channel });
+    }
+    expect(device.replies.get(device.subscribe(NEWS))).toMatchObject({ code: "ERR_SUBSCRIBE_LIMIT" });
+    device.withSubscription("another.app", 100);
+    device.pass(SUBSCRIPTION_REFILL_MS);
+    expect(device.withSubscription(NEWS, 101)).toMatchObject({ type: "subscription" });
   });
 
   test.each(["javascript:alert(1)", "http://far.example/p/1", "https://push.example/p/ 1", ""])(
