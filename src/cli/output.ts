@@ -2,6 +2,7 @@
 /** What commands print: results on stdout, logs on stderr, colours only on a terminal that wants them. */
 
 import type { Report } from "../agent/events.ts";
+import { EXIT } from "./exit.ts";
 
 export interface Output {
   readonly isJson: boolean;
@@ -16,12 +17,12 @@ export interface Output {
 }
 
 export function createOutput(isJson: boolean): Output {
-  // Whoever read our output has seen enough (`| head`): go on, so that everything is cleaned up, and write no more.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+  // Whoever read our output has seen enough (`| head`), or the disk it goes to is full: an agent has more to do than to tell of
+  // it, and everything else is to be cleaned up.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.stdout.once("error", ({ code }: NodeJS.ErrnoException) => {
+    if (code !== "EPIPE") process.once("exit", failUnlessFailed);
+  });
   const closed = new Promise<void>((resolve) => process.stdout.once("error", () => resolve()));
   return {
     isJson,
@@ -30,6 +31,11 @@ export function createOutput(isJson: boolean): Output {
     json: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
     log: (text) => void process.stderr.write(`${text}\n`),
   };
+}
+
+/** Results that are lost are a failure, however well everything else went. */
+function failUnlessFailed(): void {
+  process.exitCode ||= EXIT.failure;
 }
 
 /** True when `stream` is a terminal and nobody asked for plain text (no-color.org). */

@@ -5,7 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { agentCommand } from "../../src/cli/agent.ts";
 import { whyUnreadable } from "../../src/cli/arguments.ts";
@@ -16,6 +16,7 @@ import { pushServiceCommand } from "../../src/cli/push-service.ts";
 import { sendCommand } from "../../src/cli/send.ts";
 import { statsCommand } from "../../src/cli/stats.ts";
 import { describeStatus } from "../../src/cli/status.ts";
+import { SocketClient } from "./socket-client.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
@@ -236,6 +237,31 @@ describe("configuration", () => {
       CONFIG,
       /longer than/,
     );
+  });
+});
+
+describe.skipIf(!existsSync("/dev/full"))("a full disk behind the output", () => {
+  const full = (streams: string) => ["sh", "-c", `exec "$@" ${streams}`, "sh"];
+
+  test("is a failure where results are lost", async () => {
+    const program = stage.godwit(["config", "agent"], {}, undefined, full(">/dev/full"));
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+  });
+
+  test("ends no agent: it shows, tells and stops as ever", async () => {
+    const service = await stage.service();
+    const state = stage.newDirectory();
+    const args = ["agent", "--service", service.origin, "--ca", service.caFile, "--state", state];
+    const agent = stage.godwit(args, {}, 0.1, full(">/dev/full 2>/dev/full"));
+    const at = join(state, "app.sock");
+    await vi.waitUntil(() => existsSync(at) && existsSync(join(state, "admin.token")), { timeout: 10_000 });
+    const token = readFileSync(join(state, "admin.token"), "utf8").trim();
+    const admin = await SocketClient.enter({ at }, { role: "admin", token });
+    await admin.ask("watch");
+    expect(await admin.ask("testPush")).toEqual({ statusCode: 201 });
+    await admin.event("report", ({ report }) => (report as { type: string }).type === "shown");
+    // What it had to say is lost.
+    expect(await agent.end("SIGTERM")).toEqual({ code: 1, signal: null });
   });
 });
 
