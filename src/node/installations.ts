@@ -18,6 +18,7 @@ export interface InstallationsOptions {
 
 export class Installations {
   readonly #options: InstallationsOptions;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: InstallationsOptions) {
     this.#options = options;
@@ -28,14 +29,16 @@ export class Installations {
   }
 
   /** A token for the app. The old one, if there is one, and connections made with it, are good no more. */
-  async install(app: InstalledApp): Promise<string> {
-    const { userAgent, apps, starter, disconnect } = this.#options;
-    const { owner, start } = app;
-    await userAgent.choose({ type: "install", owner, startable: start !== null });
-    const token = await apps.install(app);
-    starter.handleInstalled(owner);
-    disconnect(owner);
-    return token;
+  install(app: InstalledApp): Promise<string> {
+    return this.#afterOthers(async () => {
+      const { userAgent, apps, starter, disconnect } = this.#options;
+      const { owner, start } = app;
+      await userAgent.choose({ type: "install", owner, startable: start !== null });
+      const token = await apps.install(app);
+      starter.handleInstalled(owner);
+      disconnect(owner);
+      return token;
+    });
   }
 
   /**
@@ -43,24 +46,35 @@ export class Installations {
    *
    * @throws {GodwitError} ERR_JOURNAL_FULL, ERR_JOURNAL_IO: it holds, but could not be written down yet
    */
-  async uninstall(owner: string): Promise<void> {
-    const { userAgent, apps, starter, disconnect } = this.#options;
-    const written = await Promise.allSettled([apps.uninstall(owner)]);
-    starter.forget(owner);
-    disconnect(owner);
-    const chosen = await Promise.allSettled([userAgent.choose({ type: "uninstall", owner })]);
-    throwFailure([...chosen, ...written]);
+  uninstall(owner: string): Promise<void> {
+    return this.#afterOthers(async () => {
+      const { userAgent, apps, starter, disconnect } = this.#options;
+      const written = await Promise.allSettled([apps.uninstall(owner)]);
+      starter.forget(owner);
+      disconnect(owner);
+      const chosen = await Promise.allSettled([userAgent.choose({ type: "uninstall", owner })]);
+      throwFailure([...chosen, ...written]);
+    });
   }
 
   /** @throws {GodwitError} as {@link uninstall} */
-  async factoryReset(): Promise<void> {
-    const { userAgent, apps, credentials, starter, disconnect } = this.#options;
-    const owners = apps.list().map(({ owner }) => owner);
-    const written = await Promise.allSettled([apps.uninstallAll(), credentials.renewPageKey()]);
-    for (const owner of owners) starter.forget(owner);
-    disconnect(null);
-    const chosen = await Promise.allSettled([userAgent.choose({ type: "factoryReset" })]);
-    throwFailure([...chosen, ...written]);
+  factoryReset(): Promise<void> {
+    return this.#afterOthers(async () => {
+      const { userAgent, apps, credentials, starter, disconnect } = this.#options;
+      const owners = apps.list().map(({ owner }) => owner);
+      const written = await Promise.allSettled([apps.uninstallAll(), credentials.renewPageKey()]);
+      for (const owner of owners) starter.forget(owner);
+      disconnect(null);
+      const chosen = await Promise.allSettled([userAgent.choose({ type: "factoryReset" })]);
+      throwFailure([...chosen, ...written]);
+    });
+  }
+
+  /** What one takes away, another that is under way must not give back; and a file is written by one at a time. */
+  #afterOthers<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(change);
+    this.#last = done.catch(() => {});
+    return done;
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** The apps that were given a token: `apps.json` of the state directory. Of tokens only the SHA-256 is kept. */
+/** The apps that were given a token: `apps.json` of the state directory. Of tokens only the SHA-256 is kept. One change at a time. */
 
 import { join } from "node:path";
 import { isOwner } from "../agent/owner.ts";
@@ -22,8 +22,6 @@ export class InstalledApps {
   #apps: ReadonlyMap<string, Entry>;
   /** The disk has what memory has. */
   #isSaved = true;
-  /** One write at a time. */
-  #write: Promise<void> = Promise.resolve();
 
   private constructor(path: string, apps: readonly Entry[]) {
     this.#path = path;
@@ -60,13 +58,11 @@ export class InstalledApps {
   async install({ owner, start, tokenFile }: InstalledApp): Promise<string> {
     const token = newToken();
     const entry = { owner, start, tokenFile, tokenDigest: digestOf(token) };
-    await this.#queue(async () => {
-      const next = new Map(this.#apps).set(owner, entry);
-      if (next.size > INSTALLED_APPS_MAX)
-        throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
-      await this.#save(next);
-      this.#apps = next;
-    });
+    const next = new Map(this.#apps).set(owner, entry);
+    if (next.size > INSTALLED_APPS_MAX)
+      throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
+    await this.#save(next);
+    this.#apps = next;
     return token;
   }
 
@@ -76,12 +72,12 @@ export class InstalledApps {
    * @throws {GodwitError} ERR_JOURNAL_FULL, ERR_JOURNAL_IO: it holds until the agent ends, and is written down with the next change
    */
   uninstall(owner: string): Promise<void> {
-    return this.#queue(() => this.#keep(([other]) => other !== owner));
+    return this.#keep(([other]) => other !== owner);
   }
 
   /** Likewise of all. */
   uninstallAll(): Promise<void> {
-    return this.#queue(() => this.#keep(() => false));
+    return this.#keep(() => false);
   }
 
   /** Taking away works without a disk, too. */
@@ -96,12 +92,6 @@ export class InstalledApps {
     this.#isSaved = false;
     await writePrivateFile(this.#path, `${JSON.stringify({ apps: [...apps.values()] }, null, 2)}\n`);
     this.#isSaved = true;
-  }
-
-  #queue(change: () => Promise<void>): Promise<void> {
-    const done = this.#write.then(change);
-    this.#write = done.catch(() => {});
-    return done;
   }
 }
 
