@@ -32,20 +32,21 @@ export class Usage {
     for (const subscription of this.#options.registry.ofOwner(owner)) this.touch(subscription);
   }
 
-  /** Records for a write that is being made anyway. One that is being registered again is left to that. */
+  /** Records for a write that is being made anyway. One that is being registered again has its turn when it is. */
   takeRiders(): SubscriptionRecord[] {
     const { registry, clock } = this.#options;
     if (!clock.isConfirmed) return [];
     const records: SubscriptionRecord[] = [];
     for (const [id, usedMs] of this.#used) {
       const subscription = registry.byId(id);
-      if (subscription === null || subscription.channel === null) continue;
+      if (subscription?.channel === null) continue;
+      this.#used.delete(id);
+      if (subscription === null) continue;
       const usedEpochMs = clock.stamp(usedMs);
       // What is noted may be of a clock that was ahead.
       if (Math.abs(usedEpochMs - subscription.usedEpochMs) >= USE_NOTED_MS)
         records.push({ ...subscription, usedEpochMs });
     }
-    this.#used.clear();
     return records;
   }
 

@@ -91,6 +91,22 @@ describe("what counts as use", () => {
     expect(again.status.subscriptions).toHaveLength(1);
   });
 
+  test("its app comes and goes while it is being registered again", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "shutdown" });
+    const again = device.restart({ atMs: device.nowMs + UNUSED_MS_MAX + DAY, keepConnected: true });
+    again.jitter = () => 0;
+    again.openLink();
+    again.registered({ channels: [] });
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    again.dispatch({ type: "appDetached", owner: NEWS });
+    again.choose({ type: "install", owner: CHAT, startable: false });
+    again.grantRegistration(7);
+    live(again, 2 * UNUSED_CHECK_MS);
+    expect(again.status.subscriptions).toMatchObject([{ channel: 7 }]);
+  });
+
   test("an app that runs for half a year without a message", () => {
     const device = new Device();
     device.withSubscription(NEWS, 1);
