@@ -185,6 +185,7 @@ export class Agent {
     parts.notifications.restore();
     parts.badges.restore();
     parts.deliveries.restore(now);
+    parts.changes.startApps(now);
   }
 
   #shutdown(now: Instant): void {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-/** Tells apps that a subscription changed or ended without their doing, when they come if they are away now. Pure. */
+/**
+ * Tells apps that a subscription changed or ended without their doing, when they come if they are away now. One that has a
+ * new endpoint is started for it: nothing would come to the old one that could start it. Pure.
+ */
 
-import type { Emit, SubscriptionView } from "./events.ts";
+import type { Emit, Instant, SubscriptionView } from "./events.ts";
 import type { Persistence } from "./persistence.ts";
 import { type Registry, viewOf } from "./registry.ts";
 
@@ -10,6 +13,7 @@ export interface ChangesOptions {
   readonly persistence: Persistence;
   readonly emit: Emit;
   readonly isAttached: (owner: string) => boolean;
+  readonly requestStart: (owner: string, now: Instant) => void;
 }
 
 export class Changes {
@@ -23,9 +27,21 @@ export class Changes {
     owner: string,
     oldSubscription: SubscriptionView | null,
     newSubscription: SubscriptionView | null,
+    now: Instant,
   ): void {
     this.#options.emit({ type: "subscriptionChange", owner, oldSubscription, newSubscription });
     this.expect(owner);
+    if (newSubscription !== null) this.startApps(now);
+  }
+
+  /** Starts those that are away and have something new to be told, unless a person paused them. */
+  startApps(now: Instant): void {
+    const { registry, isAttached, requestStart } = this.#options;
+    for (const owner of registry.owners()) {
+      const { owesChange, hasHandler } = registry.owner(owner);
+      if (owesChange && hasHandler && !isAttached(owner) && !registry.isPaused(owner))
+        requestStart(owner, now);
+    }
   }
 
   /** The next write changes a subscription: the same write says that its app is to be told, if it is away. */

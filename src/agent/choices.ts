@@ -9,6 +9,7 @@ import type { JournalRecord, JournalState } from "../journal/index.ts";
 import type { RandomFill } from "../webpush/crypto.ts";
 import type { Activations } from "./activations.ts";
 import type { Badges } from "./badges.ts";
+import type { Changes } from "./changes.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Departure } from "./departure.ts";
 import type { Choice, Emit, Instant, Permission } from "./events.ts";
@@ -28,6 +29,7 @@ export interface ChoicesOptions {
   readonly permissions: Permissions;
   readonly subscriptions: Subscriptions;
   readonly deliveries: Deliveries;
+  readonly changes: Changes;
   readonly notifications: Notifications;
   readonly badges: Badges;
   readonly activations: Activations;
@@ -63,7 +65,8 @@ export class Choices {
       case "setPaused": {
         const { owner, paused } = choice;
         this.#write(requestId, { ...(owner === null ? state.choices : registry.owner(owner)), paused });
-        return deliveries.handlePauses(now);
+        deliveries.handlePauses(now);
+        return this.#options.changes.startApps(now);
       }
       case "setOptedOut": {
         const { owner, optedOut } = choice;

@@ -42,6 +42,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const registry = new Registry(state);
   const memory = new NetworkMemory(state, clock);
   const isAttached = (owner: string) => deliveries.isAttached(owner);
+  const requestStart = (owner: string, now: Instant) => deliveries.requestStart(owner, now);
   const usage = new Usage({ registry, clock, isAttached });
   /** What goes along with a write that is made anyway. */
   const takeRiders = (): JournalRecord[] => [
@@ -100,7 +101,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const departure = new Departure({ state, persistence, requests, link });
   const badges = new Badges({ state, registry, persistence, emit });
   const silent = new SilentBudget({ emit, maxOf: options.silentPushMax ?? defaultSilentPushMax });
-  const changes = new Changes({ registry, persistence, emit, isAttached });
+  const changes = new Changes({ registry, persistence, emit, isAttached, requestStart });
   const shared = {
     state,
     cleanStop,

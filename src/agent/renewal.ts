@@ -146,7 +146,7 @@ export class Renewal {
       this.#retryMs = 2 * REREGISTER_SPREAD_MS;
       registry.handleStored(record, before);
       const { owner } = record;
-      changes.tell(owner, lost.oldView, viewOf(record));
+      changes.tell(owner, lost.oldView, viewOf(record), now);
       this.#options.handleChannel(owner, now);
     });
   }

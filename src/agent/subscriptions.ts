@@ -116,7 +116,7 @@ export class Subscriptions {
     const { owner } = subscription;
     const oldSubscription = viewOf(subscription);
     this.#remove(subscription, now, () => {});
-    this.#options.changes.tell(owner, oldSubscription, null);
+    this.#options.changes.tell(owner, oldSubscription, null, now);
   }
 
   /** Ends all of `owner` (null: of everybody), and refuses with `code` those being made. */

@@ -70,6 +70,56 @@ test("a message that came just before its channel was lost, and is written down 
   expect(device.delivered).toHaveLength(1);
 });
 
+describe("an app that is away when its subscription is made again", () => {
+  function renewed(handlesPush: boolean, isPaused: boolean): Device {
+    const device = new Device({ keepConnected: true });
+    device.jitter = () => 0;
+    device.withSubscription(NEWS, 1, handlesPush);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.choose({ type: "setPaused", owner: NEWS, paused: isPaused });
+    device.pass(2 * MINUTE_MS);
+    device.closeLink();
+    device.passUntil(HOUR_MS, () => device.status.link === "dialing");
+    device.openLink();
+    device.registered({ channels: [] });
+    device.grantRegistration(7);
+    return device;
+  }
+
+  test("is started, or its server goes on sending to an endpoint that is gone; again after a restart, until it came", () => {
+    const device = renewed(true, false);
+    expect(device.count("startApp")).toBe(1);
+    const again = device.restart();
+    expect(again.last("startApp").owner).toBe(NEWS);
+    again.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    expect(again.last("subscriptionChange")).toMatchObject({
+      newSubscription: { endpoint: "https://push.example/p/7" },
+    });
+    again.dispatch({ type: "shutdown" });
+    expect(again.restart().count("startApp")).toBe(0);
+  });
+
+  test("is not where nothing can start it", () => {
+    expect(renewed(false, false).count("startApp")).toBe(0);
+  });
+
+  test("is when its pause is over", () => {
+    const device = renewed(true, true);
+    expect(device.count("startApp")).toBe(0);
+    device.choose({ type: "setPaused", owner: NEWS, paused: false });
+    expect(device.count("startApp")).toBe(1);
+  });
+
+  test("is not for what a person took away", () => {
+    const device = new Device({ keepConnected: true });
+    device.withSubscription(NEWS, 1);
+    device.withSubscription(NEWS, 2, true, "second");
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.choose({ type: "removeSubscription", subscriptionId: 2 });
+    expect(device.count("startApp")).toBe(0);
+  });
+});
+
 describe("what the service lost", () => {
   /** A device back at a service that knows none of its `count` channels any more. */
   function forgotten(count: number, seed = 1): Device {
