@@ -77,7 +77,7 @@ const INTERNAL_NAMES = namesOf(`
   dialer transports startTrial webSocketUrl isMqtt canaryRequest dialWebSocket hasToken
   isPaused permissionOf permissions departure activations badges changes usage owesChange isPending silentUntilMs isSpentTold isLowTold
   startAskedMs isClosing closableMs appRequests mustHold resumedMs waitingFor holdIfPaused takeQuestion setQuestion closeByApp isAsked
-  settleAll findUnused memory touch identity asked noteHandled noteDone giveUp
+  settleAll findUnused hasWaiting startApps expire memory touch identity asked noteHandled noteDone giveUp
   cancelStores endAll ownerOf dismissals drop fromBytes toBytes restore waitsUntilMs requestStart fragment isErasing
   admits spend refill lose generation isConfirmed stamp isAwaiting records active counter mulSecret precomputes tell maxOf lastMs expect finish sealed probeUrl query forget take unavailable
   precompute negate double multiply isOdd windowSize _updateBlock _lengths tagLength tagMask isLE authKey sync toHex randomBytes

@@ -34,9 +34,9 @@ export class Departure {
     requests.send({ type: "unregisterUa" }, (_, at) => link.handleUnresponsive(at), now);
   }
 
-  /** False for what is of the device that goes. */
+  /** False for messages of the device that goes. */
   admits({ type }: Downstream): boolean {
-    return !this.isPending || (type !== "notification" && type !== "revoked");
+    return !this.isPending || type !== "notification";
   }
 
   handleBye({ reason }: Extract<Downstream, { type: "bye" }>): void {

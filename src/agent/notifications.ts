@@ -80,7 +80,7 @@ export class Notifications {
   restore(): void {
     for (const { notificationId, owner, notification } of this.all()) {
       this.#pending.set(notificationId, [null]);
-      this.#emitShow(notificationId, owner, notification, null, false);
+      this.#options.emit({ type: "show", notificationId, owner, notification, replaces: null, alert: false });
     }
   }
 
@@ -100,7 +100,7 @@ export class Notifications {
   }
 
   show(request: ShowRequest, now: Instant): void {
-    const { state, persistence, clock } = this.#options;
+    const { state, persistence, clock, emit } = this.#options;
     const { owner, notification } = request;
     this.expire();
     const same = this.#sameTag(owner, notification.tag);
@@ -124,7 +124,7 @@ export class Notifications {
     this.#young.set(notificationId, { closableMs: now.monotonicMs + SCRIPT_CLOSE_MS_MIN, isClosing: false });
     const mayAlert = same === null || notification.renotify;
     const alert = mayAlert && this.#alerts.take(owner, now.monotonicMs);
-    this.#emitShow(notificationId, owner, notification, replaced, alert);
+    emit({ type: "show", notificationId, owner, notification, replaces: replaced, alert });
   }
 
   handleDisplayed(notificationId: number): void {
@@ -230,16 +230,6 @@ export class Notifications {
     const request = requests?.shift() ?? null;
     if (requests?.length === 0) this.#pending.delete(notificationId);
     return request;
-  }
-
-  #emitShow(
-    notificationId: number,
-    owner: string,
-    notification: GodwitNotification,
-    replaces: number | null,
-    alert: boolean,
-  ): void {
-    this.#options.emit({ type: "show", notificationId, owner, notification, replaces, alert });
   }
 
   #sameTag(owner: string, tag: string): number | null {

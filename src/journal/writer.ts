@@ -40,11 +40,6 @@ export class JournalWriter {
     this.#hasStaleSegment = recovery.report.staleSegment;
   }
 
-  /** Generation of the last checkpoint built or recovered. */
-  get generation(): number {
-    return this.#generation;
-  }
-
   /** Bytes of the active segment, with everything built so far; 0 when there is none. */
   get segmentBytes(): number {
     return this.#active?.segmentBytes ?? 0;
