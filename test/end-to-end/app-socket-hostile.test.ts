@@ -9,7 +9,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AgentStatus } from "../../src/agent/status.ts";
-import { APP_REQUEST_BYTES_MAX, NOTIFICATION_CHARS_MAX } from "../../src/limits.ts";
+import {
+  APP_CONNECTIONS_PENDING_MAX,
+  APP_HELLO_TIMEOUT_MS,
+  APP_REQUEST_BYTES_MAX,
+  NOTIFICATION_CHARS_MAX,
+} from "../../src/limits.ts";
 import { ALL_CODES } from "../error-codes.ts";
 import { type Message, SocketClient } from "./socket-client.ts";
 import { type Program, Stage } from "./stage.ts";
@@ -180,7 +185,11 @@ describe("too much", () => {
     const app = await enterApp("quiet");
     expect(await app.ask("permissionState")).toEqual({ permission: "prompt" });
     const gone = flood.slice(0, 500).map((socket) => (socket.closed ? null : once(socket, "close")));
+    const before = performance.now();
     await Promise.all(gone);
+    // Not because their time was over.
+    expect(performance.now() - before).toBeLessThan(APP_HELLO_TIMEOUT_MS / 2);
+    expect(flood.slice(-APP_CONNECTIONS_PENDING_MAX / 2).filter(({ closed }) => closed)).toEqual([]);
     for (const socket of flood) socket.destroy();
     await app.close();
   });
