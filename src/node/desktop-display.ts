@@ -117,10 +117,10 @@ export class DesktopDisplay implements Display {
       resident: ["b", true],
     };
     if (isQuiet) hints["suppress-sound"] = ["b", true];
-    const name = nameOf(owner);
-    const text = body === "" ? name : `${name}\n${body}`;
+    // Who sends it, so that no message can claim to be somebody else's; in full, since an app id may look like a site's host.
+    const text = body === "" ? owner : `${owner}\n${body}`;
     const reply = await this.#call("Notify", [
-      ["s", name],
+      ["s", owner],
       ["u", before?.desktopId ?? 0],
       ["s", ""],
       ["s", title],
@@ -211,11 +211,6 @@ export class DesktopDisplay implements Display {
 /** Keys are numbers of our own, so that nothing a sender chose is taken for {@link DEFAULT_ACTION}. */
 function actionsOf(actions: readonly { readonly title: string }[]): string[] {
   return [DEFAULT_ACTION, "Open", ...actions.flatMap(({ title }, index) => [String(index), title])];
-}
-
-/** Who sends it, so that no message can claim to be somebody else's: the host of a web origin, or the app id. */
-function nameOf(owner: string): string {
-  return owner.replace(/^https?:\/\//, "");
 }
 
 /** Servers with the capability `body-markup` read the body as a kind of HTML. */

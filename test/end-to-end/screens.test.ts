@@ -62,7 +62,7 @@ describe.skipIf(desktopProblem !== null)("screens (needs apt-get install dbus du
 
   test("desktop and terminal show it with its actions; one chosen on the desktop opens its link there", async () => {
     expect(await send("Tide")).toMatchObject({
-      appName: "tide.example",
+      appName: "https://tide.example",
       title: "Tide",
       actions: { 0: "Table", 1: "Map" },
     });

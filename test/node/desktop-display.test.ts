@@ -95,9 +95,9 @@ describe.skipIf(desktopProblem !== null)("on a desktop (needs apt-get install db
     const body = "<b>six</b> & \u0007half\u202e past";
     await subject.display.show(shown({ notification: notification({ body }) }));
     expect(await desktop.printed(1)).toEqual({
-      appName: "news.example",
+      appName: "https://news.example",
       title: "Tide",
-      body: "news.example\n&lt;b&gt;six&lt;/b&gt; &amp; half past",
+      body: "https://news.example\n&lt;b&gt;six&lt;/b&gt; &amp; half past",
       urgency: "NORMAL",
       id: expect.any(Number),
       actions: { default: "Open", 0: "Answer", 1: "Later" },
