@@ -67,6 +67,10 @@ describe.each([
     return { device, body };
   }
 
+  test("is acknowledged once: what was, from the journal, costs no second frame", () => {
+    expect(shown(() => {}).device.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
   test.each([true, false])("is there once after a power cut; the screen had it: %s", (wasDisplayed) => {
     const { device, body } = shown((before) => {
       before.holdDisplay = !wasDisplayed;
