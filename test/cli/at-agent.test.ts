@@ -650,7 +650,10 @@ describe.skipIf(desktopProblem !== null)("--desktop", () => {
     const key = ["--application-server-key", sender.keys.publicKey];
     const subscribed = await stage.run(["subscribe", "https://tide.example", "--state", directory, ...key]);
     await sender.send(JSON.parse(subscribed.stdout), declarative("On the desktop"));
-    expect(await desktop.printed(1)).toMatchObject({ appName: "tide.example", title: "On the desktop" });
+    expect(await desktop.printed(1)).toMatchObject({
+      appName: "https://tide.example",
+      title: "On the desktop",
+    });
     const link = readFile(opened, "utf8");
     await desktop.click();
     expect(await link).toBe("https://tide.example/there");
