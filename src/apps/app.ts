@@ -63,23 +63,23 @@ export abstract class App extends EventTarget {
 
   /** Asks the person when nothing is decided yet. */
   async requestPermission(): Promise<Permission> {
-    const reply = await ask(this.#port, { type: "requestPermission" });
-    return reply.type === "permission" ? reply.permission : "prompt";
+    return (await ask(this.#port, { type: "requestPermission" }, "permission")).permission;
   }
 
   /** Members of `options` as in the Notifications API, with `navigate` and actions that have one. */
   async showNotification(title: string, options: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    await ask(this.#port, { type: "showNotification", deliveryId: null, title: String(title), options });
+    const request = { type: "showNotification", deliveryId: null, title: String(title), options } as const;
+    await ask(this.#port, request, "done");
   }
 
   /** This app's notifications, oldest first; with a `tag` only those. */
   async getNotifications({ tag = "" }: { readonly tag?: string } = {}): Promise<readonly AppNotification[]> {
-    const reply = await ask(this.#port, { type: "getNotifications", tag: tag === "" ? null : tag });
-    if (reply.type !== "notifications") return [];
-    return reply.notifications.map(({ notificationId, notification }) => ({
+    const request = { type: "getNotifications", tag: tag === "" ? null : tag } as const;
+    const { notifications } = await ask(this.#port, request, "notifications");
+    return notifications.map(({ notificationId, notification }) => ({
       ...notification,
       close: () => {
-        ask(this.#port, { type: "closeNotification", notificationId }).catch(() => {});
+        ask(this.#port, { type: "closeNotification", notificationId }, "done").catch(() => {});
       },
     }));
   }
@@ -90,7 +90,7 @@ export abstract class App extends EventTarget {
    * @throws {AppError} TypeError for a number that is none of 0 to 2^53 - 1
    */
   async setAppBadge(badge: AppBadge = true): Promise<void> {
-    await ask(this.#port, { type: "setAppBadge", deliveryId: null, badge: readBadge(badge) });
+    await ask(this.#port, { type: "setAppBadge", deliveryId: null, badge: readBadge(badge) }, "done");
   }
 
   clearAppBadge(): Promise<void> {

@@ -194,7 +194,7 @@ function readCredential(options: ConnectOptions): Required<Pick<ConnectOptions, 
   const owner = options.owner ?? injected?.owner;
   const token = options.token ?? injected?.secret;
   if (url === undefined || owner === undefined || token === undefined)
-    throw appError("ERR_CONFIG", "url, owner and token are needed, or a shell that injects them");
+    throw appError("ERR_CONFIG", "url, owner and token are needed");
   const renewInjected: Renew = (refused) => {
     const fresh = injectedCredential();
     if (options.token !== undefined || fresh === null || fresh.secret === refused.token) return null;

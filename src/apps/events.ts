@@ -73,14 +73,18 @@ export class PushEvent extends ExtendableEvent {
   /** Shows a notification, instead of the declared one if there is one; members as in the Notifications API. */
   async showNotification(title: string, options: Readonly<Record<string, unknown>> = {}): Promise<void> {
     const deliveryId = this.#deliveryId;
-    const shown = ask(this.#port, { type: "showNotification", deliveryId, title: String(title), options });
+    const shown = ask(
+      this.#port,
+      { type: "showNotification", deliveryId, title: String(title), options },
+      "done",
+    );
     this.waitUntil(shown);
     await shown;
   }
 
   async setAppBadge(badge: AppBadge = true): Promise<void> {
     const deliveryId = this.#deliveryId;
-    const set = ask(this.#port, { type: "setAppBadge", deliveryId, badge: readBadge(badge) });
+    const set = ask(this.#port, { type: "setAppBadge", deliveryId, badge: readBadge(badge) }, "done");
     this.waitUntil(set);
     await set;
   }

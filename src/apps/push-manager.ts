@@ -55,30 +55,28 @@ export class PushManager {
    */
   async subscribe(options: PushSubscriptionOptionsInit | null = {}): Promise<PushSubscription> {
     const { freshness, ...init } = options ?? {};
-    const reply = await ask(this.#port, {
-      type: "subscribe",
+    const request = {
+      type: "subscribe" as const,
       userVisibleOnly: Boolean(init.userVisibleOnly),
       waToken: init.waToken === undefined ? null : String(init.waToken),
       declarative: readEnum("declarative", init.declarative ?? "auto", DECLARATIVE_MODES),
       allowAesgcm: Boolean(init.allowAesgcm),
       ...(freshness === undefined ? {} : { freshness: readEnum("freshness", freshness, FRESHNESSES) }),
       applicationServerKey: readKey(init.applicationServerKey ?? null),
-    });
-    if (reply.type !== "subscription" || reply.subscription === null) throw unexpected();
-    return new PushSubscription(this.#port, reply.subscription);
+    };
+    const { subscription } = await ask(this.#port, request, "subscription");
+    if (subscription === null) throw unexpected();
+    return new PushSubscription(this.#port, subscription);
   }
 
   /** The subscription of that WAToken, or the default one; null when there is none. */
   async getSubscription(waToken: string | null = null): Promise<PushSubscription | null> {
-    const reply = await ask(this.#port, { type: "getSubscription", waToken });
-    if (reply.type !== "subscription") throw unexpected();
-    return reply.subscription === null ? null : new PushSubscription(this.#port, reply.subscription);
+    const { subscription } = await ask(this.#port, { type: "getSubscription", waToken }, "subscription");
+    return subscription && new PushSubscription(this.#port, subscription);
   }
 
   async permissionState(): Promise<Permission> {
-    const reply = await ask(this.#port, { type: "permissionState" });
-    if (reply.type !== "permission") throw unexpected();
-    return reply.permission;
+    return (await ask(this.#port, { type: "permissionState" }, "permission")).permission;
   }
 }
 
@@ -125,17 +123,23 @@ export class PushSubscription {
 
   /** False when it was gone already. The keys are off the device when this resolves. */
   async unsubscribe(): Promise<boolean> {
-    const reply = await ask(this.#port, { type: "unsubscribe", subscriptionId: this.#view.subscriptionId });
-    if (reply.type !== "unsubscribed") throw unexpected();
-    return reply.existed;
+    const { subscriptionId } = this.#view;
+    return (await ask(this.#port, { type: "unsubscribe", subscriptionId }, "unsubscribed")).existed;
   }
 }
 
-/** @throws {AppError} for an error reply */
-export async function ask(port: AppPort, request: AppRequest): Promise<AppReply> {
+type ReplyType = Exclude<AppReply["type"], "error">;
+
+/** @throws {AppError} for an error reply, and for another one than `expected` */
+export async function ask<Type extends ReplyType>(
+  port: AppPort,
+  request: AppRequest,
+  expected: Type,
+): Promise<Extract<AppReply, { type: Type }>> {
   const reply = await port(request);
   if (reply.type === "error") throw appError(reply.code, reply.message);
-  return reply;
+  if (reply.type !== expected) throw unexpected();
+  return reply as Extract<AppReply, { type: Type }>;
 }
 
 /** As Web IDL converts `(BufferSource or DOMString)?`: what is no buffer is text. */
@@ -162,5 +166,5 @@ function copyOf(bytes: Uint8Array): ArrayBuffer {
 }
 
 function unexpected(): AppError {
-  return appError("ERR_SUBSCRIBE_ABORTED", "the user agent answered something else");
+  return appError("ERR_SUBSCRIBE_ABORTED", "unexpected answer");
 }

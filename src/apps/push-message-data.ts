@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Payload of a push message (W3C Push API, `PushMessageData`). Nothing of a runtime is imported. */
 
-import { appError } from "./errors.ts";
-
-/** `Blob`, where the platform has it. */
+/** The platform's `Blob`. */
 interface BlobLike {
   readonly size: number;
   readonly type: string;
@@ -27,10 +25,8 @@ export class PushMessageData {
     return this.#bytes.slice();
   }
 
-  /** @throws {AppError} NotSupportedError where the platform has no `Blob` */
   blob(): BlobLike {
-    const { Blob } = globalThis as unknown as { Blob?: new (parts: readonly Uint8Array[]) => BlobLike };
-    if (Blob === undefined) throw appError("ERR_OPTION", "there is no Blob here", "NotSupportedError");
+    const { Blob } = globalThis as unknown as { Blob: new (parts: readonly Uint8Array[]) => BlobLike };
     return new Blob([this.#bytes]);
   }
 
