@@ -192,7 +192,7 @@ function listenError(error: unknown, port: number | null): unknown {
   if (code === "EADDRINUSE" || code === "EACCES")
     return new GodwitError(
       "ERR_CONFIG",
-      `cannot listen on ${address ?? "the app socket"}, port ${port} (${code})`,
+      `cannot listen on ${address ?? "the app socket"}, port ${port} (${code}): name another one`,
     );
   return error;
 }
