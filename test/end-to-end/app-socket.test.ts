@@ -142,7 +142,7 @@ test("a port that is taken ends the agent at once, with its socket", async () =>
   const result = await stage.run(["agent", ...args, "--app-port", String(port)]);
   expect(result).toMatchObject({
     code: 78,
-    stderr: expect.stringMatching(/127\.0\.0\.1, port \d+ \(EADDRINUSE\)$/),
+    stderr: expect.stringMatching(/127\.0\.0\.1, port \d+ \(EADDRINUSE\): name another one$/),
   });
   expect(existsSync(join(other, "app.sock"))).toBe(false);
 });
