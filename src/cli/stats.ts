@@ -2,6 +2,7 @@
 /** `godwit stats`: what the connection of a running agent costs, and how far from the least it is. */
 
 import { RADIO_NAMES } from "../energy.ts";
+import { spanText, threeDigits } from "../figures.ts";
 import { BATTERY_MAH_MAX, BATTERY_V_MAX, RATES_AFTER_MS } from "../limits.ts";
 import { type AgentStats, STATS_DEFAULTS } from "../stats.ts";
 import { withAgent } from "./agent-client.ts";
@@ -55,11 +56,11 @@ export const statsCommand: Command = {
 
 /** One page for people, at most 30 lines. */
 export function describeStats(stats: AgentStats): string[] {
-  const notYet = `not known before ${span(RATES_AFTER_MS)}`;
+  const notYet = `not known before ${spanText(RATES_AFTER_MS)}`;
   const { wakeUpsPerHour, energy, oracle, network, networks, lastFault, alarmsLate } = stats;
   const since =
     stats.linkSinceEpochMs === null ? "" : ` since ${new Date(stats.linkSinceEpochMs).toISOString()}`;
-  const ago = (ms: number | null) => (ms === null ? "none yet" : `${span(ms)} ago`);
+  const ago = (ms: number | null) => (ms === null ? "none yet" : `${spanText(ms)} ago`);
   const rates = wakeUpsPerHour === null ? notYet : counts(wakeUpsPerHour, (rate) => short(rate));
   const rode = Object.values(stats.piggybacked).reduce((sum, count) => sum + count, 0);
   const perDay =
@@ -72,12 +73,12 @@ export function describeStats(stats: AgentStats): string[] {
   const lines: readonly (readonly [string, string | null])[] = [
     ["connection", `${stats.link}${overMqtt(stats)}${since}`],
     ["last fault", lastFault === null ? null : faultText(lastFault)],
-    ["next try", stats.retryInMs === null ? null : `in ${span(stats.retryInMs)}`],
-    ["next alarm", stats.alarmInMs === null ? "none" : `in ${span(stats.alarmInMs)}`],
+    ["next try", stats.retryInMs === null ? null : `in ${spanText(stats.retryInMs)}`],
+    ["next alarm", stats.alarmInMs === null ? "none" : `in ${spanText(stats.alarmInMs)}`],
     ["last frame", ago(stats.lastReceivedAgoMs)],
     ["last message", ago(stats.lastMessageAgoMs)],
     ["round trip", stats.rttMs === null ? "not known yet" : `${Math.round(stats.rttMs)} ms`],
-    ["counted for", stats.countedMs === null ? "nothing yet" : span(stats.countedMs)],
+    ["counted for", stats.countedMs === null ? "nothing yet" : spanText(stats.countedMs)],
     ["wake-ups", `${counts(stats.wakeUps)}; ${rode} more rode along`],
     ["wake-ups/h", rates],
     ["by hour", `${stats.wakeUpsByHour.join(" ")} (the present one last)`],
@@ -85,22 +86,22 @@ export function describeStats(stats: AgentStats): string[] {
     ["energy", `${perDay}; ${short(energy.joules)} J so far (${energy.radios.join(", ")})`],
     [
       "deaf",
-      `at most ${span(stats.deafMs)}, ${stats.deafMsPerDay === null ? "-" : span(stats.deafMsPerDay)} a day`,
+      `at most ${spanText(stats.deafMs)}, ${stats.deafMsPerDay === null ? "-" : spanText(stats.deafMsPerDay)} a day`,
     ],
     ["links lost", counts(stats.linksLost)],
     ["tries failed", counts(stats.triesFailed)],
     [
       "alarms late",
-      `${alarmsLate.join(" / ")} by up to 1 s / 10 s / 1 min / more; at most ${span(stats.alarmLateMsMax)}`,
+      `${alarmsLate.join(" / ")} by up to 1 s / 10 s / 1 min / more; at most ${spanText(stats.alarmLateMsMax)}`,
     ],
     ["when idle", idle],
-    ["network", `${name(network.label)}: a ping after ${span(network.intervalMs)}, ${learning}`],
+    ["network", `${name(network.label)}: a ping after ${spanText(network.intervalMs)}, ${learning}`],
   ];
   return [
     ...lines.flatMap(([what, text]) => (text === null ? [] : [`${what.padEnd(14)}${text}`])),
     ...shown.map(({ label, loMs, hiMs, confidence, losses }) => {
-      const hi = hiMs === null ? "…" : span(hiMs);
-      return `  ${name(label)}: survives [${span(loMs)}, ${hi}], confidence ${confidence}, ${losses} lost`;
+      const hi = hiMs === null ? "…" : spanText(hiMs);
+      return `  ${name(label)}: survives [${spanText(loMs)}, ${hi}], confidence ${confidence}, ${losses} lost`;
     }),
     ...(networks.length > shown.length ? [`  and ${networks.length - shown.length} more (--json)`] : []),
   ];
@@ -123,28 +124,5 @@ function counts(byCause: Readonly<Record<string, number>>, text: (count: number)
 }
 
 function short(value: number | null): string {
-  if (value === null) return "-";
-  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
-}
-
-/** 90_000 → "1 min 30 s". */
-function span(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
-  const units = [
-    ["d", 86_400],
-    ["h", 3_600],
-    ["min", 60],
-    ["s", 1],
-  ] as const;
-  let restS = Math.round(ms / 1_000);
-  const parts: string[] = [];
-  for (const [unit, seconds] of units) {
-    const count = Math.floor(restS / seconds);
-    restS -= count * seconds;
-    if (count > 0 || parts.length > 0) parts.push(`${count} ${unit}`);
-  }
-  return parts
-    .slice(0, 2)
-    .filter((part) => !part.startsWith("0 "))
-    .join(" ");
+  return value === null ? "-" : threeDigits(value);
 }

@@ -2,12 +2,13 @@
 /** What the connection costs: two plots by the hour, the same as a table, and the rates. */
 
 import { RADIO_NAMES, type RadioName } from "../energy.ts";
+import { spanText } from "../figures.ts";
 import { RATES_AFTER_MS } from "../limits.ts";
 import { STATS_DEFAULTS, statsOf } from "../stats.ts";
 import { type Child, h, svg } from "./dom.ts";
 import type { Model } from "./model.ts";
 import { barsOf, type PlotHour, plotHours } from "./plot.ts";
-import { clockText, numberText, spanText } from "./words.ts";
+import { clockText, numberText } from "./words.ts";
 
 /** Of the drawing; it is stretched to the room there is. */
 const [WIDTH, HEIGHT] = [240, 72];

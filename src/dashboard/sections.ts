@@ -3,19 +3,12 @@
 
 import type { KnownNetwork } from "../agent/status.ts";
 import { displayedText, displayLine } from "../declarative/display.ts";
+import { spanText } from "../figures.ts";
 import { OWNER_CHARS_MAX } from "../limits.ts";
 import { type Child, h, svg } from "./dom.ts";
 import type { Model, ShownNotification } from "./model.ts";
 import { timeoutShare } from "./plot.ts";
-import {
-  clockText,
-  connectionWords,
-  countText,
-  networkName,
-  reportText,
-  spanText,
-  timeoutText,
-} from "./words.ts";
+import { clockText, connectionWords, countText, networkName, reportText, timeoutText } from "./words.ts";
 
 /** What the person wants done; `done` is said when it is. */
 export type Act = (type: string, members: object, done: string) => void;

@@ -3,8 +3,8 @@
 
 import type { Report } from "../agent/events.ts";
 import { TEST_OWNER } from "../apps/protocol.ts";
+import { spanText } from "../figures.ts";
 import { TEST_PUSH_MS_MAX } from "../limits.ts";
-import { spanText } from "./words.ts";
 
 /** Sends one; resolves with the status the push service answered. */
 export type SendTestPush = () => Promise<number>;

@@ -3,6 +3,7 @@
 
 import type { Report } from "../agent/events.ts";
 import type { AgentStatus, KnownNetwork } from "../agent/status.ts";
+import { spanText, threeDigits } from "../figures.ts";
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -16,32 +17,9 @@ export function clockText(epochMs: number, nowEpochMs: number, hasSeconds = fals
   return isToday ? time : `${at.getDate()} ${MONTHS[at.getMonth()]}, ${time}`;
 }
 
-/** 65_000 → "1 min 5 s"; at most two units. */
-export function spanText(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
-  const units = [
-    ["d", 86_400],
-    ["h", 3_600],
-    ["min", 60],
-    ["s", 1],
-  ] as const;
-  let restS = Math.round(ms / 1_000);
-  const parts: string[] = [];
-  for (const [unit, seconds] of units) {
-    const count = Math.floor(restS / seconds);
-    restS -= count * seconds;
-    if (count > 0 || parts.length > 0) parts.push(`${count} ${unit}`);
-  }
-  return parts
-    .slice(0, 2)
-    .filter((part) => !part.startsWith("0 "))
-    .join(" ");
-}
-
 /** Three significant digits; "–" for what is not known. */
 export function numberText(value: number | null): string {
-  if (value === null) return "–";
-  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+  return value === null ? "–" : threeDigits(value);
 }
 
 export function countText(count: number, one: string, many = `${one}s`): string {

@@ -3,7 +3,8 @@
 
 import { describe, expect, test } from "vitest";
 import type { AgentStatus } from "../../src/agent/status.ts";
-import { clockText, connectionWords, numberText, reportText, spanText } from "../../src/dashboard/words.ts";
+import { clockText, connectionWords, numberText, reportText } from "../../src/dashboard/words.ts";
+import { spanText } from "../../src/figures.ts";
 
 const AT = new Date(2026, 2, 14, 15, 9, 26).getTime();
 
