@@ -6,7 +6,6 @@
 import "./children/skippable-time.mjs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { PushEvent } from "../../src/apps/events.ts";
-import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { GodwitError } from "../../src/errors.ts";
 import {
   DELIVERY_ATTEMPTS_MAX,
@@ -31,30 +30,22 @@ const mutable = (notification = {}, members = {}): string =>
 
 let stage: Stage;
 let receiver: Receiver;
-let owners = 0;
 beforeAll(async () => {
   stage = new Stage();
   receiver = await Receiver.open(stage);
 });
 afterAll(() => stage.close());
 
-/** A new owner each time: nothing is left of the test before. */
-async function newApp(handler: Handler | null): Promise<{ owner: string; subscription: PushSubscription }> {
-  const owner = `https://app${++owners}.example`;
-  receiver.app(owner, handler);
-  return { owner, subscription: await receiver.subscribe(owner) };
-}
-
 /** One message to a new app with this handler: all that was seen, and in short. */
 async function received(letter: Letter, handler: Handler | null) {
-  const { owner, subscription } = await newApp(handler);
+  const { owner, subscription } = await receiver.newApp(handler);
   const seen = await receiver.receive(subscription, letter);
   return { owner, subscription, seen, ...effectsOf(seen) };
 }
 
 /** The message is in the handler's hands; then its time passes. */
 async function outlasted(letter: Letter, handler: Handler, budgetMs: number) {
-  const { owner, subscription } = await newApp(handler);
+  const { owner, subscription } = await receiver.newApp(handler);
   const from = receiver.seen.length;
   await receiver.post(subscription, letter);
   const { event } = await receiver.next("push", from);
@@ -179,8 +170,8 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
   },
   "rx-tag-replace": async () => {
     const before = receiver.userAgent.status().notifications;
-    const { owner, subscription } = await newApp(null);
-    const other = await newApp(null);
+    const { owner, subscription } = await receiver.newApp(null);
+    const other = await receiver.newApp(null);
     const show = async (notification: object, target = subscription) => {
       await receiver.receive(target, { plaintext: declared({ tag: "score", ...notification }) });
       return lastShown();
@@ -332,7 +323,7 @@ function deedsOf(does: Does): { shows: number; isHandled: boolean } {
 describe.each(Object.keys(KINDS) as (keyof typeof KINDS)[])("%s", (kind) => {
   test.each(Object.keys(HANDLERS) as Does[])("handler %s", async (does) => {
     const handler = HANDLERS[does];
-    const { subscription } = await newApp(handler);
+    const { subscription } = await receiver.newApp(handler);
     const from = receiver.seen.length;
     const before = receiver.acknowledged;
     await receiver.post(subscription, KINDS[kind]);

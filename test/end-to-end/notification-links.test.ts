@@ -4,36 +4,18 @@
 
 import "./children/skippable-time.mjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { PushSubscription } from "../../src/apps/push-manager.ts";
-import { declared, type Handler, ofType, Receiver } from "./receiver.ts";
+import { ofType, Receiver } from "./receiver.ts";
 import { Stage } from "./stage.ts";
 
 const PARTNER = "https://partner.example";
 
 let stage: Stage;
 let receiver: Receiver;
-let owners = 0;
 beforeAll(async () => {
   stage = new Stage();
   receiver = await Receiver.open(stage, { originsAllowed: [PARTNER] });
 });
 afterAll(() => stage.close());
-
-/** A new owner each time: nothing is left of the test before. */
-async function newApp(handler: Handler | null = null) {
-  const owner = `https://app${++owners}.example`;
-  const app = receiver.app(owner, handler);
-  return { owner, app, subscription: await receiver.subscribe(owner) };
-}
-
-async function show(subscription: PushSubscription, notification: object, members: object = {}) {
-  const seen = await receiver.receive(subscription, {
-    plaintext: declared({ ...notification }, { ...members }),
-  });
-  const shown = ofType(seen, "show").at(-1);
-  if (shown === undefined) throw new Error("nothing was shown");
-  return shown;
-}
 
 describe("where it leads", () => {
   const asked: { owner: string; host: string; notificationId: number; action: string }[] = [];
@@ -57,8 +39,8 @@ describe("where it leads", () => {
     ["https://app.example@evil.example/", "evil.example", "https://app.example@evil.example/"],
     ["https://app1.example.evil.example:8443/", "app1.example.evil.example:8443", null],
   ])("%s leaves the app's origin: only with a yes", async (navigate, host, url) => {
-    const { owner, app, subscription } = await newApp();
-    const { notificationId } = await show(subscription, { navigate });
+    const { owner, app, subscription } = await receiver.newApp();
+    const { notificationId } = await receiver.show(subscription, { navigate });
     for (isAllowed of [false, true]) {
       const from = receiver.seen.length;
       asked.length = 0;
@@ -72,9 +54,9 @@ describe("where it leads", () => {
   });
 
   test("an allowed origin opens at once, also for an action", async () => {
-    const { app, subscription } = await newApp();
+    const { app, subscription } = await receiver.newApp();
     const actions = [{ action: "a", title: "A", navigate: `${PARTNER}/a` }];
-    const { notificationId } = await show(subscription, { actions });
+    const { notificationId } = await receiver.show(subscription, { actions });
     const from = receiver.seen.length;
     asked.length = 0;
     receiver.userAgent.activateNotification(notificationId, "a");
@@ -95,8 +77,8 @@ describe("where it leads", () => {
     "http://app.example/",
   ])("%s is shown and never opened, whatever a person answers", async (navigate) => {
     isAllowed = true;
-    const { app, subscription } = await newApp(() => {});
-    const { notificationId } = await show(subscription, { navigate });
+    const { app, subscription } = await receiver.newApp(() => {});
+    const { notificationId } = await receiver.show(subscription, { navigate });
     const from = receiver.seen.length;
     asked.length = 0;
     receiver.userAgent.activateNotification(notificationId);
@@ -112,8 +94,8 @@ describe("where it leads", () => {
   });
 
   test("an answer nobody asked for opens nothing", async () => {
-    const { app, subscription } = await newApp();
-    const { notificationId } = await show(subscription, { navigate: "https://evil.example/" });
+    const { app, subscription } = await receiver.newApp();
+    const { notificationId } = await receiver.show(subscription, { navigate: "https://evil.example/" });
     const from = receiver.seen.length;
     receiver.userAgent.questions.answerNavigation(notificationId, "", true);
     expect(await app.getNotifications()).toHaveLength(1);

@@ -6,7 +6,6 @@
 import "./children/skippable-time.mjs";
 import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { displayedText } from "../../src/declarative/index.ts";
 import {
   BODY_CODE_POINTS_MAX,
@@ -17,33 +16,16 @@ import {
   TITLE_CODE_POINTS_MAX,
 } from "../../src/limits.ts";
 import { TerminalDisplay } from "../../src/node/display.ts";
-import { declared, effectsOf, type Handler, ofType, Receiver } from "./receiver.ts";
+import { declared, effectsOf, ofType, Receiver } from "./receiver.ts";
 import { Stage } from "./stage.ts";
 
 let stage: Stage;
 let receiver: Receiver;
-let owners = 0;
 beforeAll(async () => {
   stage = new Stage();
   receiver = await Receiver.open(stage);
 });
 afterAll(() => stage.close());
-
-/** A new owner each time: nothing is left of the test before. */
-async function newApp(handler: Handler | null = null) {
-  const owner = `https://app${++owners}.example`;
-  const app = receiver.app(owner, handler);
-  return { owner, app, subscription: await receiver.subscribe(owner) };
-}
-
-async function show(subscription: PushSubscription, notification: object, members: object = {}) {
-  const seen = await receiver.receive(subscription, {
-    plaintext: declared({ ...notification }, { ...members }),
-  });
-  const shown = ofType(seen, "show").at(-1);
-  if (shown === undefined) throw new Error("nothing was shown");
-  return shown;
-}
 
 async function skip(ms: number): Promise<void> {
   await globalThis.moreRequests?.skip({ ms });
@@ -51,13 +33,13 @@ async function skip(ms: number): Promise<void> {
 
 describe("how many", () => {
   test("one more than an owner may have closes its oldest, and nobody else's", async () => {
-    const { app, subscription } = await newApp();
-    const other = await newApp();
-    const foreign = await show(other.subscription, { title: "another's" });
-    const first = await show(subscription, { title: "0" });
+    const { app, subscription } = await receiver.newApp();
+    const other = await receiver.newApp();
+    const foreign = await receiver.show(other.subscription, { title: "another's" });
+    const first = await receiver.show(subscription, { title: "0" });
     const from = receiver.seen.length;
     for (let number = 1; number <= NOTIFICATIONS_PER_OWNER_MAX; number++)
-      await show(subscription, { title: String(number) });
+      await receiver.show(subscription, { title: String(number) });
     const closed = ofType(receiver.seen.slice(from), "close").map(({ notificationId }) => notificationId);
     expect(closed).toEqual([first.notificationId]);
     const left = (await app.getNotifications()).map(({ title }) => title);
@@ -70,8 +52,8 @@ describe("how many", () => {
 
 describe("closing", () => {
   test("an app's own close waits until a person could have seen it", async () => {
-    const { app, subscription } = await newApp();
-    const { notificationId } = await show(subscription, {});
+    const { app, subscription } = await receiver.newApp();
+    const { notificationId } = await receiver.show(subscription, {});
     const from = receiver.seen.length;
     const [own] = await app.getNotifications();
     own?.close();
@@ -84,8 +66,8 @@ describe("closing", () => {
   });
 
   test("one that was up long enough goes at once", async () => {
-    const { app, subscription } = await newApp();
-    const { notificationId } = await show(subscription, {});
+    const { app, subscription } = await receiver.newApp();
+    const { notificationId } = await receiver.show(subscription, {});
     await skip(SCRIPT_CLOSE_MS_MIN);
     const from = receiver.seen.length;
     const [own] = await app.getNotifications();
@@ -94,10 +76,10 @@ describe("closing", () => {
   });
 
   test("a replacement by tag does not outrun that", async () => {
-    const { app, subscription } = await newApp();
-    await show(subscription, { tag: "t", title: "first" });
+    const { app, subscription } = await receiver.newApp();
+    await receiver.show(subscription, { tag: "t", title: "first" });
     await skip(SCRIPT_CLOSE_MS_MIN);
-    await show(subscription, { tag: "t", title: "second" });
+    await receiver.show(subscription, { tag: "t", title: "second" });
     const from = receiver.seen.length;
     for (const own of await app.getNotifications({ tag: "t" })) own.close();
     await app.getNotifications();
@@ -105,9 +87,9 @@ describe("closing", () => {
   });
 
   test("a person's close is at once, and over a restart", async () => {
-    const { app, owner, subscription } = await newApp();
-    const kept = await show(subscription, { title: "kept" });
-    const gone = await show(subscription, { title: "gone" });
+    const { app, owner, subscription } = await receiver.newApp();
+    const kept = await receiver.show(subscription, { title: "kept" });
+    const gone = await receiver.show(subscription, { title: "gone" });
     receiver.userAgent.closeNotification(gone.notificationId);
     expect((await app.getNotifications()).map(({ title }) => title)).toEqual(["kept"]);
     const from = receiver.seen.length;
@@ -122,8 +104,8 @@ describe("closing", () => {
 
 describe("staying", () => {
   test("one nobody closed comes back with each restart for so many days, and then no more", async () => {
-    const { owner, subscription } = await newApp();
-    await show(subscription, { title: "read me" });
+    const { owner, subscription } = await receiver.newApp();
+    await receiver.show(subscription, { title: "read me" });
     const backAfter = async (days: number): Promise<number> => {
       vi.setSystemTime(Date.now() + days * 24 * 3600 * 1000);
       const from = receiver.seen.length;
@@ -151,11 +133,11 @@ describe("what is fetched", () => {
     stage.defer(() => server.close());
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const from = receiver.seen.length;
-    const { subscription } = await newApp();
+    const { subscription } = await receiver.newApp();
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const pictures = { icon: `${origin}/icon`, image: `${origin}/image`, badge: `${origin}/badge` };
     const actions = [{ action: "a", title: "A", navigate: "/a", icon: `${origin}/action` }];
-    const { notificationId, notification } = await show(subscription, { ...pictures, actions });
+    const { notificationId, notification } = await receiver.show(subscription, { ...pictures, actions });
     expect(notification).toMatchObject({ ...pictures, actions: [{ icon: `${origin}/action` }] });
     receiver.userAgent.activateNotification(notificationId, "a");
     await receiver.next("open", from);
@@ -196,8 +178,8 @@ describe("what is read", () => {
   });
 
   test("every screen gets what was sent, and shows what displayedText makes of it", async () => {
-    const { app, subscription } = await newApp();
-    const { notification } = await show(subscription, { title: nasty, body: nasty });
+    const { app, subscription } = await receiver.newApp();
+    const { notification } = await receiver.show(subscription, { title: nasty, body: nasty });
     expect(notification.title).toBe(nasty);
     expect((await app.getNotifications())[0]?.title).toBe(nasty);
     const { title, body } = displayedText(notification);
@@ -217,25 +199,25 @@ describe("badges", () => {
     [0, 0],
     [false, false],
   ])("a message that declares %s sets it", async (badge, set) => {
-    const { subscription } = await newApp();
+    const { subscription } = await receiver.newApp();
     const seen = await receiver.receive(subscription, { plaintext: declared({}, { app_badge: badge }) });
     expect(effectsOf(seen).badges).toEqual([set]);
   });
 
   test("they come back after a restart: the last one that was set, and none that was cleared", async () => {
     const [numbered, marked, cleared, never] = [
-      await newApp(),
-      await newApp(),
-      await newApp(),
-      await newApp(),
+      await receiver.newApp(),
+      await receiver.newApp(),
+      await receiver.newApp(),
+      await receiver.newApp(),
     ];
-    await show(numbered.subscription, {}, { app_badge: 5 });
-    await show(numbered.subscription, {}, { app_badge: 7 });
-    await show(numbered.subscription, {});
+    await receiver.show(numbered.subscription, {}, { app_badge: 5 });
+    await receiver.show(numbered.subscription, {}, { app_badge: 7 });
+    await receiver.show(numbered.subscription, {});
     await marked.app.setAppBadge();
-    await show(cleared.subscription, {}, { app_badge: 5 });
+    await receiver.show(cleared.subscription, {}, { app_badge: 5 });
     await cleared.app.clearAppBadge();
-    await show(never.subscription, {});
+    await receiver.show(never.subscription, {});
     const from = receiver.seen.length;
     await receiver.restart();
     const own = [numbered, marked, cleared, never].map(({ owner }) => owner);
@@ -249,7 +231,7 @@ describe("badges", () => {
 
 describe("a message that comes again under another id", () => {
   test("is shown once", async () => {
-    const { subscription } = await newApp();
+    const { subscription } = await receiver.newApp();
     let recorded: Uint8Array | null = null;
     const record = (body: Uint8Array): Uint8Array => {
       recorded = body.slice();
@@ -268,7 +250,7 @@ describe("a message that comes again under another id", () => {
 
 describe("what the developer is told", () => {
   test("a handler that was added late: how many messages it missed", async () => {
-    const { owner, app, subscription } = await newApp();
+    const { owner, app, subscription } = await receiver.newApp();
     const warnings: string[] = [];
     app.onwarning = (event) => {
       event.preventDefault();
@@ -286,7 +268,7 @@ describe("what the developer is told", () => {
   });
 
   test("a message that had to be a notification and is none", async () => {
-    const { owner, app } = await newApp();
+    const { owner, app } = await receiver.newApp();
     const codes: string[] = [];
     app.onwarning = (event) => {
       event.preventDefault();

@@ -74,6 +74,7 @@ export type ReceiverOptions = Omit<Partial<UserAgentOptions>, "startApp"> & {
 };
 
 export class Receiver {
+  #owners = 0;
   readonly seen: Seen[] = [];
   readonly stateDirectory: string;
   readonly service: PushService;
@@ -217,6 +218,23 @@ export class Receiver {
     });
     if (status !== 201) throw new Error(`the push service answered ${status}`);
     this.#sent++;
+  }
+
+  /** A new owner each time: nothing is left of the test before. */
+  async newApp(handler: Handler | null = null) {
+    const owner = `https://app${++this.#owners}.example`;
+    const app = this.app(owner, handler);
+    return { owner, app, subscription: await this.subscribe(owner) };
+  }
+
+  /** A declared message, received; what it shows. */
+  async show(subscription: PushSubscription, notification: object, members: object = {}) {
+    const seen = await this.receive(subscription, {
+      plaintext: declared({ ...notification }, { ...members }),
+    });
+    const shown = ofType(seen, "show").at(-1);
+    if (shown === undefined) throw new Error("nothing was shown");
+    return shown;
   }
 
   /** POSTs, waits until the service is rid of the message, and resolves to all that was seen meanwhile. */
