@@ -23,10 +23,11 @@ afterEach(() => stage.close());
 
 /** Resolves once the agent is connected that way. */
 async function online(world: Relayed, transport: "websocket" | "mqtt"): Promise<void> {
-  for (let seen = -1; ; ) {
+  for (;;) {
+    // Counted before the question: a change may stand right behind its answer.
+    const seen = world.agent.reports("state").length;
     const status = await world.status();
     if (status.link === "online" && status.transport === transport) return;
-    seen = Math.max(seen, world.agent.reports("state").length);
     await world.agent.stdout.until("another state", () =>
       world.agent.reports("state").length > seen ? true : null,
     );
