@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * bridge: what lends the TypeScript agent a device. Internal; the public face is include/godwit.h.
+ *
+ * One `struct bridge` is one user agent: one QuickJS runtime, one libwebsockets context, one thread. Each concern is one
+ * module: it has a `bridge_<module>_open` that adds its functions to the script's `bridge` object and a `bridge_<module>_close`
+ * that lets go of everything, in reverse order, also after a failed open. Errors are negative (BRIDGE_E*), 0 is success.
+ *
+ * JSValue ownership stands at each prototype: takes, borrows, or returns new.
+ */
+#ifndef BRIDGE_H
+#define BRIDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libwebsockets.h>
+
+#include "quickjs.h"
+
+/* Errors of the inside; api.c maps them to GODWIT_E*. */
+#define BRIDGE_E_NOMEM (-1)
+/* The script threw or asked for what is out of bounds: its state is unknown, only closing is left. */
+#define BRIDGE_E_SCRIPT (-2)
+#define BRIDGE_E_SYSTEM (-3)
+#define BRIDGE_E_ARGUMENT (-4)
+#define BRIDGE_E_STATE (-5)
+
+/* Script contract, src/quickjs/bridge.d.ts. */
+#define BRIDGE_ABI 1
+
+struct bridge;
+struct bridge_watch;
+
+/* A script as qjsc made it: `-s -s` bytecode of one of the bundles, or its source text where the engine compiles it. */
+struct bridge_script {
+    const uint8_t *bytecode;
+    size_t bytes;
+};
+
+/* Copied by bridge_create; every pointer is borrowed for the call only. */
+struct bridge_options {
+    const struct bridge_script *script;
+    /* JSON for the script (src/quickjs/options.ts). */
+    const char *options_json;
+    /* 32 bytes or NULL. */
+    const uint8_t *device_key;
+    /* PEM file with certificates trusted instead of the system's bundle; NULL for the system's. Read anew for each connection. */
+    const char *ca_file;
+    /* PEM certificates trusted besides, or NULL. */
+    const char *ca_pem;
+    /* Bytes files under `state_directory` may hold together; 0 for no quota. */
+    const char *state_directory;
+    uint64_t state_quota_bytes;
+    /* Bound of the script's heap; 0 for BRIDGE_HEAP_BYTES_MAX. */
+    size_t heap_bytes_max;
+    /* The wall clock counts only from this time on (build time); ms since 1970. */
+    int64_t epoch_floor_ms;
+    bool epoch_trusted;
+    /* Where log lines go; NULL for nowhere. `text` has no line break. */
+    void (*log)(void *user, int priority, const char *text);
+    void *user;
+    /* Called before the script is evaluated: for modules of the program around (api.c, the daemon). 0 or a BRIDGE_E. */
+    int (*extend)(struct bridge *b, void *user);
+    void *extend_user;
+};
+
+struct bridge {
+    JSRuntime *rt;
+    JSContext *ctx;
+    /* The object `bridge` of the script. */
+    JSValue object;
+    /* What the script listens with, or JS_UNDEFINED. */
+    JSValue events;
+    struct lws_context *lws;
+    /* Client vhost: WebSocket, HTTP. */
+    struct lws_vhost *vhost;
+    /* First BRIDGE_E that ended the agent, else 0. Nothing is emitted any more then. */
+    int failed;
+    bool is_stopping;
+    /* Times the loop came back with something to do: the watchdog is fed with them. */
+    uint64_t wake_ups;
+    int64_t epoch_floor_ms;
+    bool epoch_trusted;
+    char *ca_file;
+    char *ca_pem;
+    char *state_directory;
+    uint64_t state_quota_bytes;
+    void (*log)(void *user, int priority, const char *text);
+    void *user;
+    /* Each module's own, NULL while it is closed. */
+    struct bridge_loop *loop;
+    struct bridge_alarm *alarm;
+    struct bridge_websockets *websockets;
+    struct bridge_http *http;
+    struct bridge_mqtt *mqtt;
+    struct bridge_tls *tls;
+    struct bridge_storage *storage;
+    struct bridge_crypto *crypto;
+    struct bridge_network *network;
+    /* Of the program around: api.c and the daemon. */
+    void *embedding;
+    void *daemon;
+};
+
+/* ---- bridge.c: puts the modules together ---- */
+
+/* Makes all of it, evaluates the script, runs its jobs. On failure *out is NULL. */
+int bridge_create(struct bridge **out, const struct bridge_options *options);
+/* NULL is allowed. Never emits. */
+void bridge_destroy(struct bridge *b);
+
+/* ---- engine.c ---- */
+
+int bridge_engine_open(struct bridge *b, size_t heap_bytes_max);
+int bridge_engine_run(struct bridge *b, const struct bridge_script *script);
+void bridge_engine_close(struct bridge *b);
+
+/*
+ * Calls the script's event `name`, then runs every pending job. Takes the arguments, also on failure. After a failure the
+ * bridge is `failed` and this does nothing but free them. Called from within an event (a native function of the script that
+ * answers at once) it is queued and called when the outer one is done, so that the script is never entered twice.
+ */
+int bridge_emit(struct bridge *b, const char *name, int argc, JSValue *argv);
+/* Runs pending jobs; for natives called outside of an event. */
+int bridge_run_jobs(struct bridge *b);
+/* Adds functions to the script's `bridge` object. */
+int bridge_add_functions(struct bridge *b, const JSCFunctionListEntry *functions, int count);
+/* From the context a native was called with. */
+struct bridge *bridge_of(JSContext *ctx);
+
+/* Arguments of natives: 0, or -1 with an exception pending. Texts are freed with JS_FreeCString; bytes are borrowed. */
+int bridge_arg_bytes(JSContext *ctx, JSValueConst value, const uint8_t **bytes, size_t *count);
+int bridge_arg_int64(JSContext *ctx, JSValueConst value, int64_t min, int64_t max, int64_t *out);
+/* "name", "value", … of an array of texts as one malloc'ed vector of malloc'ed strings, NULL-terminated; free with bridge_free_texts. */
+char **bridge_arg_texts(JSContext *ctx, JSValueConst value, size_t count_max);
+void bridge_free_texts(char **texts);
+/* Throws Error with `code` = the errno's name. */
+JSValue bridge_throw_errno(JSContext *ctx, int error, const char *doing);
+
+/* ---- memory.c: everything of ours and of the engine comes from here, so that tests can make any allocation fail ---- */
+
+void *bridge_malloc(size_t bytes);
+void *bridge_calloc(size_t count, size_t bytes);
+void *bridge_realloc(void *at, size_t bytes);
+char *bridge_strdup(const char *text);
+char *bridge_strndup(const char *text, size_t bytes);
+void bridge_free(void *at);
+
+/* ---- loop.c ---- */
+
+int bridge_loop_open(struct bridge *b);
+void bridge_loop_close(struct bridge *b);
+/* One turn: waits for at most wait_ms (-1: until something happens, 0: not at all), handles what there is. */
+int bridge_loop_step(struct bridge *b, int64_t wait_ms);
+/* From any thread, and from signal handlers of a program that knows what it does. */
+void bridge_loop_wake(struct bridge *b);
+
+/* Watches a foreign descriptor, which stays the caller's: a dup() is what the loop holds. Callbacks may remove their watch. */
+struct bridge_watch *bridge_watch_add(struct bridge *b, int fd, void (*readable)(void *user), void (*writable)(void *user),
+                                      void *user);
+/* `writable` is called once. */
+void bridge_watch_want_write(struct bridge_watch *watch);
+void bridge_watch_remove(struct bridge_watch *watch);
+
+/* One call after `delay_ms`, on the loop. `delay` lies in the caller's memory and must be cancelled before that goes. */
+struct bridge_delay {
+    lws_sorted_usec_list_t sul;
+    struct bridge *b;
+    void (*expired)(void *user);
+    void *user;
+};
+void bridge_delay_start(struct bridge *b, struct bridge_delay *delay, int64_t delay_ms, void (*expired)(void *user), void *user);
+void bridge_delay_cancel(struct bridge_delay *delay);
+
+/* ---- clock.c, alarm.c, random.c, text.c, log.c ---- */
+
+int64_t bridge_clock_boottime_us(void);
+int bridge_clock_open(struct bridge *b);
+int bridge_alarm_open(struct bridge *b);
+void bridge_alarm_close(struct bridge *b);
+/* True when CLOCK_BOOTTIME_ALARM may be used. */
+bool bridge_alarm_can_wake(const struct bridge *b);
+/* Earliest time of CLOCK_BOOTTIME (ms) the script has to be called at, with the end of the alarm's window; INT64_MAX for none. */
+int64_t bridge_alarm_deadline_ms(const struct bridge *b);
+int bridge_random_open(struct bridge *b);
+/* 0, or BRIDGE_E_SYSTEM: never weak bytes. */
+int bridge_random_fill(void *target, size_t bytes);
+int bridge_text_open(struct bridge *b);
+int bridge_log_open(struct bridge *b);
+void bridge_log(struct bridge *b, int priority, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- tls.c: what WebSocket, HTTP and MQTT share: trusted certificates, sessions to resume ---- */
+
+int bridge_tls_open(struct bridge *b);
+void bridge_tls_close(struct bridge *b);
+/* Prepares an SSL_CTX (OpenSSL): certificates, minimum version, session callbacks. `ssl_ctx` is borrowed. */
+int bridge_tls_prepare(struct bridge *b, void *ssl_ctx);
+
+/* ---- websocket.c, http.c, mqtt.c ---- */
+
+/* lws protocols of the client vhost; loop.c puts them together. */
+int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+int bridge_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+int bridge_websockets_open(struct bridge *b);
+void bridge_websockets_close(struct bridge *b);
+int bridge_http_open(struct bridge *b);
+void bridge_http_close(struct bridge *b);
+int bridge_mqtt_open(struct bridge *b);
+void bridge_mqtt_close(struct bridge *b);
+/* False when `link_id` is none of its links. send/ping/closeLink are websocket.c's and ask mqtt.c first. */
+bool bridge_mqtt_send(struct bridge *b, int64_t link_id, const uint8_t *frame, size_t bytes, int qos);
+bool bridge_mqtt_close_link(struct bridge *b, int64_t link_id);
+/* Emits linkClosed. status and retry_after_s: -1 for null. */
+void bridge_emit_link_closed(struct bridge *b, int64_t link_id, const char *cause, int http_status, int64_t retry_after_s);
+/* Delta-seconds of Retry-After up to RETRY_AFTER_S_MAX, or -1. */
+int64_t bridge_parse_retry_after(const char *text, size_t bytes);
+
+/* wss, ws, https, http, mqtts or mqtt URL, split. False for anything else or anything too long. */
+struct bridge_url {
+    bool is_tls;
+    char scheme[8];
+    /* Without brackets. */
+    char host[256];
+    /* As in Host and SNI: with brackets for IPv6, with the port where the URL names one. */
+    char authority[272];
+    int port;
+    /* With query; "/" when there is none. */
+    char path[2048];
+};
+bool bridge_parse_url(const char *text, struct bridge_url *url);
+
+/* ---- storage.c, crypto.c, network.c ---- */
+
+int bridge_storage_open(struct bridge *b);
+void bridge_storage_close(struct bridge *b);
+int bridge_crypto_open(struct bridge *b);
+void bridge_crypto_close(struct bridge *b);
+int bridge_network_open(struct bridge *b);
+void bridge_network_close(struct bridge *b);
+
+#endif
