@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
- * Builds everything into dist/: the Node library with its types, the command line, the QuickJS bundle, the scripts for pages, the
- * benchmarks. Fails when a bundle is over its budget (bench/budgets.json) or the QuickJS bundle would need anything from outside.
+ * Builds everything into dist/: the Node library with its types, the command line, the QuickJS bundle, the scripts of the firmware
+ * and its limits, the scripts for pages, the benchmarks. Fails when a bundle is over its budget (bench/budgets.json) or one for
+ * QuickJS would need anything from outside.
  *
  *   node build.mjs            all of it
  *   node build.mjs --quick    without the type declarations
@@ -18,6 +19,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
@@ -130,25 +132,15 @@ await build({
 for (const name of ["index.html", "icon.svg"])
   copyFileSync(`src/dashboard/${name}`, `dist/dashboard/${name}`);
 
-const quickjs = await build({
-  ...shared,
-  // A script and no module: any engine can evaluate it, and it is used through globalThis.godwit.
-  format: "iife",
-  entryPoints: ["src/quickjs/main.ts"],
-  outfile: "dist/godwit.quickjs.js",
-  // Neutral: no condition "node" in anybody's exports, no built-in modules; what cannot be bundled is an error.
-  platform: "neutral",
-  mainFields: ["module", "main"],
-  minify: true,
+await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.quickjs, {
   mangleProps: INTERNAL_NAMES,
-  metafile: true,
 });
-await shorten("dist/godwit.quickjs.js");
-const outside = Object.values(quickjs.metafile.outputs).flatMap((output) =>
-  output.imports.filter((i) => i.external),
-);
-if (outside.length > 0) fail(`the QuickJS bundle imports ${outside.map((i) => i.path).join(", ")}`);
-checkSize("dist/godwit.quickjs.js", budgets.quickjs);
+
+/** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
+for (const name of ["embedding", "daemon", "bench"])
+  await buildForQuickJs(`src/quickjs/${name}.ts`, `dist/firmware/${name}.js`, budgets[`firmware/${name}`]);
+await writeLimits("dist/firmware/limits.h");
+
 checkSize("dist/dashboard", budgets.dashboard);
 
 /** For pages without a bundler: a module, and a script that installs `pushManager` as soon as it is loaded. */
@@ -175,6 +167,63 @@ if (!quick) {
   run("tsc", ["-p", "tsconfig.types.json"]);
 }
 writeFileSync("dist/.built", version);
+
+/** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. */
+async function buildForQuickJs(entry, outfile, budget, options = {}) {
+  const { metafile } = await build({
+    ...shared,
+    ...options,
+    // A script and no module: any engine can evaluate it, and it is used through what it puts on globalThis.
+    format: "iife",
+    entryPoints: [entry],
+    outfile,
+    // Neutral: no condition "node" in anybody's exports, no built-in modules; what cannot be bundled is an error.
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    minify: true,
+    metafile: true,
+    plugins: [{ name: "globals", setup: keepGlobals }],
+  });
+  const outside = Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter((i) => i.external));
+  if (outside.length > 0) fail(`${outfile} imports ${outside.map((i) => i.path).join(", ")}`);
+  await shorten(outfile);
+  checkSize(outfile, budget);
+}
+
+/** package.json says that no module of ours has side effects; this one is imported for nothing else. */
+function keepGlobals(plugin) {
+  plugin.onResolve({ filter: /\/globals\.ts$/ }, ({ path, resolveDir }) => ({
+    path: resolve(resolveDir, path),
+    sideEffects: true,
+  }));
+}
+
+/** Every numeric constant of src/limits.ts for C: what both sides bound is written down once. */
+async function writeLimits(outfile) {
+  const { outputFiles } = await build({ ...shared, entryPoints: ["src/limits.ts"], write: false });
+  const limits = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+  const lines = Object.entries(limits)
+    .filter(([, value]) => typeof value === "number")
+    .map(([name, value]) => `#define LIMIT_${name} ${cNumber(value)}`)
+    .sort();
+  const text = [
+    "/* SPDX-License-Identifier: MIT */",
+    "/* Made by build.mjs of src/limits.ts, where each bound is explained. */",
+    "#ifndef GODWIT_LIMITS_H",
+    "#define GODWIT_LIMITS_H",
+    "#include <stdint.h>",
+    ...lines,
+    "#endif",
+    "",
+  ];
+  writeFileSync(outfile, text.join("\n"));
+}
+
+/** As an int where it is one everywhere, else as 64 bits; a fraction as a double. */
+function cNumber(value) {
+  if (!Number.isInteger(value)) return String(value);
+  return Math.abs(value) <= 0x7fff_ffff ? String(value) : `INT64_C(${BigInt(value)})`;
+}
 
 /** esbuild bundles and shortens; terser, which looks further, takes another 2 % off, and 4 % of the gzipped size. */
 async function shorten(file, { module = false, compress = {} } = {}) {
