@@ -382,3 +382,8 @@ export const JOURNAL_COMPACT_BYTES_MIN = 65_536;
 export const JOURNAL_RESERVE_BYTES = 65_536;
 /** A segment larger than this is not read: it is not ours. */
 export const JOURNAL_SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
+/** Path of the state directory, and the name a device is known by. */
+export const STATE_PATH_CHARS_MAX = 3_072;
+export const DEVICE_ID_CHARS_MAX = 256;
+/** One file of /proc about a process, and the name of the machine. */
+export const PROC_FILE_BYTES_MAX = 4_096;
