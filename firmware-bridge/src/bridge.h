@@ -7,6 +7,9 @@
  * module: it has a `bridge_<module>_open` that adds its functions to the script's `bridge` object and a `bridge_<module>_close`
  * that lets go of everything, in reverse order, also after a failed open. Errors are negative (BRIDGE_E*), 0 is success.
  *
+ * Bounds shared with the script are LIMIT_* of script_limits.h, made of src/limits.ts. (A header called limits.h on the include
+ * path would hide the C library's.)
+ *
  * JSValue ownership stands at each prototype: takes, borrows, or returns new.
  */
 #ifndef BRIDGE_H
@@ -134,6 +137,10 @@ struct bridge *bridge_of(JSContext *ctx);
 /* Arguments of natives: 0, or -1 with an exception pending. Texts are freed with JS_FreeCString; bytes are borrowed. */
 int bridge_arg_bytes(JSContext *ctx, JSValueConst value, const uint8_t **bytes, size_t *count);
 int bridge_arg_int64(JSContext *ctx, JSValueConst value, int64_t min, int64_t max, int64_t *out);
+/* Borrows a Uint8Array to write to; RangeError when it is shorter than `bytes_min`. 0, or -1 with an exception pending. */
+int bridge_arg_target(JSContext *ctx, JSValueConst value, size_t bytes_min, uint8_t **target);
+/* Returns a new Uint8Array of zeros, or an exception; *data is borrowed as long as the array lives. bytes.c */
+JSValue bridge_new_bytes(JSContext *ctx, size_t bytes, uint8_t **data);
 /* "name", "value", … of an array of texts as one malloc'ed vector of malloc'ed strings, NULL-terminated; free with bridge_free_texts. */
 char **bridge_arg_texts(JSContext *ctx, JSValueConst value, size_t count_max);
 void bridge_free_texts(char **texts);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+
+/* storage: what storage.c and storage_names.c share. */
+#ifndef BRIDGE_STORAGE_H
+#define BRIDGE_STORAGE_H
+
+#include "bridge.h"
+#include "quota.h"
+
+/* Files the script has open at once: the journal's segment, the one being written, a directory, with room for a mistake. */
+#define BRIDGE_FILES_OPEN_MAX 16
+/* Permission bits the script may ask for. */
+#define BRIDGE_MODE_MAX 0777
+
+struct bridge__file {
+    /* Never used twice, so that a descriptor closed twice is an error and not another file. 0: free. */
+    int64_t id;
+    int fd;
+    /* Regular, and below the state directory. */
+    bool is_counted;
+};
+
+struct bridge_storage {
+    struct bridge__file files[BRIDGE_FILES_OPEN_MAX];
+    int64_t last_id;
+    struct bridge_quota quota;
+};
+
+/* Repeats `call` while a signal interrupts it. */
+#define BRIDGE_RETRY(result, call) \
+    do {                            \
+        (result) = (call);          \
+    } while ((result) < 0 && errno == EINTR)
+
+/*
+ * Borrows the absolute path in `value`; free with JS_FreeCString. NULL with an exception pending: TypeError for what is
+ * no text, Error with EINVAL or ENAMETOOLONG for what is no absolute path, or leaves the state directory through "..".
+ */
+const char *bridge_arg_path(JSContext *ctx, const struct bridge_storage *storage, JSValueConst value);
+/* Opens for reading, or returns -1 with errno. Never waits for the other end of a pipe; a directory is allowed. */
+int bridge_storage_open_read(const char *path, int more_flags);
+/* Adds the functions that deal with names to the script's `fs`. Negative with an exception pending. */
+int bridge_storage_add_names(JSContext *ctx, JSValueConst fs);
+
+#endif
