@@ -139,7 +139,7 @@ await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.q
 /** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
 for (const name of ["embedding", "daemon", "bench"])
   await buildForQuickJs(`src/quickjs/${name}.ts`, `dist/firmware/${name}.js`, budgets[`firmware/${name}`]);
-await writeLimits("dist/firmware/limits.h");
+await writeLimits("dist/firmware/script_limits.h");
 
 checkSize("dist/dashboard", budgets.dashboard);
 

@@ -7,8 +7,8 @@
  * module: it has a `bridge_<module>_open` that adds its functions to the script's `bridge` object and a `bridge_<module>_close`
  * that lets go of everything, in reverse order, also after a failed open. Errors are negative (BRIDGE_E*), 0 is success.
  *
- * Bounds shared with the script are LIMIT_* of script_limits.h, made of src/limits.ts. (A header called limits.h on the include
- * path would hide the C library's.)
+ * Bounds shared with the script are LIMIT_* of script_limits.h, made of src/limits.ts. (A header called limits.h on the
+ * include path would hide the C library's.)
  *
  * JSValue ownership stands at each prototype: takes, borrows, or returns new.
  */

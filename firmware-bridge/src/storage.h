@@ -7,7 +7,7 @@
 #include "bridge.h"
 #include "quota.h"
 
-/* Files the script has open at once: the journal's segment, the one being written, a directory, with room for a mistake. */
+/* Files the script has open at once: a segment, the one being written, a directory; the rest is room for mistakes. */
 #define BRIDGE_FILES_OPEN_MAX 16
 /* Permission bits the script may ask for. */
 #define BRIDGE_MODE_MAX 0777
