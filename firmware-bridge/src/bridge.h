@@ -67,6 +67,8 @@ struct bridge_options {
     void *user;
     /* Called before the script is evaluated: for modules of the program around (api.c, the daemon). 0 or a BRIDGE_E. */
     int (*extend)(struct bridge *b, void *user);
+    /* Called once after that, also when bridge_create fails, while values of the script can still be freed. May be NULL. */
+    void (*retract)(struct bridge *b, void *user);
     void *extend_user;
 };
 
@@ -106,6 +108,8 @@ struct bridge {
     /* Of the program around: api.c and the daemon. */
     void *embedding;
     void *daemon;
+    void (*retract)(struct bridge *b, void *user);
+    void *extend_user;
 };
 
 /* ---- bridge.c: puts the modules together ---- */
