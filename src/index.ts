@@ -7,7 +7,8 @@ export type { AppBadge, DeclarativeMode, GodwitNotification } from "./declarativ
 export { type ErrorCode, type Fault, GodwitError } from "./errors.ts";
 export { AppHandle } from "./node/app-handle.ts";
 export { createNodeProvider, nodeProvider } from "./node/crypto.ts";
-export { type Display, type ShownNotification, TerminalDisplay } from "./node/display.ts";
-export { JournalFiles, type JournalStorage } from "./node/files.ts";
-export type { PermissionPolicy, PolicyAnswer } from "./node/questions.ts";
+export { JournalFiles } from "./node/journal-files.ts";
 export { createUserAgent, UserAgent, type UserAgentOptions } from "./node/user-agent.ts";
+export { type Display, type ShownNotification, TerminalDisplay } from "./user-agent/display.ts";
+export type { JournalStorage } from "./user-agent/journal-directory.ts";
+export type { PermissionPolicy, PolicyAnswer } from "./user-agent/questions.ts";

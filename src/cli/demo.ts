@@ -14,7 +14,6 @@ import type { PushSubscription, PushSubscriptionOptionsInit } from "../apps/push
 import type { AppHandle } from "../node/app-handle.ts";
 import { AppSocket } from "../node/app-socket.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
-import { TerminalDisplay } from "../node/display.ts";
 import { trustedCertificates } from "../node/tls.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
 import {
@@ -25,6 +24,7 @@ import {
   type PushService,
   type Store,
 } from "../push-service/index.ts";
+import { TerminalDisplay } from "../user-agent/display.ts";
 import { hasDesktop, openPrivately } from "./browser.ts";
 import type { Command } from "./command.ts";
 import { dashboardLink } from "./dashboard.ts";

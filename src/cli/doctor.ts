@@ -4,8 +4,8 @@
 import { styleText } from "node:util";
 import type { AgentStatus } from "../agent/status.ts";
 import { GodwitError } from "../errors.ts";
-import { isProxyUsable } from "../node/proxy.ts";
-import { defaultMqttUrls, readMqttUrl, readServiceUrl } from "../node/user-agent.ts";
+import { checkProxy, isProxyUsable } from "../node/proxy.ts";
+import { defaultMqttUrls, readMqttUrl, readServiceUrl } from "../user-agent/service-urls.ts";
 import { agentCommand, readDeviceKey } from "./agent.ts";
 import { withAgent } from "./agent-client.ts";
 import type { Command } from "./command.ts";
@@ -103,6 +103,7 @@ function readFiles(options: Options): Files {
 function readTarget(serviceUrl: string, options: Options) {
   try {
     const origin = readServiceUrl(serviceUrl);
+    checkProxy(origin);
     const given = options.text("mqtt");
     const mqttUrls =
       given === null

@@ -10,7 +10,8 @@ import { CLOSE_BUSY, CLOSE_PROTOCOL, CLOSE_REFUSED } from "../apps/protocol.ts";
 import { GodwitError } from "../errors.ts";
 import { jsonNesting } from "../json.ts";
 import { APP_QUEUED_BYTES_MAX, APP_REQUESTS_IN_FLIGHT_MAX, JSON_DEPTH_MAX } from "../limits.ts";
-import { newToken } from "./credentials.ts";
+import { newToken } from "../user-agent/tokens.ts";
+import { systemRandomFill } from "./platform.ts";
 import { RequestMembers } from "./request-members.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 
@@ -158,7 +159,7 @@ export class AppConnection {
 
   #handleHello({ id, type, members }: Request): void {
     if (type === "challenge" && this.#challenge === null) {
-      this.#challenge = newToken();
+      this.#challenge = newToken(systemRandomFill);
       return this.#send({ id, result: { challenge: this.#challenge } });
     }
     const session = type === "hello" ? this.#greet(members, this.#challenge) : null;

@@ -3,7 +3,7 @@
 
 import type { AppReply, AppRequest } from "../agent/events.ts";
 import { App, type AppEventType } from "../apps/app.ts";
-import type { AppPeer } from "./app-peers.ts";
+import type { AppPeer } from "../user-agent/app-peers.ts";
 
 /** What the user agent lends its handle. */
 export interface AppConnection {

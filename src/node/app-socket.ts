@@ -8,15 +8,19 @@ import { chmod, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { APP_PATH, CLOSE_GOING } from "../apps/protocol.ts";
 import { GodwitError } from "../errors.ts";
+import { Credentials } from "../user-agent/credentials.ts";
+import { InstalledApps } from "../user-agent/installed-apps.ts";
+import { privateFilesIn } from "../user-agent/private-files.ts";
 import { AppConnection } from "./app-connection.ts";
 import { AppListener, type ServeFile } from "./app-listener.ts";
 import { AppStarter } from "./app-starter.ts";
-import { Credentials } from "./credentials.ts";
 import { Doorkeeper } from "./doorkeeper.ts";
+import { nodeFileSystem } from "./file-system.ts";
 import { Installations } from "./installations.ts";
-import { InstalledApps } from "./installed-apps.ts";
 import { checkOrigins, isOrigin } from "./loopback.ts";
+import { createNodePlatform } from "./platform.ts";
 import { Shells } from "./shells.ts";
+import { systemBootId } from "./system-processes.ts";
 import { TestPush } from "./test-push.ts";
 import type { UserAgent } from "./user-agent.ts";
 
@@ -71,7 +75,7 @@ export class AppSocket {
    *   credentials that others may read; ERR_JOURNAL_FULL, ERR_JOURNAL_IO
    */
   static async open(options: AppSocketOptions): Promise<AppSocket> {
-    const { userAgent, stateDirectory, ca = null, port = null, files = null } = options;
+    const { userAgent, stateDirectory, ca = null, port = null, files: served = null } = options;
     const path = join(stateDirectory, APP_SOCKET);
     if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
       const limit = `the ${SOCKET_PATH_BYTES_MAX} bytes of a socket's path`;
@@ -79,8 +83,10 @@ export class AppSocket {
     }
     const pageOrigins = checkOrigins(options.pageOrigins ?? [], "page origins");
     const shellOrigins = checkOrigins(options.shellOrigins ?? [], "shell origins");
-    const credentials = await Credentials.open({ directory: stateDirectory });
-    const apps = await InstalledApps.open(stateDirectory);
+    const files = privateFilesIn(stateDirectory, nodeFileSystem);
+    const platform = createNodePlatform();
+    const credentials = await Credentials.open({ files, platform, bootId: systemBootId() });
+    const apps = await InstalledApps.open({ files, platform });
 
     const shells = new Shells();
     const testPush = new TestPush({ userAgent, ca });
@@ -123,7 +129,7 @@ export class AppSocket {
 
     const connections = new Set<AppConnection>();
     const listenerOptions = {
-      files,
+      files: served,
       origins: new Set([...pageOrigins, ...shellOrigins]),
       handleArrival: (
         arrival: Parameters<ConstructorParameters<typeof AppListener>[0]["handleArrival"]>[0],

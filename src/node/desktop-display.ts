@@ -8,8 +8,8 @@
 import { spawn } from "node:child_process";
 import { displayedText } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
+import type { Display, ShownNotification } from "../user-agent/display.ts";
 import type { DBusMessage, DBusValue } from "./dbus-message.ts";
-import type { Display, ShownNotification } from "./display.ts";
 import { SessionBus } from "./session-bus.ts";
 
 const SERVER = {

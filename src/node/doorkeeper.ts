@@ -16,13 +16,14 @@ import {
   OWNER_CHARS_MAX,
   SHELL_CONNECTIONS_MAX,
 } from "../limits.ts";
+import type { Credentials, Proof } from "../user-agent/credentials.ts";
+import type { InstalledApps } from "../user-agent/installed-apps.ts";
+import { OwnerIds } from "../user-agent/owner-ids.ts";
 import { AdminSession, type AdminSessionOptions } from "./admin-session.ts";
 import type { AppConnection, Session } from "./app-connection.ts";
 import type { Arrival } from "./app-listener.ts";
 import { AppSession } from "./app-session.ts";
-import type { Credentials, Proof } from "./credentials.ts";
-import type { InstalledApps } from "./installed-apps.ts";
-import { OwnerIds } from "./owner-ids.ts";
+import { nodeProvider } from "./crypto.ts";
 import type { RequestMembers } from "./request-members.ts";
 import { ShellSession } from "./shell-session.ts";
 import type { Shells } from "./shells.ts";
@@ -129,7 +130,7 @@ export class Doorkeeper {
     return new AppSession({
       userAgent,
       owner,
-      ids: new OwnerIds(credentials.idsKey(owner)),
+      ids: new OwnerIds(credentials.idsKey(owner), nodeProvider),
       connection,
       bucket: guest.bucket,
       handleAttached: () => handleAttached(owner),

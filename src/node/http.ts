@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/** The short HTTP requests of the Node host (UA token): one answer, bounded in size and time, no redirects. */
+/** The short HTTP requests on Node (UA token, test messages): one answer, bounded in size and time, no redirects. */
 
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { AgentEvent, LinkCause } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
-import { HTTP_RESPONSE_BYTES_MAX } from "../limits.ts";
+import { HTTP_RESPONSE_BYTES_MAX, REQUEST_TIMEOUT_MS } from "../limits.ts";
 import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
 import { causeOf, parseRetryAfter } from "./websocket.ts";
@@ -57,6 +57,35 @@ export function performHttpRequest(
     clearTimeout(timer);
     outgoing.destroy();
   };
+}
+
+export interface PostOptions {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  /** PEM certificates trusted besides the system's, or null. */
+  readonly ca: string | null;
+  /** Ends it, without an answer. */
+  readonly signal: AbortSignal;
+}
+
+/** Resolves with the status of the answer, whose body is not read, or 0 when there is none. */
+export function performPost({ url, headers, body, ca, signal }: PostOptions): Promise<number> {
+  return new Promise((resolve) => {
+    const fail = () => resolve(0);
+    const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
+    const agent = proxyAgent(url, tls, fail) ?? false;
+    const start = url.startsWith("https:") ? httpsRequest : httpRequest;
+    const length = { "Content-Length": body.length };
+    const options = { method: "POST", headers: { ...headers, ...length }, ...tls, agent, signal };
+    const request = start(url, { ...options, timeout: REQUEST_TIMEOUT_MS }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    request.on("timeout", () => request.destroy(new Error("no answer")));
+    request.on("error", fail);
+    request.end(body);
+  });
 }
 
 type Answer = Omit<Extract<AgentEvent, { type: "httpResponse" }>, "type" | "requestId">;

@@ -4,11 +4,21 @@
 import type { ConnectionOptions } from "node:tls";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
+import { GodwitError } from "../errors.ts";
 
-/** False when the environment names a proxy for `url` that is no URL; it is not quoted, since it may hold a password. */
+/** False when the environment names a proxy for `url` that is no URL. */
 export function isProxyUsable(url: string): boolean {
   const proxyUrl = getProxyForUrl(url);
   return proxyUrl === "" || URL.canParse(proxyUrl);
+}
+
+/**
+ * Such a proxy is not quoted, since it may hold a password.
+ *
+ * @throws {GodwitError} ERR_CONFIG unless {@link isProxyUsable}
+ */
+export function checkProxy(url: string): void {
+  if (!isProxyUsable(url)) throw new GodwitError("ERR_CONFIG", "the proxy in the environment is not a URL");
 }
 
 /**

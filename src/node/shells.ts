@@ -5,8 +5,8 @@ import type { NotificationView } from "../agent/events.ts";
 import type { ShellEvent } from "../apps/protocol.ts";
 import { type AppBadge, badgeText, displayedText } from "../declarative/index.ts";
 import { SHELL_DISPLAY_TIMEOUT_MS } from "../limits.ts";
-import type { Display, ShownNotification } from "./display.ts";
-import type { NavigationQuestion } from "./questions.ts";
+import type { Display, ShownNotification } from "../user-agent/display.ts";
+import type { NavigationQuestion } from "../user-agent/questions.ts";
 
 /** One `show` that a shell has not answered. */
 interface Pending {

@@ -15,7 +15,7 @@ import { encrypt } from "../webpush/encrypt.ts";
 import { generateKeyPair } from "../webpush/keys.ts";
 import { signVapid } from "../webpush/vapid.ts";
 import { nodeProvider } from "./crypto.ts";
-import { systemRandomFill } from "./node-host.ts";
+import { systemRandomFill } from "./platform.ts";
 import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
 import type { UserAgent } from "./user-agent.ts";

@@ -34,7 +34,7 @@ export type Machine = Pick<
   watchNetwork(): Promise<void>;
   /** One POST of a test message. Resolves with its HTTP status, 0 for no answer. */
   post(url: string, headers: Readonly<Record<string, string>>, body: Uint8Array): Promise<number>;
-  /** Lets go of links, requests and the alarm. Nothing is dispatched afterwards. */
+  /** Lets go of links, requests (posts end with 0), the network and the alarm. Nothing is dispatched afterwards. */
   close(): void;
 };
 

@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Report } from "../../src/agent/events.ts";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
-import { JournalFiles } from "../../src/node/files.ts";
+import { JournalFiles } from "../../src/node/journal-files.ts";
 import { createUserAgent, type UserAgent } from "../../src/node/user-agent.ts";
 import { FullDisk } from "./full-disk.ts";
 import { Sender, type ServiceProcess, Stage } from "./stage.ts";

@@ -2,9 +2,11 @@
 /** The real file system on a disk that can be full: writes fail with ENOSPC, removed files give their room back. */
 
 import { statSync } from "node:fs";
-import { type FileHandle, type FileSystem, nodeFileSystem } from "../../src/node/file-system.ts";
+import { nodeFileSystem } from "../../src/node/file-system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../../src/user-agent/file-system.ts";
 
 export class FullDisk implements FileSystem {
+  readonly uid = nodeFileSystem.uid;
   /** Bytes that can still be written. */
   freeBytes = Number.POSITIVE_INFINITY;
 
@@ -28,8 +30,8 @@ export class FullDisk implements FileSystem {
     return nodeFileSystem.readFile(path);
   }
 
-  size(path: string): Promise<number> {
-    return nodeFileSystem.size(path);
+  stat(path: string): Promise<FileStatus> {
+    return nodeFileSystem.stat(path);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -52,7 +54,7 @@ export class FullDisk implements FileSystem {
     return nodeFileSystem.readlink(path);
   }
 
-  makeDirectory(path: string, mode: number): Promise<void> {
+  makeDirectory(path: string, mode: number): Promise<boolean> {
     return nodeFileSystem.makeDirectory(path, mode);
   }
 }

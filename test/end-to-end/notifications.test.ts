@@ -15,7 +15,7 @@ import {
   SCRIPT_CLOSE_WINDOW_MS,
   TITLE_CODE_POINTS_MAX,
 } from "../../src/limits.ts";
-import { TerminalDisplay } from "../../src/node/display.ts";
+import { TerminalDisplay } from "../../src/user-agent/display.ts";
 import { declared, effectsOf, ofType, Receiver } from "./receiver.ts";
 import { Stage } from "./stage.ts";
 

@@ -13,7 +13,6 @@ import type { PushSubscription, PushSubscriptionOptionsInit } from "../../src/ap
 import type { AppBadge, GodwitNotification } from "../../src/declarative/index.ts";
 import { ACK_GATHER_MS, ACK_GATHER_WINDOW_MS } from "../../src/limits.ts";
 import type { AppHandle } from "../../src/node/app-handle.ts";
-import type { ShownNotification } from "../../src/node/display.ts";
 import { createUserAgent, type UserAgent, type UserAgentOptions } from "../../src/node/user-agent.ts";
 import {
   createPushService,
@@ -23,6 +22,7 @@ import {
   type PushService,
   type Store,
 } from "../../src/push-service/index.ts";
+import type { ShownNotification } from "../../src/user-agent/display.ts";
 import type { AckCode } from "../../src/wire/dialect.ts";
 import type { Stage } from "./stage.ts";
 

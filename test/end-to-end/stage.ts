@@ -16,7 +16,7 @@ import webPush from "web-push";
 import { WebSocket } from "ws";
 import type { Report } from "../../src/agent/events.ts";
 import type { PushSubscriptionJSON, PushSubscriptionOptionsInit } from "../../src/apps/push-manager.ts";
-import type { ShownNotification } from "../../src/node/display.ts";
+import type { ShownNotification } from "../../src/user-agent/display.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist", "cli.js");

@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { GodwitNotification } from "../../src/declarative/index.ts";
 import { DesktopDisplay } from "../../src/node/desktop-display.ts";
-import type { ShownNotification } from "../../src/node/display.ts";
 import { sessionBusPath } from "../../src/node/session-bus.ts";
+import type { ShownNotification } from "../../src/user-agent/display.ts";
 import { Desktop, desktopProblem } from "./desktop.ts";
 
 if (desktopProblem !== null) console.warn(`desktop-display.test.ts is skipped in part: no ${desktopProblem}`);

@@ -18,8 +18,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { AgentEvent, Network, Report } from "../../src/agent/events.ts";
+import { readClock } from "../../src/node/alarm.ts";
+import { NodeMachine } from "../../src/node/machine.ts";
 import { NetworkMonitor, type NetworkMonitorOptions } from "../../src/node/network.ts";
-import { NodeHost, type NodeHostOptions } from "../../src/node/node-host.ts";
 import { createUserAgent } from "../../src/node/user-agent.ts";
 
 const IP = `#!/bin/sh
@@ -232,9 +233,14 @@ describe("an address that is gone", () => {
 
   test("is an event for the agent", async () => {
     const events: AgentEvent[] = [];
-    const host = new NodeHost({ ca: null, epochTrusted: true } as NodeHostOptions, (event) => {
-      events.push(event);
-      look();
+    const machine = new NodeMachine({
+      ca: null,
+      now: () => readClock(true),
+      dispatch: (event) => {
+        events.push(event);
+        look();
+      },
+      fault: (text) => faults.push(text),
     });
     const hasAddress = (local: string) => {
       const links = [{ ...JSON.parse(LINKS)[0], addr_info: [{ local, scope: "global" }] }];
@@ -242,12 +248,12 @@ describe("an address that is gone", () => {
     };
     isOnline(true);
     hasAddress("192.0.2.5");
-    await host.watchNetwork();
+    await machine.watchNetwork();
     const pipe = await openPipe();
     hasAddress("192.0.2.6");
     pipe.write(LINE);
     await until(() => events.length === 2);
-    host.close();
+    machine.close();
     pipe.destroy();
     expect(events).toEqual([
       { type: "networkChanged", network: HOME },

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Report } from "../../src/agent/events.ts";
-import { systemRandomFill } from "../../src/node/node-host.ts";
+import { systemRandomFill } from "../../src/node/platform.ts";
 import { createUserAgent, type UserAgent, type UserAgentOptions } from "../../src/node/user-agent.ts";
 import {
   createPushService,

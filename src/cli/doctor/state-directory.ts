@@ -5,8 +5,10 @@ import { type Dirent, lstatSync, readdirSync, readFileSync, type Stats, statfsSy
 import { join } from "node:path";
 import { type JournalReport, keySealer, plainSealer, recoverJournal } from "../../journal/index.ts";
 import { JOURNAL_RESERVE_BYTES, JOURNAL_SEGMENT_BYTES_MAX, STATE_FREE_BYTES_WARN } from "../../limits.ts";
-import { systemRandomFill } from "../../node/node-host.ts";
-import { bindingOf, machineId } from "../../node/user-agent.ts";
+import { nodeProvider } from "../../node/crypto.ts";
+import { systemRandomFill } from "../../node/platform.ts";
+import { machineId } from "../../node/user-agent.ts";
+import { bindingOf } from "../../user-agent/start.ts";
 import { APP_TOKENS } from "../apps.ts";
 import { whyUnreadable } from "../arguments.ts";
 import { EXIT } from "../exit.ts";
@@ -106,7 +108,7 @@ function checkJournal(directory: string, deviceKey: Uint8Array | null): Finding 
   }
   if (images.length === 0) return ok("journal", "none yet");
   const sealer = deviceKey === null ? plainSealer() : keySealer(deviceKey, systemRandomFill);
-  const recovery = recoverJournal(images, { deviceBinding: bindingOf(machineId()), sealer });
+  const recovery = recoverJournal(images, { deviceBinding: bindingOf(machineId(), nodeProvider), sealer });
   const { subscriptions } = recovery.state;
   return (
     journalProblem(recovery.report, images.length) ??

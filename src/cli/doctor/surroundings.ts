@@ -5,9 +5,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentStatus } from "../../agent/status.ts";
-import { lockHolder } from "../../node/directory-lock.ts";
 import { toolEnvironment } from "../../node/network-reader.ts";
-import { isLoopback } from "../../node/user-agent.ts";
+import { lockHolder } from "../../node/system-processes.ts";
+import { isLoopbackOrigin } from "../../user-agent/service-urls.ts";
 import { EXIT } from "../exit.ts";
 import { faultText, overMqtt } from "../status.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
@@ -57,7 +57,7 @@ function checkChoices({ owners, paused, optedOut, permissionsAsked }: AgentStatu
 }
 
 export function checkNetworkMonitor(serviceUrl: string): Finding {
-  if (isLoopback(new URL(serviceUrl).hostname))
+  if (isLoopbackOrigin(serviceUrl))
     return ok("network", "the service is on this machine: no network is followed");
   if (process.platform !== "linux")
     return ok("network", "not followed on this system: the agent finds out by trying");

@@ -3,8 +3,9 @@
 
 import { mkdirSync } from "node:fs";
 import { GodwitError } from "../../errors.ts";
-import { lockDirectory, systemProcesses, type Unlock } from "../../node/directory-lock.ts";
 import { nodeFileSystem } from "../../node/file-system.ts";
+import { systemProcesses } from "../../node/system-processes.ts";
+import { lockDirectory, type Unlock } from "../../user-agent/directory-lock.ts";
 
 /**
  * Takes the lock of `directory`, which is made when it is not there.

@@ -15,7 +15,7 @@ import {
   ID_MAX,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
-import type { Unlock } from "../../node/directory-lock.ts";
+import type { Unlock } from "../../user-agent/directory-lock.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";

@@ -4,8 +4,7 @@
  * it. A lock whose process is gone, also by a crash or a restart of the machine, is taken over. Not for directories
  * shared between machines or containers.
  */
-import { readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+
 import { GodwitError } from "../errors.ts";
 import { type FileSystem, systemCode, unlinkIfThere } from "./file-system.ts";
 
@@ -37,14 +36,14 @@ export async function lockDirectory(
   fileSystem: FileSystem,
   processes: ProcessTable,
 ): Promise<Unlock> {
-  const path = join(directory, "lock");
+  const path = `${directory}/lock`;
   const self = formatIdentity(processes.self());
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await create(fileSystem, path, self)) return () => release(fileSystem, path, self);
     if (await isHeld(fileSystem, path, processes)) break;
     // Of several processes that find the same lock left over only one may remove it, or one of them would remove the
     // new lock of another.
-    const takeover = join(directory, "lock.takeover");
+    const takeover = `${directory}/lock.takeover`;
     if (!(await create(fileSystem, takeover, self))) {
       if (await isHeld(fileSystem, takeover, processes)) break;
       await unlinkIfThere(fileSystem, takeover);
@@ -58,36 +57,6 @@ export async function lockDirectory(
   }
   throw new GodwitError("ERR_JOURNAL_IN_USE", `another process uses ${directory}`);
 }
-
-/** The process that the lock of `directory` names, or null when there is no lock that says something proper. */
-export function lockHolder(directory: string): (ProcessIdentity & { readonly isRunning: boolean }) | null {
-  let text = "";
-  try {
-    text = readlinkSync(join(directory, "lock"));
-  } catch {
-    return null;
-  }
-  const holder = parseIdentity(text);
-  return holder === null ? null : { ...holder, isRunning: systemProcesses.isRunning(holder) };
-}
-
-/** Processes as the kernel shows them. */
-export const systemProcesses: ProcessTable = {
-  self: () => ({ pid: process.pid, startTicks: startTicks(process.pid), bootId: bootId() }),
-  isRunning(identity) {
-    if (identity.bootId !== bootId()) return false;
-    try {
-      process.kill(identity.pid, 0);
-    } catch (error) {
-      // EPERM: it runs, as another user.
-      if (systemCode(error) === "ESRCH") return false;
-    }
-    if (isDead(identity.pid)) return false;
-    const ticks = startTicks(identity.pid);
-    // It runs, but who it is cannot be seen: better to refuse than to share.
-    return ticks === "" || ticks === identity.startTicks;
-  },
-};
 
 /** True when the link was made, false when there is one. */
 async function create(fileSystem: FileSystem, path: string, content: string): Promise<boolean> {
@@ -110,7 +79,8 @@ function formatIdentity({ pid, startTicks, bootId }: ProcessIdentity): string {
   return `${pid}.${startTicks}.${bootId}`;
 }
 
-function parseIdentity(text: string): ProcessIdentity | null {
+/** Null for what is no target of a lock. */
+export function parseIdentity(text: string): ProcessIdentity | null {
   const match = /^([1-9]\d{0,9})\.(\d*)\.([\w-]*)$/.exec(text);
   if (match === null) return null;
   const [, pid = "", startTicks = "", bootId = ""] = match;
@@ -120,28 +90,4 @@ function parseIdentity(text: string): ProcessIdentity | null {
 /** Only our own lock: it may have been taken over while this process was thought dead. */
 async function release(fileSystem: FileSystem, path: string, self: string): Promise<void> {
   if ((await fileSystem.readlink(path).catch(() => "")) === self) await unlinkIfThere(fileSystem, path);
-}
-
-function startTicks(pid: number): string {
-  const stat = readText(`/proc/${pid}/stat`);
-  // The command name, in parentheses, may hold spaces; the start time is the 20th field behind it.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-}
-
-/** Ended, and only waiting for a parent that may never ask (a container whose first process does not reap). */
-function isDead(pid: number): boolean {
-  const stat = readText(`/proc/${pid}/stat`);
-  return ["Z", "X"].includes(stat.charAt(stat.lastIndexOf(")") + 2));
-}
-
-function bootId(): string {
-  return readText("/proc/sys/kernel/random/boot_id").trim();
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -10,8 +10,10 @@ import { GodwitError } from "../../src/errors.ts";
 import { JournalState } from "../../src/journal/state.ts";
 import type { JournalWriter } from "../../src/journal/writer.ts";
 import { JOURNAL_RESERVE_BYTES } from "../../src/limits.ts";
-import type { ProcessTable } from "../../src/node/directory-lock.ts";
-import { JournalFiles } from "../../src/node/files.ts";
+import { JournalFiles } from "../../src/node/journal-files.ts";
+import { systemRandomFill } from "../../src/node/platform.ts";
+import type { ProcessTable } from "../../src/user-agent/directory-lock.ts";
+import { JournalDirectory } from "../../src/user-agent/journal-directory.ts";
 import {
   ascii,
   fold,
@@ -43,12 +45,18 @@ function processes(pid: number, running: readonly number[] = [pid]): ProcessTabl
   };
 }
 
-function openFake(fileSystem: CrashFileSystem, pid = 1): Promise<JournalFiles> {
-  return JournalFiles.open({ directory: DIRECTORY, fileSystem, processes: processes(pid) });
+function around(fileSystem: CrashFileSystem) {
+  return { directory: DIRECTORY, fileSystem, randomFill: systemRandomFill };
+}
+
+function openFake(fileSystem: CrashFileSystem, pid = 1): Promise<JournalDirectory> {
+  return JournalDirectory.open({ ...around(fileSystem), processes: processes(pid) });
 }
 
 /** Opened, read, and with the checkpoint of an empty state written. */
-async function started(fileSystem: CrashFileSystem): Promise<{ files: JournalFiles; writer: JournalWriter }> {
+async function started(
+  fileSystem: CrashFileSystem,
+): Promise<{ files: JournalDirectory; writer: JournalWriter }> {
   const files = await openFake(fileSystem);
   const writer = writerAfter(recover(await files.read()));
   await files.checkpoint(writer.checkpointBytes(new JournalState()), { urgent: false });
@@ -256,7 +264,7 @@ describe("faults", () => {
 describe("a full disk", () => {
   async function full(): Promise<{
     fileSystem: CrashFileSystem;
-    files: JournalFiles;
+    files: JournalDirectory;
     writer: JournalWriter;
   }> {
     const fileSystem = new CrashFileSystem();
@@ -293,7 +301,7 @@ describe("a full disk", () => {
     fileSystem.capacityBytes = Number.POSITIVE_INFINITY;
     await files.checkpoint(writer.checkpointBytes(fold([subscription(1)])), { urgent: false });
     await files.close();
-    expect(await fileSystem.size("/state/reserve")).toBe(JOURNAL_RESERVE_BYTES);
+    expect((await fileSystem.stat("/state/reserve")).size).toBe(JOURNAL_RESERVE_BYTES);
   });
 
   test("the reserve grows with the journal, so that an urgent checkpoint fits", async () => {
@@ -304,7 +312,7 @@ describe("a full disk", () => {
     const image = writer.checkpointBytes(state);
     await files.checkpoint(image, { urgent: false });
     await files.close();
-    expect(await fileSystem.size("/state/reserve")).toBeGreaterThanOrEqual(image.length);
+    expect((await fileSystem.stat("/state/reserve")).size).toBeGreaterThanOrEqual(image.length);
   });
 
   test("starting works", async () => {
@@ -323,7 +331,7 @@ describe("the lock", () => {
   test("of a running process keeps others out", async () => {
     const fileSystem = new CrashFileSystem();
     fileSystem.put("/state/lock", holder(7));
-    const opening = JournalFiles.open({ directory: DIRECTORY, fileSystem, processes: processes(1, [1, 7]) });
+    const opening = JournalDirectory.open({ ...around(fileSystem), processes: processes(1, [1, 7]) });
     expect(await codeOf(opening)).toBe("ERR_JOURNAL_IN_USE");
     expect(fileSystem.paths()).toEqual(["/state/lock"]);
   });
@@ -355,7 +363,7 @@ describe("the lock", () => {
         [1, 2, 3, 4].map(async (pid) => {
           for (let i = 0; i < (round * pid) % 7; i++) await Promise.resolve();
           const table = processes(pid, [1, 2, 3, 4]);
-          return codeOf(JournalFiles.open({ directory: DIRECTORY, fileSystem, processes: table }));
+          return codeOf(JournalDirectory.open({ ...around(fileSystem), processes: table }));
         }),
       );
       expect(outcomes.filter((outcome) => outcome === "no error").length).toBe(1);

@@ -8,8 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DASHBOARD_CODE_MS_MAX, DASHBOARD_CODES_MAX, DASHBOARD_SESSION_MS_MAX } from "../../src/limits.ts";
-import { Credentials, type Proof } from "../../src/node/credentials.ts";
-import { InstalledApps } from "../../src/node/installed-apps.ts";
+import { nodeFileSystem } from "../../src/node/file-system.ts";
+import { createNodePlatform } from "../../src/node/platform.ts";
+import { Credentials, type Proof } from "../../src/user-agent/credentials.ts";
+import { InstalledApps } from "../../src/user-agent/installed-apps.ts";
+import { privateFilesIn } from "../../src/user-agent/private-files.ts";
 
 const FILES = ["admin.token", "shell.token", "page.key"] as const;
 const START_MS = 1_700_000_000_000;
@@ -22,7 +25,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const open = (bootId = "a boot") => Credentials.open({ directory, bootId, epochMs: () => epochMs });
+const around = () => ({
+  files: privateFilesIn(directory, nodeFileSystem),
+  platform: { ...createNodePlatform(), epochMs: () => epochMs },
+});
+const open = (bootId = "a boot") => Credentials.open({ ...around(), bootId });
+const openApps = () => InstalledApps.open(around());
 const textOf = (name: string) => readFileSync(join(directory, name), "utf8").trim();
 
 describe("files", () => {
@@ -148,9 +156,9 @@ describe("installed apps", () => {
   const app = (owner: string) => ({ owner, start: ["/bin/app", "-x"], tokenFile: "/run/token" });
 
   test("are read again, of their tokens only the hash is kept", async () => {
-    const apps = await InstalledApps.open(directory);
+    const apps = await openApps();
     const token = await apps.install(app("an-app"));
-    const again = await InstalledApps.open(directory);
+    const again = await openApps();
     expect(again.list()).toEqual([app("an-app")]);
     expect(again.isToken("an-app", token)).toBe(true);
     expect(again.isToken("another", token)).toBe(false);
@@ -161,7 +169,7 @@ describe("installed apps", () => {
   });
 
   test("without a disk none is installed, and one that is uninstalled is; the next change is written down with it", async () => {
-    const apps = await InstalledApps.open(directory);
+    const apps = await openApps();
     const [token] = [await apps.install(app("an-app")), await apps.install(app("another"))];
     rmSync(directory, { recursive: true });
     await expect(apps.install(app("an-app"))).rejects.toMatchObject({ code: "ERR_JOURNAL_IO" });
@@ -170,7 +178,7 @@ describe("installed apps", () => {
     expect(apps.isToken("an-app", token)).toBe(false);
     mkdirSync(directory);
     await apps.uninstall("an-app");
-    expect((await InstalledApps.open(directory)).list()).toEqual([app("another")]);
+    expect((await openApps()).list()).toEqual([app("another")]);
   });
 
   test.each([
@@ -187,12 +195,12 @@ describe("installed apps", () => {
     '{"apps":[{"owner":"an-app","start":null,"tokenFile":null}]}',
   ])("%s is refused, not guessed at", async (text) => {
     writeFileSync(path(), text, { mode: 0o600 });
-    await expect(InstalledApps.open(directory)).rejects.toMatchObject({ code: "ERR_CONFIG" });
+    await expect(openApps()).rejects.toMatchObject({ code: "ERR_CONFIG" });
   });
 
   test("a list that others may write is refused", async () => {
     writeFileSync(path(), '{"apps":[]}');
     chmodSync(path(), 0o602);
-    await expect(InstalledApps.open(directory)).rejects.toMatchObject({ code: "ERR_CONFIG" });
+    await expect(openApps()).rejects.toMatchObject({ code: "ERR_CONFIG" });
   });
 });

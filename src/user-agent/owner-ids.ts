@@ -6,21 +6,23 @@
  * rounds of HMAC-SHA-256, which can be gone through backwards.
  */
 
-import { createHmac } from "node:crypto";
+import { utf8Encode } from "../bytes.ts";
+import { base64urlEncode } from "../webpush/base64url.ts";
+import { type CryptoProvider, type HmacKey, SHA256_BYTES } from "../webpush/crypto.ts";
 
 export type IdKind = "subscription" | "notification" | "delivery";
 
 /** Two halves of 24 bits: far more than there ever are, and exact in a double. */
 const HALF = 2 ** 24;
-const HALF_BYTES = 3;
+const MESSAGE_NAME_BYTES = 16;
 const ROUNDS = [0, 1, 2, 3];
 
 export class OwnerIds {
-  readonly #key: string;
+  readonly #key: HmacKey;
 
   /** @param key a secret, and another one for each owner */
-  constructor(key: string) {
-    this.#key = key;
+  constructor(key: string, provider: CryptoProvider) {
+    this.#key = provider.hmac(utf8Encode(key));
   }
 
   /** @param id from 1 to 2^48-1 */
@@ -40,14 +42,18 @@ export class OwnerIds {
 
   /** A name for a message, the same in every delivery. */
   hideMessage(messageId: string): string {
-    return this.#hmac(`message\0${messageId}`).subarray(0, 16).toString("base64url");
+    return base64urlEncode(this.#hmac(`message\0${messageId}`).subarray(0, MESSAGE_NAME_BYTES));
   }
 
+  /** From 0 to 2^24-1. */
   #mix(kind: IdKind, round: number, half: number): number {
-    return this.#hmac(`${kind}\0${round}\0${half}`).readUIntBE(0, HALF_BYTES);
+    const [high = 0, middle = 0, low = 0] = this.#hmac(`${kind}\0${round}\0${half}`);
+    return (high << 16) | (middle << 8) | low;
   }
 
-  #hmac(text: string): Buffer {
-    return createHmac("sha256", this.#key).update(text).digest();
+  #hmac(text: string): Uint8Array {
+    const code = new Uint8Array(SHA256_BYTES);
+    this.#key.mac(utf8Encode(text), code);
+    return code;
   }
 }

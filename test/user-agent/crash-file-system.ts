@@ -3,7 +3,7 @@
  * A file system in memory that knows what is on disk and what is only in the cache, cuts the power at any step, runs
  * full, writes short and fails on demand.
  */
-import type { FileHandle, FileSystem } from "../../src/node/file-system.ts";
+import type { FileHandle, FileStatus, FileSystem } from "../../src/user-agent/file-system.ts";
 
 /** What of the unsynced survives a power cut. Real file systems do any of these. */
 export const SURVIVALS = [
@@ -28,6 +28,7 @@ export class PowerCut extends Error {}
 export type FaultHook = (operation: string, path: string) => string | null;
 
 export class CrashFileSystem implements FileSystem {
+  readonly uid = 1000;
   /** Steps done so far, and the step at which the power goes. */
   steps = 0;
   powerCutAt = Number.POSITIVE_INFINITY;
@@ -39,8 +40,8 @@ export class CrashFileSystem implements FileSystem {
   #names = new Map<string, Inode>();
   #durableNames = new Map<string, Inode>();
 
-  makeDirectory(path: string): Promise<void> {
-    return this.#step("makeDirectory", path, () => {});
+  makeDirectory(path: string): Promise<boolean> {
+    return this.#step("makeDirectory", path, () => true);
   }
 
   open(path: string, flags: string): Promise<FileHandle> {
@@ -61,8 +62,11 @@ export class CrashFileSystem implements FileSystem {
     return this.#step("readFile", path, () => Buffer.from(this.#inode(path).content));
   }
 
-  size(path: string): Promise<number> {
-    return this.#step("size", path, () => this.#inode(path).content.length);
+  stat(path: string): Promise<FileStatus> {
+    return this.#step("stat", path, () => {
+      const { content } = this.#inode(path);
+      return { size: content.length, mode: 0o600, uid: this.uid };
+    });
   }
 
   rename(from: string, to: string): Promise<void> {

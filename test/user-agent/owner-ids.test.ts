@@ -3,12 +3,13 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { OwnerIds } from "../../src/node/owner-ids.ts";
+import { nodeProvider } from "../../src/node/crypto.ts";
+import { OwnerIds } from "../../src/user-agent/owner-ids.ts";
 import { numRuns } from "../property-runs.ts";
 
 const KINDS = ["subscription", "notification", "delivery"] as const;
 const ID_MAX = 2 ** 48 - 1;
-const mine = new OwnerIds("a key");
+const mine = new OwnerIds("a key", nodeProvider);
 
 test("a hidden id is the one it was made of, and every number is the hidden one of another", () => {
   const id = fc.integer({ min: 0, max: ID_MAX });
@@ -24,12 +25,12 @@ test("a hidden id is the one it was made of, and every number is the hidden one 
 test("numbers in a row are none any more, and others for each kind and owner; later they are the same", () => {
   const row = [1, 2, 3, 4];
   const hiddenBy = (ids: OwnerIds) => KINDS.flatMap((kind) => row.map((id) => ids.hide(kind, id)));
-  const [hidden, others] = [hiddenBy(mine), hiddenBy(new OwnerIds("another key"))];
+  const [hidden, others] = [hiddenBy(mine), hiddenBy(new OwnerIds("another key", nodeProvider))];
   expect(new Set([...hidden, ...others]).size).toBe(2 * KINDS.length * row.length);
   // By chance one in 2^24 would be.
   for (const [at, id] of hidden.entries())
     expect(Math.abs(id - (hidden[at + 1] ?? 0))).toBeGreaterThan(2 ** 24);
-  expect(hiddenBy(new OwnerIds("a key"))).toEqual(hidden);
+  expect(hiddenBy(new OwnerIds("a key", nodeProvider))).toEqual(hidden);
   expect(mine.hideMessage("1-7")).toMatch(/^[\w-]{22}$/);
   expect(mine.hideMessage("1-7")).not.toBe(mine.hideMessage("1-8"));
 });

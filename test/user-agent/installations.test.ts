@@ -7,9 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Choice } from "../../src/agent/events.ts";
-import { Credentials } from "../../src/node/credentials.ts";
+import { nodeFileSystem } from "../../src/node/file-system.ts";
 import { Installations, type InstallationsOptions } from "../../src/node/installations.ts";
-import { InstalledApps } from "../../src/node/installed-apps.ts";
+import { createNodePlatform } from "../../src/node/platform.ts";
+import { Credentials } from "../../src/user-agent/credentials.ts";
+import { InstalledApps } from "../../src/user-agent/installed-apps.ts";
+import { privateFilesIn } from "../../src/user-agent/private-files.ts";
 
 let directory: string;
 let credentials: Credentials;
@@ -17,7 +20,7 @@ let installations: Installations;
 let chosen: string[];
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "godwit-installations-"));
-  credentials = await Credentials.open({ directory, bootId: "a boot" });
+  credentials = await Credentials.open({ ...around(), bootId: "a boot" });
   chosen = [];
   const userAgent = {
     async choose(choice: Choice): Promise<void> {
@@ -27,13 +30,17 @@ beforeEach(async () => {
   };
   const nothing = { handleInstalled() {}, forget() {} };
   const parts = { userAgent, starter: nothing, credentials, disconnect() {} };
-  const apps = await InstalledApps.open(directory);
+  const apps = await InstalledApps.open(around());
   installations = new Installations({ ...parts, apps } as unknown as InstallationsOptions);
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+const around = () => ({
+  files: privateFilesIn(directory, nodeFileSystem),
+  platform: createNodePlatform(),
+});
 const app = (owner: string) => ({ owner, start: null, tokenFile: null });
-const onDisk = async () => (await InstalledApps.open(directory)).list().map(({ owner }) => owner);
+const onDisk = async () => (await InstalledApps.open(around())).list().map(({ owner }) => owner);
 
 test("many installations are all on the disk", async () => {
   const owners = Array.from({ length: 20 }, (_, i) => `app-${i}`);
@@ -54,7 +61,7 @@ test("resets are all done, and the key on the disk is the last one", async () =>
   const before = readFileSync(join(directory, "page.key"), "utf8");
   await Promise.all(Array.from({ length: 5 }, () => installations.factoryReset()));
   expect(readFileSync(join(directory, "page.key"), "utf8")).not.toBe(before);
-  const again = await Credentials.open({ directory, bootId: "a boot" });
+  const again = await Credentials.open({ ...around(), bootId: "a boot" });
   expect(again.pageSecret("https://a.example")).toBe(credentials.pageSecret("https://a.example"));
 });
 

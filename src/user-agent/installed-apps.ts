@@ -1,38 +1,44 @@
 // SPDX-License-Identifier: MIT
 /** The apps that were given a token: `apps.json` of the state directory. Of tokens only the SHA-256 is kept. One change at a time. */
 
-import { join } from "node:path";
 import { isOwner } from "../agent/owner.ts";
 import type { InstalledApp } from "../apps/protocol.ts";
 import { GodwitError } from "../errors.ts";
 import { INSTALLED_APPS_MAX } from "../limits.ts";
-import { digestOf, isSame, newToken } from "./credentials.ts";
-import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import type { Platform, PrivateFiles } from "./platform.ts";
+import { digestOf, isSame, newToken } from "./tokens.ts";
 
 interface Entry extends InstalledApp {
   /** SHA-256, base64url. */
   readonly tokenDigest: string;
 }
 
-/** Compared with where nobody is installed, so that it takes as long. */
-const NOBODY = digestOf("");
+const FILE = "apps.json";
+
+export interface InstalledAppsOptions {
+  /** Of the state directory. */
+  readonly files: PrivateFiles;
+  readonly platform: Pick<Platform, "provider" | "randomFill">;
+}
 
 export class InstalledApps {
-  readonly #path: string;
+  readonly #options: InstalledAppsOptions;
+  /** Compared with where nobody is installed, so that it takes as long. */
+  readonly #nobody: string;
   #apps: ReadonlyMap<string, Entry>;
   /** The disk has what memory has. */
   #isSaved = true;
 
-  private constructor(path: string, apps: readonly Entry[]) {
-    this.#path = path;
+  private constructor(options: InstalledAppsOptions, apps: readonly Entry[]) {
+    this.#options = options;
+    this.#nobody = digestOf(options.platform.provider, "");
     this.#apps = new Map(apps.map((app) => [app.owner, app]));
   }
 
   /** @throws {GodwitError} ERR_CONFIG when the file is none of ours or readable by others, ERR_JOURNAL_IO */
-  static async open(directory: string): Promise<InstalledApps> {
-    const path = join(directory, "apps.json");
-    const text = await readPrivateFile(path);
-    return new InstalledApps(path, text === null ? [] : parseApps(text, path));
+  static async open(options: InstalledAppsOptions): Promise<InstalledApps> {
+    const text = await options.files.read(FILE);
+    return new InstalledApps(options, text === null ? [] : parseApps(text, options.files.path(FILE)));
   }
 
   list(): InstalledApp[] {
@@ -46,7 +52,8 @@ export class InstalledApps {
   /** Takes as long for an app that is not there. */
   isToken(owner: string, token: string): boolean {
     const known = this.#apps.get(owner);
-    const isRight = isSame(digestOf(token), known?.tokenDigest ?? NOBODY);
+    const { provider } = this.#options.platform;
+    const isRight = isSame(provider, digestOf(provider, token), known?.tokenDigest ?? this.#nobody);
     return isRight && known !== undefined;
   }
 
@@ -56,8 +63,9 @@ export class InstalledApps {
    * @throws {GodwitError} ERR_OPTION when there are too many, ERR_JOURNAL_FULL, ERR_JOURNAL_IO: then nothing has changed
    */
   async install({ owner, start, tokenFile }: InstalledApp): Promise<string> {
-    const token = newToken();
-    const entry = { owner, start, tokenFile, tokenDigest: digestOf(token) };
+    const { provider, randomFill } = this.#options.platform;
+    const token = newToken(randomFill);
+    const entry = { owner, start, tokenFile, tokenDigest: digestOf(provider, token) };
     const next = new Map(this.#apps).set(owner, entry);
     if (next.size > INSTALLED_APPS_MAX)
       throw new GodwitError("ERR_OPTION", `there are ${INSTALLED_APPS_MAX} apps already`);
@@ -90,7 +98,7 @@ export class InstalledApps {
 
   async #save(apps: ReadonlyMap<string, Entry>): Promise<void> {
     this.#isSaved = false;
-    await writePrivateFile(this.#path, `${JSON.stringify({ apps: [...apps.values()] }, null, 2)}\n`);
+    await this.#options.files.write(FILE, `${JSON.stringify({ apps: [...apps.values()] }, null, 2)}\n`);
     this.#isSaved = true;
   }
 }

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
-/** The host contract on Node: every effect becomes a call of a library or of an app; every outcome comes back as an event. */
+/**
+ * The host of the one agent, on any runtime: what leaves the process is its {@link Machine}'s, the rest becomes calls of the journal,
+ * of apps, screens and people. Every outcome comes back as an event.
+ */
 
-import { randomFillSync } from "node:crypto";
 import type { AgentEvent, AppReply, AppRequest, Choice, Instant, Report } from "../agent/events.ts";
 import { GodwitError } from "../errors.ts";
 import type { EffectOf, Host } from "../host/host.ts";
 import { REPORTS_KEPT_MAX } from "../limits.ts";
-import { AlarmClock, readClock } from "./alarm.ts";
 import type { AppPeers } from "./app-peers.ts";
 import { Displays } from "./displays.ts";
-import type { JournalStorage } from "./files.ts";
-import { performHttpRequest } from "./http.ts";
-import { MqttLinks } from "./mqtt.ts";
-import { NetworkMonitor } from "./network.ts";
+import type { JournalStorage } from "./journal-directory.ts";
+import type { Machine, MakeMachine, Platform } from "./platform.ts";
 import { type PermissionPolicy, Questions } from "./questions.ts";
-import { WebSocketLinks } from "./websocket.ts";
 
 /** Whoever wants to know what goes on. */
 export interface HostListener {
@@ -24,13 +22,11 @@ export interface HostListener {
   handleStartApp?(owner: string): void;
 }
 
-export interface NodeHostOptions {
+export interface AgentHostOptions {
+  readonly platform: Platform;
+  readonly makeMachine: MakeMachine;
   readonly journal: JournalStorage;
-  /** PEM certificates trusted besides the system's, or null. */
-  readonly ca: string | null;
   readonly permission: PermissionPolicy;
-  /** False where the wall clock cannot be relied on. */
-  readonly epochTrusted: boolean;
   readonly peers: AppPeers;
   /** What an app's handler threw, for its developer. */
   readonly onAppError: (error: unknown, owner: string) => void;
@@ -42,86 +38,63 @@ export interface ReportAt {
   readonly report: Report;
 }
 
-export class NodeHost implements Host {
+export class AgentHost implements Host {
   readonly displays: Displays;
   readonly questions: Questions;
-  readonly #options: NodeHostOptions;
+  readonly machine: Machine;
+  readonly #options: AgentHostOptions;
   readonly #dispatch: (event: AgentEvent) => void;
-  readonly #webSockets: WebSocketLinks;
-  readonly #mqtt: MqttLinks;
-  readonly #alarm: AlarmClock;
   readonly #replies = new Map<number, (reply: AppReply) => void>();
-  readonly #abortHttp = new Set<() => void>();
   readonly #listeners = new Set<HostListener>();
   /** The last reports, oldest first: for whoever begins to watch. */
   #reports: ReportAt[] = [];
   /** Apps to be started that nobody has been told of. */
   readonly #startAsked = new Set<string>();
-  #network: NetworkMonitor | null = null;
   #lastRequestId = 0;
 
   /** @param dispatch hands an event to the driver */
-  constructor(options: NodeHostOptions, dispatch: (event: AgentEvent) => void) {
+  constructor(options: AgentHostOptions, dispatch: (event: AgentEvent) => void) {
     this.#options = options;
     this.#dispatch = dispatch;
     this.displays = new Displays(() =>
       this.#report({ type: "fault", code: "ERR_DISPLAY", text: "the display failed" }),
     );
     this.questions = new Questions(options.permission, dispatch);
-    this.#webSockets = new WebSocketLinks({ ca: options.ca, dispatch });
-    this.#mqtt = new MqttLinks({ ca: options.ca, dispatch });
-    this.#alarm = new AlarmClock(
-      () => this.now(),
-      () => dispatch({ type: "alarm" }),
+    this.machine = options.makeMachine(dispatch, (text) =>
+      this.#report({ type: "fault", code: "ERR_NETWORK_MONITOR", text }),
     );
   }
 
-  /** Tells the agent which network the device is on, now and whenever that changes. Resolves once it was told, or cannot be. */
-  watchNetwork(): Promise<void> {
-    this.#network = new NetworkMonitor({
-      onChange: (network) => this.#dispatch({ type: "networkChanged", network }),
-      onNewAddress: (network) => this.#dispatch({ type: "networkChanged", network, hasNewAddress: true }),
-      onTrigger: () => this.#alarm.look(),
-      onFault: (text) => this.#report({ type: "fault", code: "ERR_NETWORK_MONITOR", text }),
-    });
-    return this.#network.start();
-  }
-
   now(): Instant {
-    return readClock(this.#options.epochTrusted);
+    return this.#options.platform.now();
   }
 
   openLink(request: EffectOf<"openLink">): void {
-    try {
-      if (request.mqtt === null) this.#webSockets.open(request);
-      else this.#mqtt.open(request, request.mqtt);
-    } catch {
-      // A header or address the library does not take. Its message may quote them, and they are secrets.
-      const { linkId } = request;
-      this.#dispatch({ type: "linkClosed", linkId, cause: "local", httpStatus: null, retryAfterS: null });
-    }
+    this.machine.openLink(request);
   }
 
-  send({ linkId, frame, qos }: EffectOf<"send">): void {
-    if (this.#mqtt.has(linkId)) this.#mqtt.send(linkId, frame, qos);
-    else this.#webSockets.send(linkId, frame);
+  send(frame: EffectOf<"send">): void {
+    this.machine.send(frame);
   }
 
-  ping({ linkId }: EffectOf<"ping">): void {
-    this.#webSockets.ping(linkId);
+  ping(link: EffectOf<"ping">): void {
+    this.machine.ping(link);
   }
 
-  closeLink({ linkId }: EffectOf<"closeLink">): void {
-    this.#webSockets.close(linkId);
-    this.#mqtt.close(linkId);
+  closeLink(link: EffectOf<"closeLink">): void {
+    this.machine.closeLink(link);
   }
 
-  setAlarm({ alarm }: EffectOf<"setAlarm">): void {
-    this.#alarm.set(alarm);
+  setAlarm(alarm: EffectOf<"setAlarm">): void {
+    this.machine.setAlarm(alarm);
   }
 
-  stayAwake(): void {
-    // A Node host runs where something else decides about suspend; firmware-bridge holds a wake lock here.
+  stayAwake(span: EffectOf<"stayAwake">): void {
+    this.machine.stayAwake(span);
+  }
+
+  httpRequest(request: EffectOf<"httpRequest">): void {
+    this.machine.httpRequest(request);
   }
 
   append({ appendId, bytes }: EffectOf<"append">): void {
@@ -132,30 +105,10 @@ export class NodeHost implements Host {
     this.#journaled(appendId, this.#options.journal.checkpoint(bytes, { urgent }));
   }
 
-  httpRequest(request: EffectOf<"httpRequest">): void {
-    try {
-      const abort = performHttpRequest(request, this.#options.ca, (event) => {
-        this.#abortHttp.delete(abort);
-        this.#dispatch(event);
-      });
-      this.#abortHttp.add(abort);
-    } catch {
-      const { requestId } = request;
-      this.#dispatch({
-        type: "httpResponse",
-        requestId,
-        status: 0,
-        cause: "local",
-        retryAfterS: null,
-        body: null,
-      });
-    }
-  }
-
   startApp({ owner }: EffectOf<"startApp">): void {
     this.#startAsked.add(owner);
     // Later: it may use the user agent, which at a start does not exist yet.
-    setImmediate(() => this.#tellStarters());
+    this.#options.platform.after(0, () => this.#tellStarters());
   }
 
   /** Hears of what happens from now on, and of the apps that are to be started. The function returned ends that. */
@@ -247,12 +200,7 @@ export class NodeHost implements Host {
 
   /** Lets go of everything but the journal. */
   close(): void {
-    this.#network?.close();
-    this.#alarm.set(null);
-    this.#webSockets.closeAll();
-    this.#mqtt.closeAll();
-    for (const abort of this.#abortHttp) abort();
-    this.#abortHttp.clear();
+    this.machine.close();
     for (const reply of this.#replies.values()) {
       reply({ type: "error", code: "ERR_SHUTDOWN", message: "the user agent is stopping" });
     }
@@ -297,7 +245,7 @@ export class NodeHost implements Host {
   }
 
   #report(report: Report): void {
-    this.#reports.push({ atEpochMs: Date.now(), report });
+    this.#reports.push({ atEpochMs: this.#options.platform.epochMs(), report });
     if (this.#reports.length > REPORTS_KEPT_MAX) this.#reports.shift();
     for (const listener of this.#listeners) {
       try {
@@ -319,9 +267,4 @@ export class NodeHost implements Host {
     this.#report({ type: "fault", code: "ERR_APP_HANDLER", text, owner });
     this.#options.onAppError(error, owner);
   }
-}
-
-/** Fills `target` from the system's CSPRNG. */
-export function systemRandomFill(target: Uint8Array): void {
-  randomFillSync(target);
 }

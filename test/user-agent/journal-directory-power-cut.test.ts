@@ -4,7 +4,8 @@
 import { expect, test } from "vitest";
 import type { JournalRecord } from "../../src/journal/records.ts";
 import { JournalState } from "../../src/journal/state.ts";
-import { JournalFiles } from "../../src/node/files.ts";
+import { systemRandomFill } from "../../src/node/platform.ts";
+import { JournalDirectory } from "../../src/user-agent/journal-directory.ts";
 import {
   fold,
   includesBytes,
@@ -17,10 +18,10 @@ import {
 import { CrashFileSystem, SURVIVALS } from "./crash-file-system.ts";
 
 /** Each boot is another process; that of the boot before is gone. */
-function openFake(fileSystem: CrashFileSystem, pid = 1): Promise<JournalFiles> {
+function openFake(fileSystem: CrashFileSystem, pid = 1): Promise<JournalDirectory> {
   const self = { pid, startTicks: "1", bootId: "a" };
   const processes = { self: () => self, isRunning: (identity: { pid: number }) => identity.pid === pid };
-  return JournalFiles.open({ directory: "/state", fileSystem, processes });
+  return JournalDirectory.open({ directory: "/state", fileSystem, processes, randomFill: systemRandomFill });
 }
 
 /** Each step of a run: what it asks for, and what is then to be remembered. */
@@ -107,7 +108,7 @@ test("a power cut at every step: confirmed writes are there and removed bytes ar
 });
 
 /** The next run can write, whatever it found. */
-async function goOn(files: JournalFiles, recovery: ReturnType<typeof recover>): Promise<void> {
+async function goOn(files: JournalDirectory, recovery: ReturnType<typeof recover>): Promise<void> {
   const writer = writerAfter(recovery, undefined, 77);
   if (writer.mustCheckpoint) {
     await files.checkpoint(writer.checkpointBytes(recovery.state), { urgent: false });

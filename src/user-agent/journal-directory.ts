@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The state directory of the Node host: keeps the agent's journal on disk so that what is confirmed survives a power cut.
+ * The journal in the state directory: keeps it on disk so that what is confirmed survives a power cut.
  * It knows segments only by their generation; what is inside them is the agent's.
  *
  * ```
@@ -10,17 +10,19 @@
  * lock                  a symbolic link naming the process that uses the directory
  * ```
  */
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { concatBytes } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { segmentGeneration } from "../journal/segment.ts";
 import { JOURNAL_RESERVE_BYTES, JOURNAL_SEGMENT_BYTES_MAX } from "../limits.ts";
-import { lockDirectory, type ProcessTable, systemProcesses, type Unlock } from "./directory-lock.ts";
+import type { RandomFill } from "../webpush/crypto.ts";
+import { lockDirectory, type ProcessTable, type Unlock } from "./directory-lock.ts";
 import {
   type FileHandle,
   type FileSystem,
-  nodeFileSystem,
+  isFull,
+  makePrivateDirectory,
+  storageError,
+  syncDirectory,
   systemCode,
   unlinkIfThere,
   writeAll,
@@ -49,14 +51,14 @@ export interface JournalStorage {
   close(): Promise<void>;
 }
 
-export interface JournalFilesOptions {
-  /** Made, with mode 0700, when it is not there. */
+export interface JournalDirectoryOptions {
+  /** Absolute. Made, with mode 0700, when it is not there. */
   readonly directory: string;
-  readonly fileSystem?: FileSystem;
-  readonly processes?: ProcessTable;
+  readonly fileSystem: FileSystem;
+  readonly processes: ProcessTable;
+  readonly randomFill: RandomFill;
 }
 
-const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 type Outcome = { readonly resolve: () => void; readonly reject: (error: GodwitError) => void };
@@ -64,8 +66,9 @@ type Job =
   | ({ readonly type: "append"; readonly bytes: Uint8Array } & Outcome)
   | ({ readonly type: "checkpoint"; readonly bytes: Uint8Array; readonly urgent: boolean } & Outcome);
 
-export class JournalFiles implements JournalStorage {
+export class JournalDirectory implements JournalStorage {
   readonly #fileSystem: FileSystem;
+  readonly #randomFill: RandomFill;
   readonly #directory: string;
   readonly #unlock: Unlock;
   readonly #jobs: Job[] = [];
@@ -76,8 +79,9 @@ export class JournalFiles implements JournalStorage {
   #reserveBytes = 0;
   #isClosed = false;
 
-  private constructor(fileSystem: FileSystem, directory: string, unlock: Unlock) {
+  private constructor({ fileSystem, randomFill, directory }: JournalDirectoryOptions, unlock: Unlock) {
     this.#fileSystem = fileSystem;
+    this.#randomFill = randomFill;
     this.#directory = directory;
     this.#unlock = unlock;
   }
@@ -85,14 +89,14 @@ export class JournalFiles implements JournalStorage {
   /**
    * Makes the directory if need be, locks it, clears away an interrupted checkpoint and lays in the reserve.
    *
-   * @throws {GodwitError} ERR_JOURNAL_IN_USE, ERR_JOURNAL_IO
+   * @throws {GodwitError} ERR_CONFIG for a directory that is not ours alone, ERR_JOURNAL_IN_USE, ERR_JOURNAL_IO
    */
-  static async open(options: JournalFilesOptions): Promise<JournalFiles> {
-    const { directory, fileSystem = nodeFileSystem, processes = systemProcesses } = options;
+  static async open(options: JournalDirectoryOptions): Promise<JournalDirectory> {
+    const { directory, fileSystem, processes } = options;
     try {
-      await fileSystem.makeDirectory(directory, DIRECTORY_MODE);
+      await makePrivateDirectory(fileSystem, directory);
       const unlock = await lockDirectory(directory, fileSystem, processes);
-      const files = new JournalFiles(fileSystem, directory, unlock);
+      const files = new JournalDirectory(options, unlock);
       try {
         await unlinkIfThere(fileSystem, files.#path("journal.new"));
         await files.#layInReserve();
@@ -102,7 +106,7 @@ export class JournalFiles implements JournalStorage {
       }
       return files;
     } catch (error) {
-      throw storageError("opening the state directory", error);
+      throw storageError("opening the state directory failed", error);
     }
   }
 
@@ -136,7 +140,7 @@ export class JournalFiles implements JournalStorage {
     await this.#worker;
     await this.#abandon();
     await this.#unlock().catch((error: unknown) => {
-      throw storageError("unlocking", error);
+      throw storageError("unlocking failed", error);
     });
   }
 
@@ -158,7 +162,7 @@ export class JournalFiles implements JournalStorage {
       }
       const failure = await this.#perform(group).then(
         () => null,
-        (error: unknown) => storageError(job.type, error),
+        (error: unknown) => storageError(`${job.type} failed`, error),
       );
       if (failure !== null) await this.#abandon();
       for (const { resolve, reject } of group) {
@@ -226,7 +230,7 @@ export class JournalFiles implements JournalStorage {
     const path = this.#slotPath(slot);
     try {
       // An image without bytes counts as damaged: so does a file that is not ours or cannot be read.
-      if ((await this.#fileSystem.size(path)) > JOURNAL_SEGMENT_BYTES_MAX) return new Uint8Array(0);
+      if ((await this.#fileSystem.stat(path)).size > JOURNAL_SEGMENT_BYTES_MAX) return new Uint8Array(0);
       const content = await this.#fileSystem.readFile(path);
       return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
     } catch (error) {
@@ -251,13 +255,8 @@ export class JournalFiles implements JournalStorage {
     await active?.handle.close().catch(() => {});
   }
 
-  async #syncDirectory(): Promise<void> {
-    const handle = await this.#fileSystem.open(this.#directory, "r", FILE_MODE);
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+  #syncDirectory(): Promise<void> {
+    return syncDirectory(this.#fileSystem, this.#directory);
   }
 
   async #releaseReserve(): Promise<void> {
@@ -272,13 +271,15 @@ export class JournalFiles implements JournalStorage {
     const steps = Math.max(1, Math.ceil(this.#checkpointBytes / JOURNAL_RESERVE_BYTES));
     const wantedBytes = steps * JOURNAL_RESERVE_BYTES;
     const path = this.#path("reserve");
-    if (this.#reserveBytes === 0) this.#reserveBytes = await this.#fileSystem.size(path).catch(() => 0);
+    if (this.#reserveBytes === 0) this.#reserveBytes = await this.#sizeOf(path);
     if (this.#reserveBytes >= wantedBytes) return;
     const haveBytes = this.#reserveBytes;
     try {
       const handle = await this.#fileSystem.open(path, haveBytes === 0 ? "w" : "r+", FILE_MODE);
       try {
-        await writeAll(handle, randomBytes(wantedBytes - haveBytes), haveBytes);
+        const bytes = new Uint8Array(wantedBytes - haveBytes);
+        this.#randomFill(bytes);
+        await writeAll(handle, bytes, haveBytes);
         await handle.sync();
       } finally {
         await handle.close();
@@ -286,26 +287,24 @@ export class JournalFiles implements JournalStorage {
       this.#reserveBytes = wantedBytes;
     } catch (error) {
       // A full disk is no reason not to start. What fitted stays.
-      this.#reserveBytes = await this.#fileSystem.size(path).catch(() => 0);
+      this.#reserveBytes = await this.#sizeOf(path);
       if (!isFull(error)) throw error;
     }
   }
 
+  /** 0 for what is not there. */
+  async #sizeOf(path: string): Promise<number> {
+    return this.#fileSystem.stat(path).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  }
+
   #path(name: string): string {
-    return join(this.#directory, name);
+    return `${this.#directory}/${name}`;
   }
 
   #slotPath(slot: 0 | 1): string {
     return this.#path(`journal-${slot}`);
   }
-}
-
-function isFull(error: unknown): boolean {
-  return systemCode(error) === "ENOSPC" || systemCode(error) === "EDQUOT";
-}
-
-function storageError(doing: string, error: unknown): GodwitError {
-  if (error instanceof GodwitError) return error;
-  const code = isFull(error) ? "ERR_JOURNAL_FULL" : "ERR_JOURNAL_IO";
-  return new GodwitError(code, `${doing} failed: ${systemCode(error) || "unknown error"}`);
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/** Processes as the kernel shows them to Node. */
+
+import { readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { type ProcessIdentity, parseIdentity } from "../user-agent/directory-lock.ts";
+import { systemCode } from "../user-agent/file-system.ts";
+import { processTable } from "../user-agent/process-table.ts";
+import { newToken } from "../user-agent/tokens.ts";
+import { systemRandomFill } from "./platform.ts";
+
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
+export const systemProcesses = processTable({
+  pid: process.pid,
+  isThere(pid) {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch (error) {
+      // EPERM: it runs, as another user.
+      return systemCode(error) !== "ESRCH";
+    }
+  },
+  readText,
+});
+
+/** Another one after each boot of the machine; where the system has none, each run counts as a boot. */
+export function systemBootId(): string {
+  return readText("/proc/sys/kernel/random/boot_id").trim() || newToken(systemRandomFill);
+}
+
+/** The process that the lock of `directory` names, or null when there is no lock that says something proper. */
+export function lockHolder(directory: string): (ProcessIdentity & { readonly isRunning: boolean }) | null {
+  let text = "";
+  try {
+    text = readlinkSync(join(directory, "lock"));
+  } catch {
+    return null;
+  }
+  const holder = parseIdentity(text);
+  return holder === null ? null : { ...holder, isRunning: systemProcesses.isRunning(holder) };
+}
