@@ -204,7 +204,7 @@ export class NodeBridge implements Bridge {
       if (this.monotonicMs() < atMs) setImmediate(fire);
       else this.emit(tell);
     };
-    return setTimeout(fire, Math.max(0, atMs - this.monotonicMs()));
+    return setTimeout(fire, Math.min(2 ** 31 - 1, Math.max(0, atMs - this.monotonicMs())));
   }
 
   #tellLink(event: AgentEvent): void {
