@@ -15,7 +15,10 @@ import {
   POLICY_ORIGINS_MAX,
   STATE_PATH_CHARS_MAX,
 } from "../limits.ts";
+import type { StartOptions } from "../user-agent/start.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
+import type { Bridge } from "./bridge.d.ts";
+import { bridgeMachineId } from "./files.ts";
 
 /** Who may subscribe of those nobody has decided about. */
 export const PERMISSIONS = ["granted", "denied", "ask"] as const;
@@ -85,6 +88,27 @@ export function readScriptOptions<Options extends object>(json: string, readers:
     return [name, value];
   });
   return Object.fromEntries(entries) as Options;
+}
+
+/** How {@link startUserAgent} is to be called. A program that decides about permissions or reports itself adds that. */
+export function startOptionsOf(options: ScriptOptions, bridge: Bridge): StartOptions {
+  const {
+    stateDirectory: _stateDirectory,
+    deviceId,
+    mqttUrls,
+    heartbeatMs,
+    portalProbeUrl,
+    ...same
+  } = options;
+  return {
+    ...same,
+    deviceId: deviceId ?? bridgeMachineId(bridge),
+    deviceKey: bridge.deviceKey,
+    permission: () => options.permission,
+    ...(mqttUrls === null ? {} : { mqttUrls }),
+    ...(heartbeatMs === null ? {} : { heartbeatMs }),
+    ...(portalProbeUrl === null ? {} : { portalProbeUrl }),
+  };
 }
 
 export function text(fallback: string | undefined, charsMax: number): Reader<string> {
