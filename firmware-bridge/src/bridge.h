@@ -37,7 +37,7 @@
 struct bridge;
 struct bridge_watch;
 
-/* A script as qjsc made it: `-s -s` bytecode of one of the bundles, or its source text where the engine compiles it. */
+/* A script as qjsc made it: bytecode of one of the bundles. The engine in the bridge compiles nothing. */
 struct bridge_script {
     const uint8_t *bytecode;
     size_t bytes;
@@ -95,7 +95,10 @@ struct bridge {
     uint64_t state_quota_bytes;
     void (*log)(void *user, int priority, const char *text);
     void *user;
+    /* Modules that are open, in bridge.c's order. */
+    size_t modules_open;
     /* Each module's own, NULL while it is closed. */
+    struct bridge_engine *engine;
     struct bridge_loop *loop;
     struct bridge_alarm *alarm;
     struct bridge_websockets *websockets;
@@ -119,24 +122,39 @@ int bridge_create(struct bridge **out, const struct bridge_options *options);
 /* NULL is allowed. Never emits. */
 void bridge_destroy(struct bridge *b);
 
-/* ---- engine.c ---- */
+/* ---- engine.c: every way into the script ---- */
 
 int bridge_engine_open(struct bridge *b, size_t heap_bytes_max);
 int bridge_engine_run(struct bridge *b, const struct bridge_script *script);
+/* From here on nothing is emitted. */
+void bridge_engine_stop(struct bridge *b);
 void bridge_engine_close(struct bridge *b);
+/* The agent has ended with a BRIDGE_E; the first one counts. */
+void bridge_fail(struct bridge *b, int error);
 
 /*
  * Calls the script's event `name`, then runs every pending job. Takes the arguments, also on failure. After a failure the
  * bridge is `failed` and this does nothing but free them. Called from within an event (a native function of the script that
- * answers at once) it is queued and called when the outer one is done, so that the script is never entered twice.
+ * answers at once) it is queued and called when the outer one is done, so that the script is never entered twice. `name` is a
+ * literal. An argument that is JS_EXCEPTION, for want of memory, is a failure: callers need not look.
  */
 int bridge_emit(struct bridge *b, const char *name, int argc, JSValue *argv);
+/*
+ * Calls a function of the script for the program around, then jobs and queued events as bridge_emit does. Borrows function and
+ * arguments; *result is new, JS_UNDEFINED on failure. BRIDGE_E_STATE from within an event; what it throws fails the bridge.
+ */
+int bridge_call(struct bridge *b, JSValueConst function, int argc, JSValueConst *argv, JSValue *result);
+/* True within an event, or a call, of the script: in a native, or in what it called. */
+bool bridge_is_running(const struct bridge *b);
 /* Runs pending jobs; for natives called outside of an event. */
 int bridge_run_jobs(struct bridge *b);
-/* Adds functions to the script's `bridge` object. */
+/* Adds functions, or one member (takes `value`, which may be JS_EXCEPTION), to the script's `bridge` object. 0 or BRIDGE_E_NOMEM. */
 int bridge_add_functions(struct bridge *b, const JSCFunctionListEntry *functions, int count);
+int bridge_set_member(struct bridge *b, const char *name, JSValue value);
 /* From the context a native was called with. */
 struct bridge *bridge_of(JSContext *ctx);
+
+/* ---- arguments.c ---- */
 
 /* Arguments of natives: 0, or -1 with an exception pending. Texts are freed with JS_FreeCString; bytes are borrowed. */
 int bridge_arg_bytes(JSContext *ctx, JSValueConst value, const uint8_t **bytes, size_t *count);
@@ -172,8 +190,12 @@ void bridge_loop_wake(struct bridge *b);
 /* Watches a foreign descriptor, which stays the caller's: a dup() is what the loop holds. Callbacks may remove their watch. */
 struct bridge_watch *bridge_watch_add(struct bridge *b, int fd, void (*readable)(void *user), void (*writable)(void *user),
                                       void *user);
+/* The same with a descriptor that becomes the loop's, also on failure (NULL), and is closed with the watch. */
+struct bridge_watch *bridge_watch_own(struct bridge *b, int fd, void (*readable)(void *user), void (*writable)(void *user),
+                                      void *user);
 /* `writable` is called once. */
 void bridge_watch_want_write(struct bridge_watch *watch);
+/* NULL is allowed. The loop's descriptor is closed at its next turn. */
 void bridge_watch_remove(struct bridge_watch *watch);
 
 /* One call after `delay_ms`, on the loop. `delay` lies in the caller's memory and must be cancelled before that goes. */
@@ -196,6 +218,11 @@ void bridge_alarm_close(struct bridge *b);
 bool bridge_alarm_can_wake(const struct bridge *b);
 /* Earliest time of CLOCK_BOOTTIME (ms) the script has to be called at, with the end of the alarm's window; INT64_MAX for none. */
 int64_t bridge_alarm_deadline_ms(const struct bridge *b);
+/* Until then, in ms of CLOCK_BOOTTIME, the script wants the device awake; 0 when it never asked. */
+int64_t bridge_alarm_awake_until_ms(const struct bridge *b);
+/* For loop.c: emits what is due; whether something is. */
+void bridge_alarm_check(struct bridge *b);
+bool bridge_alarm_is_due(const struct bridge *b);
 int bridge_random_open(struct bridge *b);
 /* 0, or BRIDGE_E_SYSTEM: never weak bytes. */
 int bridge_random_fill(void *target, size_t bytes);

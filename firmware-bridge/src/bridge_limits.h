@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Bounds of the C host alone. Those it shares with the script stand in src/limits.ts and come as LIMIT_* in limits.h. */
+#ifndef BRIDGE_LIMITS_H
+#define BRIDGE_LIMITS_H
+
+/* Heap of the script where the embedding program names no bound: ten times what 1000 subscriptions take. */
+#define BRIDGE_HEAP_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+/* C stack the script may use. Elliptic curves and CBOR go 40 frames deep; threads of small C libraries have 128 KiB in all. */
+#if !defined(BRIDGE_STACK_BYTES_MAX)
+#define BRIDGE_STACK_BYTES_MAX ((size_t) 96 * 1024)
+#endif
+/* Processor time of one event with its jobs, or of the script's start: what takes longer runs away. */
+#if !defined(BRIDGE_SCRIPT_CPU_MS_MAX)
+#define BRIDGE_SCRIPT_CPU_MS_MAX 30000
+#endif
+/* Events that natives may queue while the script is in an event. */
+#define BRIDGE_EVENTS_QUEUED_MAX 4096
+/* Descriptors of one loop: links, requests, watches, and the app socket's connections. */
+#define BRIDGE_DESCRIPTORS_MAX 512
+/* One line of the log, with its end. */
+#define BRIDGE_LOG_BYTES_MAX 1024
+
+#endif

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * engine: QuickJS-ng with one script in it. Every way into the script goes through here, one at a time: the call, then its
+ * jobs, then the events that natives queued meanwhile. Whatever the script throws, or leaves rejected, ends the agent.
+ */
+
+#include <malloc.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bridge.h"
+#include "bridge_limits.h"
+
+struct bridge__event {
+    struct bridge__event *next;
+    const char *name;
+    int argc;
+    JSValue argv[];
+};
+
+struct bridge_engine {
+    struct bridge *b;
+    /* True while the script, or one of its jobs, runs. */
+    bool is_running;
+    bool is_closing;
+    int64_t cpu_deadline_us;
+    struct bridge__event *first;
+    struct bridge__event **last;
+    int queued;
+    /* Promises that were rejected and nobody handles yet. */
+    JSValue *rejected;
+    int rejected_count;
+};
+
+/* ---- Memory ---- */
+
+static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
+{
+    (void) opaque;
+    return bridge_calloc(count, bytes);
+}
+
+static void *bridge__engine_malloc(void *opaque, size_t bytes)
+{
+    (void) opaque;
+    return bridge_malloc(bytes);
+}
+
+static void bridge__engine_free(void *opaque, void *at)
+{
+    (void) opaque;
+    bridge_free(at);
+}
+
+static void *bridge__engine_realloc(void *opaque, void *at, size_t bytes)
+{
+    (void) opaque;
+    return bridge_realloc(at, bytes);
+}
+
+static size_t bridge__engine_usable(const void *at)
+{
+    return malloc_usable_size((void *) (uintptr_t) at);
+}
+
+/* ---- What the script may not do ---- */
+
+static int64_t bridge__cpu_us(void)
+{
+    struct timespec at = {0};
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
+    return (int64_t) at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
+/* Not 0 stops the script with an exception it cannot catch. */
+static int bridge__interrupt(JSRuntime *rt, void *opaque)
+{
+    const struct bridge_engine *engine = opaque;
+
+    (void) rt;
+    return bridge__cpu_us() > engine->cpu_deadline_us;
+}
+
+static void bridge__track_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, bool is_handled, void *opaque)
+{
+    struct bridge_engine *engine = opaque;
+    JSValue *grown;
+
+    (void) reason;
+    if (is_handled) {
+        for (int i = 0; i < engine->rejected_count; i++) {
+            if (JS_VALUE_GET_PTR(engine->rejected[i]) != JS_VALUE_GET_PTR(promise))
+                continue;
+            JS_FreeValue(ctx, engine->rejected[i]);
+            engine->rejected[i] = engine->rejected[--engine->rejected_count];
+            return;
+        }
+        return;
+    }
+    grown = bridge_realloc(engine->rejected, (size_t) (engine->rejected_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        bridge_fail(engine->b, BRIDGE_E_NOMEM);
+        return;
+    }
+    engine->rejected = grown;
+    grown[engine->rejected_count++] = JS_DupValue(ctx, promise);
+}
+
+/* ---- Failure ---- */
+
+void bridge_fail(struct bridge *b, int error)
+{
+    if (b->failed == 0)
+        b->failed = error;
+}
+
+/* Logs what `error` is and where it came from. Borrows it. True when it tells that memory ran out. */
+static bool bridge__report(struct bridge *b, JSValueConst error)
+{
+    JSContext *ctx = b->ctx;
+    const char *text = JS_ToCString(ctx, error);
+    JSValue stack = JS_IsError(error) ? JS_GetPropertyStr(ctx, error, "stack") : JS_UNDEFINED;
+    const char *where = JS_IsString(stack) ? JS_ToCString(ctx, stack) : NULL;
+    bool is_memory = text == NULL || strstr(text, "out of memory") != NULL;
+
+    bridge_log(b, 3, "script failed: %s %s", text != NULL ? text : "out of memory", where != NULL ? where : "");
+    JS_FreeCString(ctx, where);
+    JS_FreeValue(ctx, stack);
+    JS_FreeCString(ctx, text);
+    /* Telling may have thrown too. */
+    JS_FreeValue(ctx, JS_GetException(ctx));
+    return is_memory;
+}
+
+/* The pending exception ends the agent. */
+static void bridge__fail_with_exception(struct bridge *b)
+{
+    JSValue error = JS_GetException(b->ctx);
+
+    bridge_fail(b, bridge__report(b, error) ? BRIDGE_E_NOMEM : BRIDGE_E_SCRIPT);
+    JS_FreeValue(b->ctx, error);
+}
+
+/* ---- Into the script ---- */
+
+static void bridge__enter(struct bridge *b)
+{
+    b->engine->is_running = true;
+    b->engine->cpu_deadline_us = bridge__cpu_us() + (int64_t) BRIDGE_SCRIPT_CPU_MS_MAX * 1000;
+    /* The program around may call from another depth of its stack each time. */
+    JS_UpdateStackTop(b->rt);
+}
+
+/* Pending jobs, then a look at what nobody handles. */
+static void bridge__settle(struct bridge *b)
+{
+    struct bridge_engine *engine = b->engine;
+    JSContext *ctx;
+    int result = 1;
+
+    while (b->failed == 0 && result > 0) {
+        result = JS_ExecutePendingJob(b->rt, &ctx);
+        if (result < 0)
+            bridge__fail_with_exception(b);
+    }
+    if (b->failed == 0 && engine->rejected_count > 0) {
+        JSValue reason = JS_PromiseResult(b->ctx, engine->rejected[0]);
+
+        bridge_fail(b, bridge__report(b, reason) ? BRIDGE_E_NOMEM : BRIDGE_E_SCRIPT);
+        JS_FreeValue(b->ctx, reason);
+    }
+}
+
+/* Calls one event. Takes the arguments. */
+static void bridge__call_event(struct bridge *b, const char *name, int argc, JSValue *argv)
+{
+    JSValue function = JS_GetPropertyStr(b->ctx, b->events, name);
+    JSValue result = JS_EXCEPTION;
+
+    if (!JS_IsException(function))
+        result = JS_Call(b->ctx, function, b->events, argc, (JSValueConst *) argv);
+    if (JS_IsException(result))
+        bridge__fail_with_exception(b);
+    JS_FreeValue(b->ctx, result);
+    JS_FreeValue(b->ctx, function);
+    for (int i = 0; i < argc; i++)
+        JS_FreeValue(b->ctx, argv[i]);
+    bridge__settle(b);
+}
+
+/* Everything that natives queued meanwhile; then nobody is in the script any more. */
+static int bridge__leave(struct bridge *b)
+{
+    struct bridge_engine *engine = b->engine;
+
+    bridge__settle(b);
+    while (engine->first != NULL && b->failed == 0) {
+        struct bridge__event *event = engine->first;
+
+        engine->first = event->next;
+        if (engine->first == NULL)
+            engine->last = &engine->first;
+        engine->queued--;
+        bridge__call_event(b, event->name, event->argc, event->argv);
+        bridge_free(event);
+    }
+    engine->is_running = false;
+    return b->failed;
+}
+
+/* Queues one event. Takes the arguments. */
+static int bridge__queue(struct bridge *b, const char *name, int argc, JSValue *argv)
+{
+    struct bridge_engine *engine = b->engine;
+    struct bridge__event *event = NULL;
+
+    if (engine->queued < BRIDGE_EVENTS_QUEUED_MAX)
+        event = bridge_malloc(sizeof *event + (size_t) argc * sizeof *argv);
+    if (event == NULL) {
+        for (int i = 0; i < argc; i++)
+            JS_FreeValue(b->ctx, argv[i]);
+        bridge_fail(b, BRIDGE_E_NOMEM);
+        return b->failed;
+    }
+    event->next = NULL;
+    event->name = name;
+    event->argc = argc;
+    for (int i = 0; i < argc; i++)
+        event->argv[i] = argv[i];
+    *engine->last = event;
+    engine->last = &event->next;
+    engine->queued++;
+    return 0;
+}
+
+int bridge_emit(struct bridge *b, const char *name, int argc, JSValue *argv)
+{
+    bool is_whole = true;
+
+    for (int i = 0; i < argc; i++)
+        is_whole = is_whole && !JS_IsException(argv[i]);
+    if (b->failed == 0 && !b->engine->is_closing && !is_whole)
+        bridge__fail_with_exception(b);
+    if (b->failed != 0 || b->engine->is_closing) {
+        for (int i = 0; i < argc; i++)
+            JS_FreeValue(b->ctx, argv[i]);
+        return b->failed;
+    }
+    /* Also before the script listens. */
+    if (b->engine->is_running || JS_IsUndefined(b->events))
+        return bridge__queue(b, name, argc, argv);
+    bridge__enter(b);
+    bridge__call_event(b, name, argc, argv);
+    return bridge__leave(b);
+}
+
+bool bridge_is_running(const struct bridge *b)
+{
+    return b->engine->is_running;
+}
+
+int bridge_call(struct bridge *b, JSValueConst function, int argc, JSValueConst *argv, JSValue *result)
+{
+    *result = JS_UNDEFINED;
+    if (b->failed != 0)
+        return b->failed;
+    if (b->engine->is_running)
+        return BRIDGE_E_STATE;
+    bridge__enter(b);
+    *result = JS_Call(b->ctx, function, JS_UNDEFINED, argc, argv);
+    if (JS_IsException(*result))
+        bridge__fail_with_exception(b);
+    if (bridge__leave(b) == 0)
+        return 0;
+    JS_FreeValue(b->ctx, *result);
+    *result = JS_UNDEFINED;
+    return b->failed;
+}
+
+int bridge_run_jobs(struct bridge *b)
+{
+    if (b->failed != 0 || b->engine->is_running)
+        return b->failed;
+    bridge__enter(b);
+    return bridge__leave(b);
+}
+
+int bridge_engine_run(struct bridge *b, const struct bridge_script *script)
+{
+    JSValue result;
+
+    bridge__enter(b);
+    result = JS_ReadObject(b->ctx, script->bytecode, script->bytes, JS_READ_OBJ_BYTECODE);
+    if (!JS_IsException(result))
+        result = JS_EvalFunction(b->ctx, result);
+    if (JS_IsException(result))
+        bridge__fail_with_exception(b);
+    JS_FreeValue(b->ctx, result);
+    if (b->failed == 0 && JS_IsUndefined(b->events)) {
+        bridge_log(b, 3, "the script does not listen");
+        bridge_fail(b, BRIDGE_E_SCRIPT);
+    }
+    return bridge__leave(b);
+}
+
+/* ---- The object `bridge` ---- */
+
+struct bridge *bridge_of(JSContext *ctx)
+{
+    return JS_GetContextOpaque(ctx);
+}
+
+/* listen(events: BridgeEvents) -> undefined. Throws TypeError the second time. */
+static JSValue bridge__listen(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    struct bridge *b = bridge_of(ctx);
+
+    (void) this_val;
+    (void) argc;
+    if (!JS_IsUndefined(b->events) || !JS_IsObject(argv[0]))
+        return JS_ThrowTypeError(ctx, "listen: once, with an object");
+    b->events = JS_DupValue(ctx, argv[0]);
+    return JS_UNDEFINED;
+}
+
+int bridge_add_functions(struct bridge *b, const JSCFunctionListEntry *functions, int count)
+{
+    if (JS_SetPropertyFunctionList(b->ctx, b->object, functions, count) == 0)
+        return 0;
+    JS_FreeValue(b->ctx, JS_GetException(b->ctx));
+    return BRIDGE_E_NOMEM;
+}
+
+
+int bridge_set_member(struct bridge *b, const char *name, JSValue value)
+{
+    if (!JS_IsException(value) &&
+        JS_DefinePropertyValueStr(b->ctx, b->object, name, value, JS_PROP_C_W_E) >= 0)
+        return 0;
+    JS_FreeValue(b->ctx, JS_GetException(b->ctx));
+    return BRIDGE_E_NOMEM;
+}
+
+/* What a script made of our bundles uses. Without Eval the linker leaves the parser out: it takes bytecode only. */
+static int bridge__add_intrinsics(JSContext *ctx)
+{
+    return JS_AddIntrinsicBaseObjects(ctx) || JS_AddIntrinsicDate(ctx) || JS_AddIntrinsicRegExp(ctx) ||
+           JS_AddIntrinsicJSON(ctx) || JS_AddIntrinsicMapSet(ctx) || JS_AddIntrinsicTypedArrays(ctx) ||
+           JS_AddIntrinsicPromise(ctx);
+}
+
+/* The object `bridge`, with what needs no module. */
+static int bridge__add_object(struct bridge *b)
+{
+    static const JSCFunctionListEntry functions[] = {
+        JS_PROP_INT32_DEF("abi", BRIDGE_ABI, JS_PROP_ENUMERABLE),
+        JS_CFUNC_DEF("listen", 1, bridge__listen),
+    };
+    JSValue global = JS_GetGlobalObject(b->ctx);
+    int result;
+
+    b->object = JS_NewObject(b->ctx);
+    result = JS_IsException(b->object)
+                 ? -1
+                 : JS_DefinePropertyValueStr(b->ctx, global, "bridge", JS_DupValue(b->ctx, b->object), JS_PROP_ENUMERABLE);
+    JS_FreeValue(b->ctx, global);
+    if (result < 0) {
+        JS_FreeValue(b->ctx, JS_GetException(b->ctx));
+        return BRIDGE_E_NOMEM;
+    }
+    if (bridge_add_functions(b, functions, 2) || bridge_set_member(b, "pid", JS_NewInt32(b->ctx, (int32_t) getpid())))
+        return BRIDGE_E_NOMEM;
+    return bridge_set_member(b, "crypto", JS_NULL);
+}
+
+int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
+{
+    static const JSMallocFunctions memory = {
+        .js_calloc = bridge__engine_calloc,
+        .js_malloc = bridge__engine_malloc,
+        .js_free = bridge__engine_free,
+        .js_realloc = bridge__engine_realloc,
+        .js_malloc_usable_size = bridge__engine_usable,
+    };
+    struct bridge_engine *engine = bridge_calloc(1, sizeof *engine);
+
+    b->object = b->events = JS_UNDEFINED;
+    if (engine == NULL)
+        return BRIDGE_E_NOMEM;
+    b->engine = engine;
+    engine->b = b;
+    engine->last = &engine->first;
+    b->rt = JS_NewRuntime2(&memory, NULL);
+    if (b->rt == NULL)
+        return BRIDGE_E_NOMEM;
+#if !defined(NDEBUG)
+    JS_SetDumpFlags(b->rt, JS_ABORT_ON_LEAKS);
+#endif
+    JS_SetMemoryLimit(b->rt, heap_bytes_max > 0 ? heap_bytes_max : BRIDGE_HEAP_BYTES_MAX);
+    JS_SetMaxStackSize(b->rt, BRIDGE_STACK_BYTES_MAX);
+    JS_SetInterruptHandler(b->rt, bridge__interrupt, engine);
+    JS_SetHostPromiseRejectionTracker(b->rt, bridge__track_rejection, engine);
+    b->ctx = JS_NewContextRaw(b->rt);
+    if (b->ctx == NULL)
+        return BRIDGE_E_NOMEM;
+    JS_SetContextOpaque(b->ctx, b);
+    if (bridge__add_intrinsics(b->ctx)) {
+        JS_FreeValue(b->ctx, JS_GetException(b->ctx));
+        return BRIDGE_E_NOMEM;
+    }
+    return bridge__add_object(b);
+}
+
+void bridge_engine_stop(struct bridge *b)
+{
+    if (b->engine != NULL)
+        b->engine->is_closing = true;
+}
+
+void bridge_engine_close(struct bridge *b)
+{
+    struct bridge_engine *engine = b->engine;
+
+    if (engine == NULL)
+        return;
+    while (engine->first != NULL) {
+        struct bridge__event *event = engine->first;
+
+        engine->first = event->next;
+        for (int i = 0; i < event->argc; i++)
+            JS_FreeValue(b->ctx, event->argv[i]);
+        bridge_free(event);
+    }
+    for (int i = 0; i < engine->rejected_count; i++)
+        JS_FreeValue(b->ctx, engine->rejected[i]);
+    bridge_free(engine->rejected);
+    if (b->ctx != NULL) {
+        JS_FreeValue(b->ctx, b->events);
+        JS_FreeValue(b->ctx, b->object);
+        JS_FreeContext(b->ctx);
+    }
+    if (b->rt != NULL)
+        JS_FreeRuntime(b->rt);
+    b->ctx = NULL;
+    b->rt = NULL;
+    bridge_free(engine);
+    b->engine = NULL;
+}

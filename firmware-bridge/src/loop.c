@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * loop: libwebsockets' poll loop, which carries everything: its own sockets, foreign descriptors, delays.
+ *
+ * TLS is not set up here: the first wss link does that (lws_init_vhost_client_ssl), and a device without one never pays for it.
+ */
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "bridge.h"
+#include "bridge_limits.h"
+
+#define BRIDGE__WATCH_PROTOCOL "bridge-watch"
+
+struct bridge_loop {
+    struct lws_protocols protocols[4];
+    /* Ends a wait that has a bound. */
+    lws_sorted_usec_list_t limit;
+    bool is_stepping;
+    bool is_closing;
+};
+
+struct bridge_watch {
+    struct bridge *b;
+    /* NULL once the descriptor hung up. */
+    struct lws *wsi;
+    void (*readable)(void *user);
+    void (*writable)(void *user);
+    void *user;
+};
+
+/* lws protocol of watches. The connection's opaque data is its watch, NULL once that was removed. */
+static int bridge__watch_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct bridge_watch *watch;
+
+    (void) user;
+    (void) in;
+    (void) len;
+    switch (reason) {
+    case LWS_CALLBACK_RAW_RX_FILE:
+    case LWS_CALLBACK_RAW_WRITEABLE_FILE:
+        watch = lws_get_opaque_user_data(wsi);
+        if (watch != NULL) {
+            void (*call)(void *) = reason == LWS_CALLBACK_RAW_RX_FILE ? watch->readable : watch->writable;
+
+            if (call != NULL)
+                call(watch->user);
+        }
+        return lws_get_opaque_user_data(wsi) != NULL ? 0 : -1;
+    case LWS_CALLBACK_RAW_CLOSE_FILE:
+        watch = lws_get_opaque_user_data(wsi);
+        if (watch == NULL)
+            return 0;
+        lws_set_opaque_user_data(wsi, NULL);
+        watch->wsi = NULL;
+        /* It hung up: the owner reads the end, or the error, from its own descriptor. */
+        if (!watch->b->loop->is_closing && watch->readable != NULL)
+            watch->readable(watch->user);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+struct bridge_watch *bridge_watch_own(struct bridge *b, int fd, void (*readable)(void *user), void (*writable)(void *user),
+                                      void *user)
+{
+    struct bridge_watch *watch = bridge_calloc(1, sizeof *watch);
+    lws_adopt_desc_t descriptor = {0};
+
+    if (watch == NULL) {
+        (void) close(fd);
+        return NULL;
+    }
+    watch->b = b;
+    watch->readable = readable;
+    watch->writable = writable;
+    watch->user = user;
+    descriptor.vh = b->vhost;
+    descriptor.type = LWS_ADOPT_RAW_FILE_DESC;
+    descriptor.fd.filefd = fd;
+    descriptor.vh_prot_name = BRIDGE__WATCH_PROTOCOL;
+    /* Closes the descriptor when it fails. */
+    watch->wsi = lws_adopt_descriptor_vhost_via_info(&descriptor);
+    if (watch->wsi == NULL) {
+        bridge_free(watch);
+        return NULL;
+    }
+    lws_set_opaque_user_data(watch->wsi, watch);
+    return watch;
+}
+
+struct bridge_watch *bridge_watch_add(struct bridge *b, int fd, void (*readable)(void *user), void (*writable)(void *user),
+                                      void *user)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    return copy < 0 ? NULL : bridge_watch_own(b, copy, readable, writable, user);
+}
+
+void bridge_watch_want_write(struct bridge_watch *watch)
+{
+    if (watch->wsi != NULL)
+        (void) lws_callback_on_writable(watch->wsi);
+}
+
+void bridge_watch_remove(struct bridge_watch *watch)
+{
+    if (watch == NULL)
+        return;
+    if (watch->wsi != NULL) {
+        /* In its own callback it may not be closed at once; at the next turn of the loop it is. */
+        lws_set_opaque_user_data(watch->wsi, NULL);
+        lws_set_timeout(watch->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+    bridge_free(watch);
+}
+
+static void bridge__delay_expired(lws_sorted_usec_list_t *sul)
+{
+    struct bridge_delay *delay = lws_container_of(sul, struct bridge_delay, sul);
+
+    delay->expired(delay->user);
+}
+
+void bridge_delay_start(struct bridge *b, struct bridge_delay *delay, int64_t delay_ms, void (*expired)(void *user), void *user)
+{
+    delay->b = b;
+    delay->expired = expired;
+    delay->user = user;
+    lws_sul_schedule(b->lws, 0, &delay->sul, bridge__delay_expired, delay_ms * LWS_US_PER_MS);
+}
+
+void bridge_delay_cancel(struct bridge_delay *delay)
+{
+    if (delay->b != NULL)
+        lws_sul_cancel(&delay->sul);
+}
+
+/* The wait ends; nothing more. */
+static void bridge__limit_reached(lws_sorted_usec_list_t *sul)
+{
+    (void) sul;
+}
+
+int bridge_loop_step(struct bridge *b, int64_t wait_ms)
+{
+    struct bridge_loop *loop = b->loop;
+    int result;
+
+    if (loop->is_stepping)
+        return BRIDGE_E_STATE;
+    loop->is_stepping = true;
+    bridge_alarm_check(b);
+    if (b->failed == 0) {
+        if (bridge_alarm_is_due(b))
+            wait_ms = 0;
+        if (wait_ms > 0)
+            lws_sul_schedule(b->lws, 0, &loop->limit, bridge__limit_reached, wait_ms * LWS_US_PER_MS);
+        /* Its timeout means: negative for not at all, else until something happens. */
+        result = lws_service(b->lws, wait_ms == 0 ? -1 : 0);
+        lws_sul_cancel(&loop->limit);
+        b->wake_ups++;
+        if (result < 0)
+            bridge_fail(b, BRIDGE_E_SYSTEM);
+        else
+            bridge_alarm_check(b);
+    }
+    loop->is_stepping = false;
+    return b->failed;
+}
+
+void bridge_loop_wake(struct bridge *b)
+{
+    lws_cancel_service(b->lws);
+}
+
+/* What libwebsockets finds wrong is told by the links' own events. */
+static void bridge__discard_log(int level, const char *line)
+{
+    (void) level;
+    (void) line;
+}
+
+int bridge_loop_open(struct bridge *b)
+{
+    struct lws_context_creation_info info = {0};
+    struct bridge_loop *loop = bridge_calloc(1, sizeof *loop);
+    int count = 0;
+
+    if (loop == NULL)
+        return BRIDGE_E_NOMEM;
+    b->loop = loop;
+#if BRIDGE_HAS_WEBSOCKET
+    loop->protocols[count++] = (struct lws_protocols) {.name = "bridge-websocket", .callback = bridge_websocket_callback};
+#endif
+#if BRIDGE_HAS_HTTP
+    loop->protocols[count++] = (struct lws_protocols) {.name = "bridge-http", .callback = bridge_http_callback};
+#endif
+    loop->protocols[count] = (struct lws_protocols) {.name = BRIDGE__WATCH_PROTOCOL, .callback = bridge__watch_callback};
+
+    lws_set_log_level(0, bridge__discard_log);
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.fd_limit_per_thread = BRIDGE_DESCRIPTORS_MAX;
+    info.user = b;
+    b->lws = lws_create_context(&info);
+    if (b->lws == NULL)
+        return BRIDGE_E_NOMEM;
+    info.options = 0;
+    info.port = CONTEXT_PORT_NO_LISTEN;
+    info.vhost_name = "bridge";
+    info.protocols = loop->protocols;
+    b->vhost = lws_create_vhost(b->lws, &info);
+    return b->vhost != NULL ? 0 : BRIDGE_E_NOMEM;
+}
+
+void bridge_loop_close(struct bridge *b)
+{
+    if (b->loop == NULL)
+        return;
+    b->loop->is_closing = true;
+    if (b->lws != NULL)
+        lws_context_destroy(b->lws);
+    b->lws = NULL;
+    b->vhost = NULL;
+    bridge_free(b->loop);
+    b->loop = NULL;
+}
