@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * `npm start`, `npm test` and `npm run bench` on a fresh checkout: installs what package-lock.json names when it is not
+ * `npm start`, `npm test`, `npm run bench`, `npm run firmware` … on a fresh checkout: installs what package-lock.json names when it is not
  * there, builds when dist/ is older than the sources, then does the job. Plain JavaScript: nothing is installed yet.
  */
 
@@ -28,12 +28,16 @@ switch (job) {
     build();
     runNode(["scripts/test.mjs", ...args]);
     break;
+  case "firmware":
+    build();
+    runNode(["scripts/firmware.mjs", ...args]);
+    break;
   case "bench":
     build();
     runNode(["dist/bench/run.js", ...args]);
     break;
   default:
-    console.error("usage: node scripts/run.mjs start|test|bench [ARGUMENTS]");
+    console.error("usage: node scripts/run.mjs start|test|bench|firmware [ARGUMENTS]");
     process.exit(2);
 }
 

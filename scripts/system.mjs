@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Debian packages that tests use: installed when we are root and apt-get is there, else named, and what needs them is
- * counted as skipped. None of them is needed to run Godwit.
+ * Debian packages that tests use, and those the firmware is built with: installed when we are root and apt-get is there, else
+ * named, and what needs them is counted as skipped. None of them is needed to run Godwit on Node.
  */
 
 import { spawnSync } from "node:child_process";
@@ -21,22 +21,67 @@ const PACKAGES = {
   dunst: "dunst",
   xvfb: "Xvfb",
 };
+/** To build and test the firmware. */
+const FIRMWARE_PACKAGES = {
+  gcc: "gcc",
+  "libc6-dev": "/usr/include/stdio.h",
+  make: "make",
+  cmake: "cmake",
+  "pkg-config": "pkg-config",
+  "libwebsockets-dev": "/usr/include/libwebsockets.h",
+  "libmosquitto-dev": "/usr/include/mosquitto.h",
+  "libssl-dev": "/usr/include/openssl/ssl.h",
+  "libmbedtls-dev": "/usr/include/mbedtls/version.h",
+  "libsystemd-dev": "/usr/include/systemd/sd-daemon.h",
+  // libwebsockets.h includes one of its headers.
+  "libcap-dev": "/usr/include/sys/capability.h",
+};
+/** Besides for `npm run test:long`. */
+const LONG_PACKAGES = { valgrind: "valgrind" };
 /** Debian puts some of them outside the PATH of ordinary users. */
 const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(delimiter);
 
-/** Installs what is missing, or says how. */
-export function installSystemPackages() {
-  const missing = Object.entries(PACKAGES).filter(([, program]) => !isInstalled(program));
-  if (missing.length === 0) return;
-  const names = missing.map(([name]) => name);
-  const command = `apt-get install -y --no-install-recommends ${names.join(" ")}`;
+/** Installs what tests use and is missing, or says how. */
+export function installSystemPackages({ long = false } = {}) {
+  install(
+    { ...PACKAGES, ...FIRMWARE_PACKAGES, ...(long ? LONG_PACKAGES : {}) },
+    "Some tests will be skipped.",
+  );
+}
+
+/** Installs what the firmware is built with. False, and the command is printed, when something is still missing. */
+export function installFirmwarePackages() {
+  return install(FIRMWARE_PACKAGES, "The firmware cannot be built.");
+}
+
+/** What to do about packages the firmware is built with; null when all are there. */
+export function missingFirmwarePackages() {
+  const names = missing(FIRMWARE_PACKAGES);
+  return names.length === 0 ? null : `on Debian, as root: ${commandFor(names)}`;
+}
+
+function install(packages, without) {
+  const names = missing(packages);
+  if (names.length === 0) return true;
+  const command = commandFor(names);
   if (process.getuid?.() !== 0 || !isInstalled("apt-get")) {
-    console.error(`Some tests will be skipped. On Debian, as root: ${command}`);
-    return;
+    console.error(`${without} On Debian, as root: ${command}`);
+    return false;
   }
   console.error(`installing ${names.join(", ")}`);
-  if (!apt("update") || !apt(...command.split(" ").slice(1)))
-    console.error(`Some tests will be skipped: this failed: ${command}`);
+  if (apt("update") && apt(...command.split(" ").slice(1))) return true;
+  console.error(`${without} This failed: ${command}`);
+  return false;
+}
+
+function missing(packages) {
+  return Object.entries(packages)
+    .filter(([, program]) => !isInstalled(program))
+    .map(([name]) => name);
+}
+
+function commandFor(names) {
+  return `apt-get install -y --no-install-recommends ${names.join(" ")}`;
 }
 
 function isInstalled(program) {

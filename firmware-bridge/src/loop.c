@@ -14,6 +14,10 @@
 
 #define BRIDGE__WATCH_PROTOCOL "bridge-watch"
 
+/* What libwebsockets ticks with, and how far it may have gone since it was started. */
+#define BRIDGE__TICK_US (30 * LWS_US_PER_SEC)
+#define BRIDGE__TICK_US_MIN (25 * LWS_US_PER_SEC)
+
 struct bridge_loop {
     struct lws_protocols protocols[4];
     /* Ends a wait that has a bound. */
@@ -185,6 +189,28 @@ static void bridge__discard_log(int level, const char *line)
     (void) line;
 }
 
+/*
+ * libwebsockets wakes every 30 s, to see whether the process that started it is still there and whether an interface came up
+ * that a server could not listen on. We use neither, and an idle device would wake for nothing but that. It is an entry like
+ * any other in its list of timers: the only one there, right after the context was made.
+ */
+static void bridge__stop_tick(struct bridge *b, struct bridge_loop *loop)
+{
+    lws_usec_t now_us = lws_now_usecs();
+    lws_dll2_t *next;
+
+    /* Our own entry leads to the list. */
+    lws_sul_schedule(b->lws, 0, &loop->limit, bridge__limit_reached, LWS_US_PER_SEC);
+    for (lws_dll2_t *at = loop->limit.list.owner->head; at != NULL; at = next) {
+        lws_sorted_usec_list_t *entry = lws_container_of(at, lws_sorted_usec_list_t, list);
+
+        next = at->next;
+        if (entry != &loop->limit && entry->us > now_us + BRIDGE__TICK_US_MIN && entry->us <= now_us + BRIDGE__TICK_US)
+            lws_sul_cancel(entry);
+    }
+    lws_sul_cancel(&loop->limit);
+}
+
 int bridge_loop_open(struct bridge *b)
 {
     struct lws_context_creation_info info = {0};
@@ -209,6 +235,7 @@ int bridge_loop_open(struct bridge *b)
     b->lws = lws_create_context(&info);
     if (b->lws == NULL)
         return BRIDGE_E_NOMEM;
+    bridge__stop_tick(b, loop);
     info.options = 0;
     info.port = CONTEXT_PORT_NO_LISTEN;
     info.vhost_name = "bridge";
