@@ -2,7 +2,7 @@
 /** What the benchmark program takes: its arguments, checked before anything runs, and its help. */
 
 import { readFileSync } from "node:fs";
-import { parseArguments, whyUnreadable } from "../src/cli/arguments.ts";
+import { parseArguments, whyUnreadable } from "../src/configuration/arguments.ts";
 import { ALGORITHMS } from "./battery/algorithms/index.ts";
 import { parseScenario, type Scenario } from "./battery/scenario.ts";
 import { SCENARIOS } from "./battery/scenarios.ts";

@@ -16,10 +16,10 @@ import {
   type ShellEvent,
   type ShellRequests,
 } from "../apps/protocol.ts";
+import { whyUnreadable } from "../configuration/arguments.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
 import { GodwitError } from "../errors.ts";
 import { AGENT_HELLO_TIMEOUT_MS } from "../limits.ts";
-import { whyUnreadable } from "./arguments.ts";
-import { CommandError, EXIT } from "./exit.ts";
 
 export const APP_SOCKET = "app.sock";
 

@@ -14,12 +14,12 @@ import {
   writeSync,
 } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
+import { whyUnwritable } from "../configuration/arguments.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import type { Options } from "../configuration/options.ts";
 import { withAgent } from "./agent-client.ts";
-import { whyUnwritable } from "./arguments.ts";
 import { ownerOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { CommandError, EXIT } from "./exit.ts";
-import type { Options } from "./options.ts";
 import { plain } from "./output.ts";
 
 /** Folder of the state directory for the tokens of apps that nobody named another file for. */

@@ -2,19 +2,14 @@
 /** What the commands at a running agent have in common: `--state`, the owner, and how an owner is printed. */
 
 import { isOwner } from "../agent/owner.ts";
-import { CommandError, EXIT } from "./exit.ts";
-import { defaultStateDirectory, type Options } from "./options.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import { defaultStateDirectory, type Options } from "../configuration/options.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 
 export const STATE = { kind: "text", value: "DIR", help: "state directory of the agent" } as const;
 
 export function stateOf(options: Options): string {
-  return options.text("state") ?? defaultStateDirectory(process.env, "agent");
-}
-
-/** The command that grants what `owner` asks for, at the same agent. */
-export function answering(options: Options, owner: string): string {
-  const state = options.text("state");
-  return `godwit permission answer ${owner} granted${state === null ? "" : ` --state ${state}`}`;
+  return options.text("state") ?? defaultStateDirectory(nodeSurroundings(), "agent");
 }
 
 /** The owner at this place of the arguments. */

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { CommandError, EXIT } from "./exit.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
 
 /** True where a browser would open before the person who started us, and not on a machine they are logged in to from afar. */
 export function hasDesktop(environment: NodeJS.ProcessEnv): boolean {

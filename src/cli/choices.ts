@@ -4,13 +4,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { OwnerStatus } from "../agent/status.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import type { Options } from "../configuration/options.ts";
 import { withAgent } from "./agent-client.ts";
 import { APP_TOKENS } from "./apps.ts";
 import { ownerOf, STATE, stateOf, wordOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { confirm } from "./confirm.ts";
-import { CommandError, EXIT } from "./exit.ts";
-import type { Options } from "./options.ts";
 
 const PERMISSIONS = ["granted", "denied", "prompt"] as const;
 const ALL = { kind: "flag", help: "for all apps", isFlagOnly: true } as const;

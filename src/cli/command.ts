@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What a command is. */
 
-import type { OptionSpecs, Options } from "./options.ts";
+import type { OptionSpecs, Options } from "../configuration/options.ts";
 import type { Output } from "./output.ts";
 
 export interface Command {

@@ -2,12 +2,19 @@
 /** `godwit config`: what a command would run with, and who says so. Values that are secret are files, and only named. */
 
 import { accessSync, constants } from "node:fs";
-import { whyUnreadable } from "./arguments.ts";
+import { whyUnreadable } from "../configuration/arguments.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import {
+  kebab,
+  type OptionSpecs,
+  type Options,
+  readOptions,
+  readSecretFile,
+} from "../configuration/options.ts";
+import { readPolicy } from "../configuration/policy.ts";
 import type { Command } from "./command.ts";
-import { CommandError, EXIT } from "./exit.ts";
 import { type Commands, findCommand, knownOptions } from "./find-command.ts";
-import { kebab, type OptionSpecs, type Options, readOptions, readSecretFile } from "./options.ts";
-import { readPolicy } from "./policy.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 
 /** Options that name a file to read, by whether it holds a secret. Those that a command makes itself are not here. */
 const FILES: Readonly<Record<string, "secret" | "open">> = {
@@ -50,18 +57,18 @@ function checkCommand(commands: () => Commands): Command {
     async run(options, output) {
       // That all names are known and all values fit was seen when our own options were read.
       const known = knownOptions(commands());
-      const effective = readOptions(configFlag(options), known, known, process.env);
+      const effective = readOptions(configFlag(options), known, known, nodeSurroundings());
       const files: string[] = [];
       for (const [name, kind] of Object.entries(FILES)) {
         const path = effective.text(name);
         if (path === null) continue;
-        if (kind === "secret") readSecretFile(path);
+        if (kind === "secret") readSecretFile(path, nodeSurroundings());
         else checkReadable(path);
         files.push(path);
       }
       const policy = effective.text("policy");
       if (policy !== null) {
-        readPolicy(policy);
+        readPolicy(policy, nodeSurroundings());
         files.push(policy);
       }
       if (output.isJson) return output.json({ file: effective.file, files });
@@ -81,7 +88,12 @@ function optionsOf(commands: Commands, options: Options) {
   return {
     words,
     specs,
-    effective: readOptions([...configFlag(options), ...rest], specs, knownOptions(commands), process.env),
+    effective: readOptions(
+      [...configFlag(options), ...rest],
+      specs,
+      knownOptions(commands),
+      nodeSurroundings(),
+    ),
   };
 }
 

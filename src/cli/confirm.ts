@@ -2,7 +2,7 @@
 /** Asking the person at the terminal. */
 
 import { createInterface } from "node:readline/promises";
-import { CommandError, EXIT } from "./exit.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
 
 /** True when there is somebody to ask. */
 export function isSomebodyThere(): boolean {

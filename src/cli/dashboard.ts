@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /** `godwit dashboard`: a link to the dashboard of a running agent that works once, and opening it. */
 
+import { CommandError, EXIT } from "../configuration/exit.ts";
 import { GodwitError } from "../errors.ts";
 import { withAgent } from "./agent-client.ts";
 import { STATE, stateOf } from "./at-agent.ts";
 import { openPrivately } from "./browser.ts";
 import type { Command } from "./command.ts";
-import { CommandError, EXIT } from "./exit.ts";
 
 export const dashboardCommand: Command = {
   summary: "print a link to its dashboard; it works once, within 5 minutes",

@@ -3,10 +3,19 @@
 
 import { styleText } from "node:util";
 import type { AgentStatus } from "../agent/status.ts";
+import { readDeviceKey } from "../configuration/agent-options.ts";
+import { CommandError, EXIT, type ExitCode } from "../configuration/exit.ts";
+import {
+  defaultStateDirectory,
+  type Options,
+  readCertificates,
+  type Surroundings,
+} from "../configuration/options.ts";
+import { readPolicy } from "../configuration/policy.ts";
 import { GodwitError } from "../errors.ts";
 import { checkProxy, isProxyUsable } from "../node/proxy.ts";
 import { defaultMqttUrls, readMqttUrl, readServiceUrl } from "../user-agent/service-urls.ts";
-import { agentCommand, readDeviceKey } from "./agent.ts";
+import { agentCommand } from "./agent.ts";
 import { withAgent } from "./agent-client.ts";
 import type { Command } from "./command.ts";
 import { checkBroker } from "./doctor/brokers.ts";
@@ -14,10 +23,8 @@ import { type Finding, fail, ok } from "./doctor/finding.ts";
 import { checkService } from "./doctor/service.ts";
 import { checkStateDirectory } from "./doctor/state-directory.ts";
 import { checkAgent, checkDisplay, checkNetworkMonitor } from "./doctor/surroundings.ts";
-import { CommandError, EXIT, type ExitCode } from "./exit.ts";
-import { defaultStateDirectory, type Options, readCertificates } from "./options.ts";
 import { wantsColour } from "./output.ts";
-import { readPolicy } from "./policy.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 
 const { service, state, ca, deviceKeyFile, mqtt, policy } = agentCommand.options;
 
@@ -43,7 +50,7 @@ export const doctorCommand: Command = {
 };
 
 async function* findings(options: Options): AsyncGenerator<Finding> {
-  const directory = options.text("state") ?? defaultStateDirectory(process.env, "agent");
+  const directory = options.text("state") ?? defaultStateDirectory(nodeSurroundings(), "agent");
   const files = readFiles(options);
   yield* files.findings;
   yield* checkStateDirectory(directory, files.deviceKey);
@@ -81,11 +88,15 @@ interface Files {
 /** The files that the options name; one that is wrong is told, and done without. */
 function readFiles(options: Options): Files {
   const findings: Finding[] = [];
-  const read = <T>(name: string, check: string, reader: (path: string) => T): T | null => {
+  const read = <T>(
+    name: string,
+    check: string,
+    reader: (path: string, from: Surroundings) => T,
+  ): T | null => {
     const path = options.text(name);
     if (path === null) return null;
     try {
-      const content = reader(path);
+      const content = reader(path, nodeSurroundings());
       findings.push(ok(check, path));
       return content;
     } catch (error) {

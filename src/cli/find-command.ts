@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Which command the words of a command line mean, and which options there are at all. */
 
+import { DAEMON_OPTIONS } from "../configuration/daemon-options.ts";
+import type { OptionSpecs } from "../configuration/options.ts";
 import type { Command } from "./command.ts";
-import type { OptionSpecs } from "./options.ts";
 
 export type Commands = Readonly<Record<string, Command>>;
 
@@ -23,11 +24,15 @@ export function findCommand(commands: Commands, args: readonly string[]): FoundC
   return inner === null ? { words: name, command, rest } : { ...inner, words: `${name} ${inner.words}` };
 }
 
-/** Options of all commands: a shared configuration file, and the environment, may hold any of them. */
+/** Options of all commands, and of godwitd: a shared configuration file, and the environment, may hold any of them. */
 export function knownOptions(commands: Commands): OptionSpecs {
+  return { ...DAEMON_OPTIONS, ...optionsOf(commands) };
+}
+
+function optionsOf(commands: Commands): OptionSpecs {
   const specs = Object.values(commands).map((command) => ({
     ...command.options,
-    ...knownOptions(command.verbs ?? {}),
+    ...optionsOf(command.verbs ?? {}),
   }));
   return Object.assign({}, ...specs);
 }

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
+
 // SPDX-License-Identifier: MIT
 /** `godwit`: finds the command, reads its options, runs it, and turns what went wrong into an exit code. */
 
+import { CommandError, EXIT, exitCodeOf } from "../configuration/exit.ts";
+import { COMMON, kebab, readOptions } from "../configuration/options.ts";
 import { GodwitError } from "../errors.ts";
 import { agentCommand } from "./agent.ts";
 import { appsCommand } from "./apps.ts";
@@ -11,10 +14,8 @@ import { configCommand } from "./config.ts";
 import { dashboardCommand } from "./dashboard.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
-import { CommandError, EXIT, exitCodeOf } from "./exit.ts";
 import { type Commands, findCommand, knownOptions } from "./find-command.ts";
 import { notificationsCommand } from "./notifications.ts";
-import { COMMON, kebab, readOptions } from "./options.ts";
 import { createOutput } from "./output.ts";
 import { pushServiceCommand } from "./push-service.ts";
 import { sendCommand } from "./send.ts";
@@ -22,6 +23,7 @@ import { shellCommand } from "./shell.ts";
 import { statsCommand } from "./stats.ts";
 import { statusCommand } from "./status.ts";
 import { subscribeCommand, subscriptionsCommand, unsubscribeCommand } from "./subscriptions.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 import { tailCommand } from "./tail.ts";
 
 declare const __GODWIT_VERSION__: string;
@@ -73,7 +75,7 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(help(words, command));
       return EXIT.ok;
     }
-    const options = readOptions(rest, command.options, knownOptions(COMMANDS), process.env);
+    const options = readOptions(rest, command.options, knownOptions(COMMANDS), nodeSurroundings());
     refuseExtra(command, options.positionals);
     await command.run(options, createOutput(options.flag("json")));
     return EXIT.ok;

@@ -2,13 +2,13 @@
 /** `godwit notifications`: what is shown, and what a person does with it, at a running agent. */
 
 import type { AdminRequests } from "../apps/protocol.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
 import { displayedText, type GodwitNotification } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import { AgentClient, withAgent } from "./agent-client.ts";
 import { idOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { askYesNo, isSomebodyThere } from "./confirm.ts";
-import { CommandError, EXIT } from "./exit.ts";
 import { plain } from "./output.ts";
 
 type Shown = AdminRequests["notifications"]["result"][number];

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** What commands print: results on stdout, logs on stderr, colours only on a terminal that wants them. */
 
-import type { Report } from "../agent/events.ts";
-import { EXIT } from "./exit.ts";
+import type { ProgramOutput } from "../configuration/agent-program.ts";
+import { EXIT } from "../configuration/exit.ts";
 
-export interface Output {
-  readonly isJson: boolean;
-  /** One line of the result. */
-  line(text: string): void;
-  /** One JSON object on a line of its own. */
-  json(value: unknown): void;
-  /** One line for whoever watches. */
-  log(text: string): void;
+export interface Output extends ProgramOutput {
   /** Resolves when nobody reads the results any more. */
   readonly closed: Promise<void>;
 }
@@ -41,18 +34,6 @@ function failUnlessFailed(): void {
 /** True when `stream` is a terminal and nobody asked for plain text (no-color.org). */
 export function wantsColour(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && (process.env.NO_COLOR ?? "") === "";
-}
-
-/** A report as one line for people. Reports hold no secret, so every member may be printed. */
-export function describeReport(report: Report): string {
-  const { type, ...members } = report;
-  const details = Object.entries(members)
-    .filter(([, value]) => value !== null)
-    .map(
-      ([name, value]) =>
-        `${name}=${typeof value === "string" && /\s/.test(value) ? JSON.stringify(value) : value}`,
-    );
-  return [type, ...details].join(" ");
 }
 
 /** Text from elsewhere must not write to the terminal by itself: one line, without control and format characters. */

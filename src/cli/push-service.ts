@@ -3,6 +3,13 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import {
+  defaultStateDirectory,
+  type Options,
+  readCertificates,
+  readSecretFile,
+} from "../configuration/options.ts";
 import {
   createPushService,
   type LogEvent,
@@ -14,10 +21,9 @@ import {
   type PushServiceOptions,
 } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
-import { CommandError, EXIT } from "./exit.ts";
-import { defaultStateDirectory, type Options, readCertificates, readSecretFile } from "./options.ts";
 import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 
 export const pushServiceCommand: Command = {
   summary: "run a push service",
@@ -75,7 +81,7 @@ export const pushServiceCommand: Command = {
     quiet: { kind: "flag", help: "no log on stderr" },
   },
   async run(options, output) {
-    const directory = options.text("state") ?? defaultStateDirectory(process.env, "push-service");
+    const directory = options.text("state") ?? defaultStateDirectory(nodeSurroundings(), "push-service");
     const origin = publicOrigin(options);
     const mqtt = readMqtt(options);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -140,7 +146,10 @@ async function readTls(options: Options, directory: string, output: Output) {
   const keyFile = options.text("tlsKey");
   if (options.flag("noTls")) return null;
   if (certFile !== null && keyFile !== null)
-    return { cert: readCertificates(certFile), key: readSecretFile(keyFile) };
+    return {
+      cert: readCertificates(certFile, nodeSurroundings()),
+      key: readSecretFile(keyFile, nodeSurroundings()),
+    };
   if (certFile !== null || keyFile !== null) {
     throw new CommandError(EXIT.config, "--tls-cert and --tls-key go together");
   }
@@ -161,7 +170,7 @@ async function readTls(options: Options, directory: string, output: Output) {
 function readEnrolment(options: Options): string[] {
   const path = options.text("enrolmentFile");
   if (path === null) return [];
-  const secrets = readSecretFile(path)
+  const secrets = readSecretFile(path, nodeSurroundings())
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
@@ -195,8 +204,8 @@ function readMqtt(options: Options): Pick<PushServiceOptions, "mqtt"> {
   const broker = {
     url,
     username: options.required("mqttUser"),
-    password: readSecretFile(options.required("mqttPasswordFile")).trim(),
-    ca: caFile === null ? null : readCertificates(caFile),
+    password: readSecretFile(options.required("mqttPasswordFile"), nodeSurroundings()).trim(),
+    ca: caFile === null ? null : readCertificates(caFile, nodeSurroundings()),
   };
   return { mqtt: { broker } };
 }

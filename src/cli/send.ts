@@ -4,10 +4,11 @@
 import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
 import webPush from "web-push";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import { type Options, readCertificates, readTextFile } from "../configuration/options.ts";
 import { trustedCertificates } from "../node/tls.ts";
 import type { Command } from "./command.ts";
-import { CommandError, EXIT } from "./exit.ts";
-import { type Options, readCertificates, readTextFile } from "./options.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 import { readVapidKeys } from "./vapid-keys.ts";
 
 export const sendCommand: Command = {
@@ -49,7 +50,7 @@ export const sendCommand: Command = {
         ...(keys === null ? {} : { vapidDetails: { subject: "mailto:godwit@localhost.example", ...keys } }),
         ...(caFile === null
           ? {}
-          : { agent: new Agent({ ca: trustedCertificates(readCertificates(caFile)) }) }),
+          : { agent: new Agent({ ca: trustedCertificates(readCertificates(caFile, nodeSurroundings())) }) }),
       })
       .catch((error: unknown) => {
         throw sendError(error);
@@ -98,7 +99,9 @@ function readAction(text: string, index: number): object {
 
 function readSubscription(path: string): webPush.PushSubscription {
   try {
-    const subscription = JSON.parse(path === "-" ? readFileSync(0, "utf8") : readTextFile(path));
+    const subscription = JSON.parse(
+      path === "-" ? readFileSync(0, "utf8") : readTextFile(path, nodeSurroundings()),
+    );
     if (typeof subscription.endpoint !== "string") throw new Error("no endpoint");
     return subscription;
   } catch (error) {

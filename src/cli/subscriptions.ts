@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** `godwit subscriptions`, `subscribe` and `unsubscribe`, at a running agent. */
 
+import { answeringCommand } from "../configuration/agent-program.ts";
 import type { Freshness } from "../journal/index.ts";
 import { FRESHNESS_MS } from "../limits.ts";
 import { AgentClient, type ClientEvent, withAgent } from "./agent-client.ts";
-import { answering, idOf, ownerOf, STATE, stateOf } from "./at-agent.ts";
+import { idOf, ownerOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { askYesNo, isSomebodyThere } from "./confirm.ts";
 import type { Output } from "./output.ts";
@@ -65,7 +66,11 @@ export const subscribeCommand: Command = {
       options.text("applicationServerKey") ?? (keysFile === null ? null : readVapidKeys(keysFile).publicKey);
     const freshness = options.text("freshness") as Freshness | null;
     const members = { owner: ownerOf(options), applicationServerKey, freshness };
-    const asked = new PermissionAsked(members.owner, answering(options, members.owner), output);
+    const asked = new PermissionAsked(
+      members.owner,
+      answeringCommand(options.text("state"), members.owner),
+      output,
+    );
     const agent = await AgentClient.open(stateOf(options), "admin", (event) => asked.handleEvent(event));
     try {
       asked.agent = agent;

@@ -2,10 +2,11 @@
 /** `godwit tail`: what happens at a running agent, as it happens. */
 
 import type { AgentStatus } from "../agent/status.ts";
+import { describeReport } from "../configuration/agent-program.ts";
 import { AgentClient, type ClientEvent } from "./agent-client.ts";
 import { STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { describeReport, type Output } from "./output.ts";
+import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 
 export const tailCommand: Command = {

@@ -3,8 +3,9 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import webPush from "web-push";
-import { CommandError, EXIT } from "./exit.ts";
-import { readSecretFile } from "./options.ts";
+import { CommandError, EXIT } from "../configuration/exit.ts";
+import { readSecretFile } from "../configuration/options.ts";
+import { nodeSurroundings } from "./surroundings.ts";
 
 /**
  * The pair in `path`, made there (mode 0600) when the file is missing.
@@ -15,7 +16,7 @@ export function readVapidKeys(path: string): webPush.VapidKeys {
   if (!existsSync(path)) {
     writeFileSync(path, `${JSON.stringify(webPush.generateVAPIDKeys())}\n`, { mode: 0o600 });
   }
-  const text = readSecretFile(path);
+  const text = readSecretFile(path, nodeSurroundings());
   try {
     const { publicKey, privateKey } = JSON.parse(text);
     if (typeof publicKey === "string" && typeof privateKey === "string") return { publicKey, privateKey };

@@ -8,14 +8,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { agentCommand } from "../../src/cli/agent.ts";
-import { whyUnreadable } from "../../src/cli/arguments.ts";
 import type { Command } from "../../src/cli/command.ts";
-import { defaultStateDirectory, readOptions } from "../../src/cli/options.ts";
-import { answerOf, policyOf, readPolicy } from "../../src/cli/policy.ts";
 import { pushServiceCommand } from "../../src/cli/push-service.ts";
 import { sendCommand } from "../../src/cli/send.ts";
 import { statsCommand } from "../../src/cli/stats.ts";
 import { describeStatus } from "../../src/cli/status.ts";
+import { nodeSurroundings } from "../../src/cli/surroundings.ts";
+import { whyUnreadable } from "../../src/configuration/arguments.ts";
+import { defaultStateDirectory, readOptions } from "../../src/configuration/options.ts";
+import { answerOf, policyOf, readPolicy } from "../../src/configuration/policy.ts";
 import { SocketClient } from "./socket-client.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
@@ -50,7 +51,8 @@ function expectNoOptions(
 ): void {
   const known = { ...agentCommand.options, ...pushServiceCommand.options, ...sendCommand.options };
   const config = stage.file("config.json", {});
-  const read = () => readOptions(args, options, known, { GODWIT_CONFIG: config, ...environment });
+  const read = () =>
+    readOptions(args, options, known, nodeSurroundings({ GODWIT_CONFIG: config, ...environment }));
   expect(read).toThrow(expect.objectContaining({ exitCode, message: expect.stringMatching(message) }));
 }
 
@@ -178,14 +180,21 @@ describe("configuration", () => {
     const forApps = { GODWIT_OWNER: NEWS, GODWIT_SOCKET: "/app.sock", GODWIT_TOKEN_FILE: "/token" };
     const { options } = statsCommand;
     const GODWIT_CONFIG = stage.file("config.json", {});
-    const read = readOptions([], options, options, { ...forApps, GODWIT_CONFIG, GODWIT_STATE: "/device" });
+    const read = readOptions(
+      [],
+      options,
+      options,
+      nodeSurroundings({ ...forApps, GODWIT_CONFIG, GODWIT_STATE: "/device" }),
+    );
     expect(read.text("state")).toBe("/device");
   });
 
   test.each(["", "state"])("XDG_STATE_HOME=%o counts as not set", (XDG_STATE_HOME) => {
     const usual = join(homedir(), ".local", "state", "godwit", "agent");
-    expect(defaultStateDirectory({ XDG_STATE_HOME }, "agent")).toBe(usual);
-    expect(defaultStateDirectory({ XDG_STATE_HOME: "/mine" }, "agent")).toBe("/mine/godwit/agent");
+    expect(defaultStateDirectory(nodeSurroundings({ XDG_STATE_HOME }), "agent")).toBe(usual);
+    expect(defaultStateDirectory(nodeSurroundings({ XDG_STATE_HOME: "/mine" }), "agent")).toBe(
+      "/mine/godwit/agent",
+    );
   });
 
   test.each([
@@ -328,7 +337,7 @@ describe("config", () => {
 });
 
 describe("policy", () => {
-  const policyWith = (content: unknown) => readPolicy(stage.file("policy.json", content));
+  const policyWith = (content: unknown) => readPolicy(stage.file("policy.json", content), nodeSurroundings());
 
   test("is read with its defaults", () => {
     expect(policyWith({})).toEqual({ ...policyOf("denied"), owners: new Map() });

@@ -8,10 +8,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { EXIT } from "../../src/cli/exit.ts";
-import { readOptions } from "../../src/cli/options.ts";
 import type { Output } from "../../src/cli/output.ts";
 import { pushServiceCommand } from "../../src/cli/push-service.ts";
+import { nodeSurroundings } from "../../src/cli/surroundings.ts";
+import { EXIT } from "../../src/configuration/exit.ts";
+import { readOptions } from "../../src/configuration/options.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -33,7 +34,7 @@ function run(...args: string[]): Promise<void> {
   writeFileSync(config, "{}");
   const environment = { GODWIT_CONFIG: config };
   const all = ["--state", join(directory, "state"), "--port", "0", "--no-tls", ...args];
-  return pushServiceCommand.run(readOptions(all, options, options, environment), SILENT);
+  return pushServiceCommand.run(readOptions(all, options, options, nodeSurroundings(environment)), SILENT);
 }
 
 const BROKER = ["--mqtt-user", "name", "--mqtt-password-file", "/nowhere"];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What one check of `godwit doctor` comes to. */
 
-import { EXIT, type ExitCode } from "../exit.ts";
+import { EXIT, type ExitCode } from "../../configuration/exit.ts";
 
 export interface Finding {
   /** Stable name, for programs. */

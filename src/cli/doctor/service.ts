@@ -8,6 +8,7 @@ import { lookup } from "node:dns/promises";
 import { connect, isIP } from "node:net";
 import { getProxyForUrl } from "proxy-from-env";
 import { WebSocket } from "ws";
+import { EXIT } from "../../configuration/exit.ts";
 import {
   CERTIFICATE_ENDS_WARN_MS,
   CLOCK_OFF_FAIL_MS,
@@ -16,7 +17,6 @@ import {
 } from "../../limits.ts";
 import { proxyAgent } from "../../node/proxy.ts";
 import { trustedCertificates } from "../../node/tls.ts";
-import { EXIT } from "../exit.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 import { type Answer, type Certificate, probe, whyUnreachable } from "./probe.ts";
 

@@ -3,6 +3,8 @@
 
 import { type Dirent, lstatSync, readdirSync, readFileSync, type Stats, statfsSync } from "node:fs";
 import { join } from "node:path";
+import { whyUnreadable } from "../../configuration/arguments.ts";
+import { EXIT } from "../../configuration/exit.ts";
 import { type JournalReport, keySealer, plainSealer, recoverJournal } from "../../journal/index.ts";
 import { JOURNAL_RESERVE_BYTES, JOURNAL_SEGMENT_BYTES_MAX, STATE_FREE_BYTES_WARN } from "../../limits.ts";
 import { nodeProvider } from "../../node/crypto.ts";
@@ -10,8 +12,6 @@ import { systemRandomFill } from "../../node/platform.ts";
 import { machineId } from "../../node/user-agent.ts";
 import { bindingOf } from "../../user-agent/start.ts";
 import { APP_TOKENS } from "../apps.ts";
-import { whyUnreadable } from "../arguments.ts";
-import { EXIT } from "../exit.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const OTHERS = 0o077;

@@ -5,10 +5,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentStatus } from "../../agent/status.ts";
+import { EXIT } from "../../configuration/exit.ts";
 import { toolEnvironment } from "../../node/network-reader.ts";
 import { lockHolder } from "../../node/system-processes.ts";
 import { isLoopbackOrigin } from "../../user-agent/service-urls.ts";
-import { EXIT } from "../exit.ts";
 import { faultText, overMqtt } from "../status.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 

@@ -4,10 +4,6 @@
  * errors everywhere, since an option that silently does nothing costs somebody an evening.
  */
 
-import { X509Certificate } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
 import { type ParsedArguments, parseArguments, whyUnreadable } from "./arguments.ts";
 import { CommandError, EXIT } from "./exit.ts";
 
@@ -29,8 +25,21 @@ export interface OptionSpec {
   readonly isFlagOnly?: boolean;
 }
 
+type Environment = Surroundings["environment"];
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 export type OptionValue = string | number | boolean;
+
+/** What options are read from, on any runtime. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Home directory, absolute. */
+  readonly home: string;
+  /** Text and permission bits of a file. @throws {Error} with the system's `code` */
+  readFile(path: string): { readonly text: string; readonly mode: number };
+  exists(path: string): boolean;
+  /** True for a text that begins with a PEM certificate, or has one behind other text. */
+  isCertificate(pem: string): boolean;
+}
 
 /** Options every command has. */
 export const COMMON: OptionSpecs = {
@@ -68,16 +77,18 @@ export function readOptions(
   args: readonly string[],
   specs: OptionSpecs,
   known: OptionSpecs,
-  environment: NodeJS.ProcessEnv,
+  surroundings: Surroundings,
 ): Options {
+  const { environment } = surroundings;
   const all = { ...COMMON, ...specs };
   const { flags, positionals } = readFlags(args, all);
   refuseUnknownVariables({ ...COMMON, ...known }, environment);
   const fromEnvironment = readEnvironment(all, environment);
-  const path = (flags.get("config") ?? fromEnvironment.get("config") ?? defaultConfigPath(environment)) as
+  const path = (flags.get("config") ?? fromEnvironment.get("config") ?? defaultConfigPath(surroundings)) as
     | string
     | null;
-  const fromFile = path === null ? new Map<string, OptionValue>() : readFile(path, { ...COMMON, ...known });
+  const fromFile =
+    path === null ? new Map<string, OptionValue>() : readFile(path, { ...COMMON, ...known }, surroundings);
   const value = (name: string): OptionValue | undefined =>
     flags.get(name) ?? fromEnvironment.get(name) ?? fromFile.get(name) ?? all[name]?.fallback;
   const text = (name: string): string | null => {
@@ -119,32 +130,32 @@ export function kebab(name: string): string {
 }
 
 /** The text of a file, or a configuration error that names it. */
-export function readTextFile(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new CommandError(EXIT.config, `${path} ${whyUnreadable(error)}`);
-  }
+export function readTextFile(path: string, { readFile }: Pick<Surroundings, "readFile">): string {
+  return readWhole(path, readFile).text;
 }
 
-/** PEM certificates to trust. Node ignores what is none without a word, and then nothing can be reached. */
-export function readCertificates(path: string): string {
-  const pem = readTextFile(path);
-  try {
-    new X509Certificate(pem);
-  } catch {
+/** PEM certificates to trust. What is none would be ignored without a word, and then nothing could be reached. */
+export function readCertificates(path: string, surroundings: Surroundings): string {
+  const pem = readTextFile(path, surroundings);
+  if (!surroundings.isCertificate(pem))
     throw new CommandError(EXIT.config, `${path} does not hold PEM certificates`);
-  }
   return pem;
 }
 
 /** Like {@link readTextFile}; refuses a file that others may read, since it holds a secret. */
-export function readSecretFile(path: string): string {
-  const text = readTextFile(path);
-  if (process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0) {
+export function readSecretFile(path: string, { readFile }: Pick<Surroundings, "readFile">): string {
+  const { text, mode } = readWhole(path, readFile);
+  if ((mode & 0o077) !== 0)
     throw new CommandError(EXIT.config, `${path} holds a secret and must have mode 0600`);
-  }
   return text;
+}
+
+function readWhole(path: string, readFile: Surroundings["readFile"]) {
+  try {
+    return readFile(path);
+  } catch (error) {
+    throw new CommandError(EXIT.config, `${path} ${whyUnreadable(error)}`);
+  }
 }
 
 function readFlags(args: readonly string[], specs: OptionSpecs) {
@@ -172,7 +183,7 @@ function readFlags(args: readonly string[], specs: OptionSpecs) {
 const VARIABLES_OF_APPS: readonly string[] = ["GODWIT_OWNER", "GODWIT_SOCKET", "GODWIT_TOKEN_FILE"];
 
 /** A misspelt variable that silently does nothing costs somebody an evening, like any other option. */
-function refuseUnknownVariables(known: OptionSpecs, environment: NodeJS.ProcessEnv): void {
+function refuseUnknownVariables(known: OptionSpecs, environment: Environment): void {
   const names = new Set(
     Object.entries(known)
       .filter(([, spec]) => spec.isFlagOnly !== true)
@@ -198,7 +209,7 @@ const FLAG_WORDS: Readonly<Record<string, boolean>> = {
   "": false,
 };
 
-function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Map<string, OptionValue> {
+function readEnvironment(specs: OptionSpecs, environment: Environment): Map<string, OptionValue> {
   const values = new Map<string, OptionValue>();
   for (const [name, spec] of Object.entries(specs)) {
     if (spec.isFlagOnly === true) continue;
@@ -211,8 +222,8 @@ function readEnvironment(specs: OptionSpecs, environment: NodeJS.ProcessEnv): Ma
   return values;
 }
 
-function readFile(path: string, specs: OptionSpecs): Map<string, OptionValue> {
-  const text = readTextFile(path);
+function readFile(path: string, specs: OptionSpecs, surroundings: Surroundings): Map<string, OptionValue> {
+  const text = readTextFile(path, surroundings);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -260,22 +271,22 @@ function readValue(where: string, spec: OptionSpec, given: unknown, exitCode: 2 
   return given;
 }
 
-function defaultConfigPath(environment: NodeJS.ProcessEnv): string | null {
-  const home = baseDirectory(environment.XDG_CONFIG_HOME, ".config");
-  const path = [join(home, "godwit", "config.json"), "/etc/godwit/config.json"].find((candidate) =>
-    existsSync(candidate),
-  );
-  return path ?? null;
+function defaultConfigPath({ environment, home, exists }: Surroundings): string | null {
+  const directory = baseDirectory(environment.XDG_CONFIG_HOME, `${home}/.config`);
+  return [`${directory}/godwit/config.json`, "/etc/godwit/config.json"].find(exists) ?? null;
 }
 
 /** Where state goes without `--state`: systemd's choice, else XDG's. */
-export function defaultStateDirectory(environment: NodeJS.ProcessEnv, name: string): string {
+export function defaultStateDirectory(
+  { environment, home }: Pick<Surroundings, "environment" | "home">,
+  name: string,
+): string {
   const systemd = environment.STATE_DIRECTORY;
   if (systemd !== undefined) return systemd;
-  return join(baseDirectory(environment.XDG_STATE_HOME, ".local", "state"), "godwit", name);
+  return `${baseDirectory(environment.XDG_STATE_HOME, `${home}/.local/state`)}/godwit/${name}`;
 }
 
 /** Empty and relative ones count as not set (XDG Base Directory Specification). */
-function baseDirectory(named: string | undefined, ...usual: string[]): string {
-  return named !== undefined && isAbsolute(named) ? named : join(homedir(), ...usual);
+function baseDirectory(named: string | undefined, usual: string): string {
+  return named?.startsWith("/") === true ? named : usual;
 }

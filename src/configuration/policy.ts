@@ -3,9 +3,10 @@
 
 import { isOwner } from "../agent/owner.ts";
 import { defaultSilentPushMax } from "../agent/silent-budget.ts";
+import { resolveUrl } from "../declarative/url.ts";
 import { POLICY_ORIGINS_MAX, POLICY_OWNERS_MAX, POLICY_SILENT_PUSHES_MAX } from "../limits.ts";
 import { CommandError, EXIT } from "./exit.ts";
-import { readTextFile } from "./options.ts";
+import { readTextFile, type Surroundings } from "./options.ts";
 
 export const PRESETS = ["granted", "denied", "ask"] as const;
 /** "ask": a person decides, through a shell, the dashboard or the command line. */
@@ -48,8 +49,8 @@ export function policyOf(permission: Preset): Policy {
  *
  * @throws {CommandError} 78, naming the member that is wrong
  */
-export function readPolicy(path: string): Policy {
-  const text = readTextFile(path);
+export function readPolicy(path: string, surroundings: Pick<Surroundings, "readFile">): Policy {
+  const text = readTextFile(path, surroundings);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -156,11 +157,10 @@ type Members = Readonly<Record<string, unknown>>;
 
 /** As browsers serialise it: a port only where it is not the scheme's own, and nothing behind. */
 function isWebOrigin(origin: string): boolean {
-  return /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
+  return /^https?:\/\/[^/?#@]+$/.test(origin) && resolveUrl(origin, null) === `${origin}/`;
 }
 
 function isPageOrigin(origin: string): boolean {
-  return (
-    isWebOrigin(origin) && origin.startsWith("http:") && LOOPBACK_HOSTS.includes(new URL(origin).hostname)
-  );
+  const [, host = ""] = /^http:\/\/(\[[^\]]*\]|[^:]*)/.exec(origin) ?? [];
+  return isWebOrigin(origin) && LOOPBACK_HOSTS.includes(host);
 }
