@@ -5,8 +5,9 @@ import { AGENT_OPTIONS, readAgentSettings } from "../configuration/agent-options
 import { applyPolicy, readyLine, startOptionsOf } from "../configuration/agent-program.ts";
 import { AppSocket } from "../node/app-socket.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
-import { DesktopDisplay } from "../node/desktop-display.ts";
+import { createDesktopDisplay } from "../node/desktop.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
+import type { DesktopDisplay } from "../user-agent/desktop-display.ts";
 import type { Command } from "./command.ts";
 import { untilStopped } from "./signals.ts";
 import { nodeSurroundings } from "./surroundings.ts";
@@ -48,7 +49,7 @@ export const agentCommand: Command = {
 };
 
 function showOnDesktop(userAgent: UserAgent): DesktopDisplay {
-  const desktop = new DesktopDisplay({
+  const desktop = createDesktopDisplay({
     onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
     onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
   });

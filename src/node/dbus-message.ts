@@ -6,6 +6,7 @@
 
 import { GodwitError } from "../errors.ts";
 import { DBUS_MESSAGE_BYTES_MAX } from "../limits.ts";
+import type { DBusCall, DBusNews, DBusValue } from "../user-agent/message-bus.ts";
 
 /** Type of a message. */
 export const DBUS_CALL = 1;
@@ -33,34 +34,13 @@ const FIELDS = [
   "signature",
 ] as const;
 
-/** A value with its type: byte, boolean, signed and unsigned 32-bit integer, text, texts, dictionary of variants. */
-export type DBusValue =
-  | readonly ["y" | "i" | "u", number]
-  | readonly ["b", boolean]
-  | readonly ["s" | "o" | "g", string]
-  | readonly ["as", readonly string[]]
-  | readonly ["a{sv}", Readonly<Record<string, DBusValue>>];
-
-export interface DBusCall {
-  readonly destination: string;
-  readonly path: string;
-  readonly interface: string;
-  readonly member: string;
-  readonly body: readonly DBusValue[];
-}
-
-export interface DBusMessage {
+export interface DBusMessage extends DBusNews {
   readonly type: number;
   readonly serial: number;
   readonly path: string;
   readonly interface: string;
-  readonly member: string;
   readonly errorName: string;
   readonly replySerial: number;
-  /** Put there by the bus, so nobody can claim another's. */
-  readonly sender: string;
-  /** Numbers, texts and lists of texts; empty when there are values of other types, which nobody here waits for. */
-  readonly body: readonly (number | string | readonly string[])[];
 }
 
 /** A method call as bytes. `serial` is not 0. */

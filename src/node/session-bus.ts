@@ -9,12 +9,12 @@ import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { GodwitError } from "../errors.ts";
 import { DBUS_CALL_TIMEOUT_MS, DBUS_GREETING_BYTES_MAX } from "../limits.ts";
+import type { DBusCall, MessageBus, MessageBusHandlers } from "../user-agent/message-bus.ts";
 import {
   DBUS_ERROR,
   DBUS_FIXED_BYTES,
   DBUS_RETURN,
   DBUS_SIGNAL,
-  type DBusCall,
   type DBusMessage,
   decodeMessage,
   encodeCall,
@@ -27,22 +27,15 @@ const BUS = {
   interface: "org.freedesktop.DBus",
 } as const;
 
-export interface SessionBusHandlers {
-  /** A signal that matches one of the rules, or that somebody sent to us alone: look at its `sender`. */
-  readonly onSignal: (signal: DBusMessage) => void;
-  /** The bus is gone; not called after {@link SessionBus.close}. */
-  readonly onGone: () => void;
-}
-
 interface PendingCall {
   readonly resolve: (reply: DBusMessage) => void;
   readonly reject: (error: GodwitError) => void;
   readonly timer: NodeJS.Timeout;
 }
 
-export class SessionBus {
+export class SessionBus implements MessageBus {
   readonly #socket: Socket;
-  readonly #handlers: SessionBusHandlers;
+  readonly #handlers: MessageBusHandlers;
   readonly #calls = new Map<number, PendingCall>();
   readonly #unsent: Buffer[] = [];
   #lastSerial = 0;
@@ -51,7 +44,7 @@ export class SessionBus {
   #isClosed = false;
 
   /** Use {@link connect}. */
-  private constructor(socket: Socket, handlers: SessionBusHandlers) {
+  private constructor(socket: Socket, handlers: MessageBusHandlers) {
     this.#socket = socket;
     this.#handlers = handlers;
     socket.on("data", (chunk) => this.#receive(chunk));
@@ -67,7 +60,7 @@ export class SessionBus {
    *
    * @throws {GodwitError} ERR_DISPLAY when there is none, or it does not let us in
    */
-  static async connect(environment: NodeJS.ProcessEnv, handlers: SessionBusHandlers): Promise<SessionBus> {
+  static async connect(environment: NodeJS.ProcessEnv, handlers: MessageBusHandlers): Promise<SessionBus> {
     const path = sessionBusPath(environment);
     if (path === null) throw failed("there is no session bus");
     const bus = new SessionBus(createConnection(path), handlers);
@@ -80,16 +73,10 @@ export class SessionBus {
     }
   }
 
-  /** Signals that match `rule` come to the handler from now on. */
   async match(rule: string): Promise<void> {
     await this.call({ ...BUS, member: "AddMatch", body: [["s", rule]] });
   }
 
-  /**
-   * Calls a method, starting what offers it if need be.
-   *
-   * @throws {GodwitError} ERR_DISPLAY when it fails, is not answered in time, or the bus goes
-   */
   call(call: DBusCall): Promise<DBusMessage> {
     if (this.#isClosed) return Promise.reject(failed("the session bus is gone"));
     const serial = ++this.#lastSerial;

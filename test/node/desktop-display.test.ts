@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { GodwitNotification } from "../../src/declarative/index.ts";
-import { DesktopDisplay } from "../../src/node/desktop-display.ts";
+import { createDesktopDisplay } from "../../src/node/desktop.ts";
 import { sessionBusPath } from "../../src/node/session-bus.ts";
+import type { DesktopDisplay } from "../../src/user-agent/desktop-display.ts";
 import type { ShownNotification } from "../../src/user-agent/display.ts";
 import { Desktop, desktopProblem } from "./desktop.ts";
 
@@ -31,7 +32,7 @@ class Subject {
       this.did.push(what);
       this.#waiting?.();
     };
-    this.display = new DesktopDisplay(
+    this.display = createDesktopDisplay(
       {
         onActivate: (notificationId, action) => note(`activate ${notificationId} ${JSON.stringify(action)}`),
         onDismiss: (notificationId) => note(`dismiss ${notificationId}`),

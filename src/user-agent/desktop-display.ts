@@ -5,12 +5,10 @@
  * screen. Pictures are not fetched, badges have no place there.
  */
 
-import { spawn } from "node:child_process";
 import { displayedText } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
-import type { Display, ShownNotification } from "../user-agent/display.ts";
-import type { DBusMessage, DBusValue } from "./dbus-message.ts";
-import { SessionBus } from "./session-bus.ts";
+import type { Display, ShownNotification } from "./display.ts";
+import type { ConnectMessageBus, DBusNews, DBusValue, MessageBus } from "./message-bus.ts";
 
 const SERVER = {
   destination: "org.freedesktop.Notifications",
@@ -32,9 +30,11 @@ const URGENCY_NORMAL = 1;
 const EXPIRES_BY_SERVER = -1;
 const EXPIRES_NEVER = 0;
 
-/** What a person did. */
-export interface DesktopHandlers {
-  /** `action` is "" for the notification itself. */
+export interface DesktopOptions {
+  readonly connect: ConnectMessageBus;
+  /** Opens an absolute http or https URL in the person's browser. @throws {GodwitError} ERR_DISPLAY */
+  readonly openUrl: (url: string) => Promise<void>;
+  /** A person chose a notification; `action` is "" for the notification itself. */
   readonly onActivate: (notificationId: number, action: string) => void;
   readonly onDismiss: (notificationId: number) => void;
 }
@@ -48,25 +48,22 @@ interface OnScreen {
 }
 
 interface Server {
-  readonly bus: SessionBus;
+  readonly bus: MessageBus;
   /** Nobody else's signals count. */
   readonly uniqueName: string;
   readonly capabilities: readonly string[];
 }
 
 export class DesktopDisplay implements Display {
-  readonly #handlers: DesktopHandlers;
-  readonly #environment: NodeJS.ProcessEnv;
+  readonly #options: DesktopOptions;
   readonly #onScreen = new Map<number, OnScreen>();
   #server: Server | null = null;
   /** One call after the other: a notification is closed only after the server has given it a number. */
   #queue: Promise<unknown> = Promise.resolve();
   #jobs = 0;
 
-  /** @param environment names the session bus, and finds `xdg-open` */
-  constructor(handlers: DesktopHandlers, environment: NodeJS.ProcessEnv = process.env) {
-    this.#handlers = handlers;
-    this.#environment = environment;
+  constructor(options: DesktopOptions) {
+    this.#options = options;
   }
 
   /** @throws {GodwitError} ERR_DISPLAY when there is no session bus, or no notification server on it */
@@ -85,18 +82,8 @@ export class DesktopDisplay implements Display {
 
   setBadge(): void {}
 
-  /** @throws {GodwitError} ERR_DISPLAY when there is no `xdg-open`, or it finds no browser */
   openUrl(_owner: string, url: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // An absolute http or https URL: never taken for an option, and no shell reads it.
-      const child = spawn("xdg-open", [url], { env: this.#environment, stdio: "ignore", detached: true });
-      child.on("error", () => reject(new GodwitError("ERR_DISPLAY", "a link cannot be opened: no xdg-open")));
-      child.on("exit", (code) => {
-        if (code === 0) resolve();
-        else reject(new GodwitError("ERR_DISPLAY", "a link cannot be opened: xdg-open failed"));
-      });
-      child.unref();
-    });
+    return this.#options.openUrl(url);
   }
 
   /** Lets go of the bus; what is shown stays there until its server closes it. */
@@ -143,7 +130,7 @@ export class DesktopDisplay implements Display {
 
   async #connect(): Promise<Server> {
     if (this.#server !== null) return this.#server;
-    const bus = await SessionBus.connect(this.#environment, {
+    const bus = await this.#options.connect({
       onSignal: (signal) => this.#handleSignal(signal),
       onGone: () => this.disconnect(),
     });
@@ -164,13 +151,13 @@ export class DesktopDisplay implements Display {
     }
   }
 
-  #call(member: string, body: readonly DBusValue[]): Promise<DBusMessage> {
+  #call(member: string, body: readonly DBusValue[]): Promise<DBusNews> {
     if (this.#server === null)
       return Promise.reject(new GodwitError("ERR_DISPLAY", "the session bus is gone"));
     return this.#server.bus.call({ ...SERVER, member, body });
   }
 
-  #handleSignal({ sender, member, body }: DBusMessage): void {
+  #handleSignal({ sender, member, body }: DBusNews): void {
     // The server ended, and with it what it showed. With the agent it is open still.
     if (sender === BUS_NAME && member === "NameOwnerChanged") return this.disconnect();
     if (sender !== this.#server?.uniqueName) return;
@@ -181,7 +168,7 @@ export class DesktopDisplay implements Display {
     else if (member === "NotificationClosed") {
       this.#onScreen.delete(entry.notificationId);
       this.#rest();
-      if (detail === REASON_DISMISSED && !entry.isActivated) this.#handlers.onDismiss(entry.notificationId);
+      if (detail === REASON_DISMISSED && !entry.isActivated) this.#options.onDismiss(entry.notificationId);
     }
   }
 
@@ -189,7 +176,7 @@ export class DesktopDisplay implements Display {
     const action = key === DEFAULT_ACTION ? "" : entry.actions.find((_, index) => String(index) === key);
     if (action === undefined) return;
     entry.isActivated = true;
-    this.#handlers.onActivate(entry.notificationId, action);
+    this.#options.onActivate(entry.notificationId, action);
   }
 
   /** With nothing on the screen there is nothing to listen for. */
