@@ -3,7 +3,7 @@
 
 import { AGENT_OPTIONS, readAgentSettings } from "../configuration/agent-options.ts";
 import { applyPolicy, readyLine, startOptionsOf } from "../configuration/agent-program.ts";
-import { AppSocket } from "../node/app-socket.ts";
+import { AppSocketServer } from "../node/app-socket-server.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
 import { createDesktopDisplay } from "../node/desktop.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
@@ -29,11 +29,10 @@ export const agentCommand: Command = {
     try {
       await applyPolicy(userAgent, policy, output);
       if (settings.isOnDesktop) desktop = showOnDesktop(userAgent);
-      const socket = await AppSocket.open({
+      const socket = await AppSocketServer.open({
         userAgent,
         stateDirectory,
-        ca,
-        files: dashboardFile,
+        served: dashboardFile,
         port: settings.appPort,
         pageOrigins: policy.pageOrigins,
         shellOrigins: policy.shellOrigins,

@@ -13,7 +13,7 @@ import type { Report } from "../agent/events.ts";
 import type { PushSubscription, PushSubscriptionOptionsInit } from "../apps/push-manager.ts";
 import { CommandError, EXIT } from "../configuration/exit.ts";
 import type { AppHandle } from "../node/app-handle.ts";
-import { AppSocket } from "../node/app-socket.ts";
+import { AppSocketServer } from "../node/app-socket-server.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
 import { trustedCertificates } from "../node/tls.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
@@ -195,12 +195,11 @@ async function startParts(
     onReport: (report) => addReport(report, timeline),
   });
   closers.push(() => userAgent.close());
-  const socket = await AppSocket.open({
+  const socket = await AppSocketServer.open({
     userAgent,
     stateDirectory,
-    ca: tls.ca,
     port: ports.dashboard,
-    files: dashboardFile,
+    served: dashboardFile,
   });
   closers.push(() => socket.close());
   return { service, store, userAgent, ca: tls.ca };

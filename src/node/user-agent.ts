@@ -18,7 +18,7 @@ import { NodeMachine } from "./machine.ts";
 import { createNodePlatform } from "./platform.ts";
 import { checkProxy } from "./proxy.ts";
 
-export interface UserAgentOptions extends Omit<StartOptions, "deviceId" | "display"> {
+export interface UserAgentOptions extends Omit<StartOptions, "deviceId" | "display" | "jitter"> {
   /** Where the journal lives; made with mode 0700. */
   readonly stateDirectory: string;
   /** PEM certificates trusted besides the system's: a development service's CA. */
@@ -29,6 +29,8 @@ export interface UserAgentOptions extends Omit<StartOptions, "deviceId" | "displ
   readonly provider?: CryptoProvider;
   /** Names the device, so that a copied journal is recognised. Default: the machine id. */
   readonly deviceId?: string;
+  /** A number in [0, 1) that spreads reconnects and renewals; default Math.random. */
+  readonly jitter?: () => number;
   /** Default true; false where the wall clock may be wrong. */
   readonly epochTrusted?: boolean;
   /** Another place for the journal than files; the agent closes it. */
@@ -53,6 +55,7 @@ export async function createUserAgent(options: UserAgentOptions): Promise<UserAg
     {
       ...shared,
       deviceId: options.deviceId ?? machineId(),
+      jitter: options.jitter ?? Math.random,
       display: options.display === undefined ? terminal() : options.display,
     },
     platform,

@@ -40,7 +40,7 @@ export interface SignVapidOptions {
   /** Further claims, such as `act`. */
   readonly claims?: Readonly<Record<string, unknown>>;
   /** Default {@link nobleSigningProvider}. */
-  readonly provider?: SigningProvider;
+  readonly provider?: Pick<SigningProvider, "sign">;
 }
 
 /** What a token is held against. */

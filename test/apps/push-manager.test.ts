@@ -4,7 +4,8 @@
 
 import { describe, expect, test } from "vitest";
 import type { AppReply, AppRequest, SubscriptionView } from "../../src/agent/events.ts";
-import { type AppError, codeOf, w3cNameOf } from "../../src/apps/errors.ts";
+import { w3cNameOf } from "../../src/apps/error-names.ts";
+import { type AppError, codeOf } from "../../src/apps/errors.ts";
 import { PushManager } from "../../src/apps/push-manager.ts";
 import { PushMessageData } from "../../src/apps/push-message-data.ts";
 import { utf8Encode } from "../../src/bytes.ts";

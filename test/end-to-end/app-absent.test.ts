@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { INBOX_MESSAGES_PER_OWNER_MAX } from "../../src/limits.ts";
-import { AppSocket } from "../../src/node/app-socket.ts";
+import { AppSocketServer } from "../../src/node/app-socket-server.ts";
 import { ofType, Receiver } from "./receiver.ts";
 import { SocketClient } from "./socket-client.ts";
 import { type Program, Stage } from "./stage.ts";
@@ -22,7 +22,7 @@ const MESSAGES = INBOX_MESSAGES_PER_OWNER_MAX + 20;
 
 let stage: Stage;
 let receiver: Receiver;
-let socket: AppSocket;
+let socket: AppSocketServer;
 const subscriptions = new Map<string, PushSubscription>();
 const tokenFiles = new Map<string, string>();
 
@@ -40,7 +40,7 @@ afterAll(() => stage.close());
 
 async function openSocket(): Promise<void> {
   const { userAgent, stateDirectory } = receiver;
-  socket = await AppSocket.open({ userAgent, stateDirectory });
+  socket = await AppSocketServer.open({ userAgent, stateDirectory });
   const opened = socket;
   stage.defer(() => opened.close());
 }

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PushSubscription } from "../../src/apps/push-manager.ts";
 import { TRANSFORM_BUDGET_MS, TRANSFORM_BUDGET_MS_MAX } from "../../src/limits.ts";
-import { AppSocket } from "../../src/node/app-socket.ts";
+import { AppSocketServer } from "../../src/node/app-socket-server.ts";
 import { declared, effectsOf, ofType, Receiver } from "./receiver.ts";
 import { SocketClient } from "./socket-client.ts";
 import { type Program, Stage } from "./stage.ts";
@@ -29,7 +29,7 @@ beforeAll(async () => {
   stage = new Stage();
   receiver = await Receiver.open(stage);
   const { userAgent, stateDirectory } = receiver;
-  const socket = await AppSocket.open({ userAgent, stateDirectory });
+  const socket = await AppSocketServer.open({ userAgent, stateDirectory });
   stage.defer(() => socket.close());
   const token = readFileSync(join(stateDirectory, "admin.token"), "utf8").trim();
   admin = await SocketClient.enter({ at: socketPath() }, { role: "admin", token });

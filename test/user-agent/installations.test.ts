@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Choice } from "../../src/agent/events.ts";
 import { nodeFileSystem } from "../../src/node/file-system.ts";
-import { Installations, type InstallationsOptions } from "../../src/node/installations.ts";
 import { createNodePlatform } from "../../src/node/platform.ts";
 import { Credentials } from "../../src/user-agent/credentials.ts";
+import { Installations, type InstallationsOptions } from "../../src/user-agent/installations.ts";
 import { InstalledApps } from "../../src/user-agent/installed-apps.ts";
 import { privateFilesIn } from "../../src/user-agent/private-files.ts";
 

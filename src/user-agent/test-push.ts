@@ -4,24 +4,21 @@
  * server would. Its subscription ends once the message was shown, or did not come.
  */
 
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { SubscriptionView } from "../agent/events.ts";
 import { TEST_ORIGIN, TEST_OWNER } from "../apps/protocol.ts";
-import { PushManager, type PushSubscription } from "../apps/push-manager.ts";
 import { utf8Encode } from "../bytes.ts";
+import { hostOf, originOf } from "../declarative/url.ts";
 import { GodwitError } from "../errors.ts";
-import { REQUEST_TIMEOUT_MS, TEST_PUSH_MS_MAX } from "../limits.ts";
+import { TEST_PUSH_MS_MAX } from "../limits.ts";
 import { encrypt } from "../webpush/encrypt.ts";
 import { generateKeyPair } from "../webpush/keys.ts";
 import { signVapid } from "../webpush/vapid.ts";
-import { nodeProvider } from "./crypto.ts";
-import { systemRandomFill } from "./platform.ts";
-import { proxyAgent } from "./proxy.ts";
-import { trustedCertificates } from "./tls.ts";
+import { ask, unsubscribe } from "./agent-requests.ts";
+import type { Platform } from "./platform.ts";
 import type { UserAgent } from "./user-agent.ts";
 
 interface Test {
-  readonly subscription: PushSubscription;
+  readonly subscription: SubscriptionView;
   readonly authorization: string;
   /** Sent, and neither shown nor given up. */
   waiting: number;
@@ -29,23 +26,19 @@ interface Test {
 
 export interface TestPushOptions {
   readonly userAgent: UserAgent;
-  /** PEM certificates trusted besides the system's, or null. */
-  readonly ca: string | null;
+  readonly platform: Platform;
 }
 
 export class TestPush {
   readonly #options: TestPushOptions;
-  readonly #pushManager: PushManager;
   readonly #unlisten: () => void;
-  readonly #ended = new AbortController();
   #test: Promise<Test> | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  /** Takes back the end of the test that is under way. */
+  #cancelEnd: () => void = () => {};
 
   constructor(options: TestPushOptions) {
-    const { userAgent } = options;
     this.#options = options;
-    this.#pushManager = new PushManager((request) => userAgent.request(TEST_OWNER, request));
-    this.#unlisten = userAgent.listen({
+    this.#unlisten = options.userAgent.listen({
       handleReport: (report) => {
         if (report.type === "shown" && report.owner === TEST_OWNER) void this.#handleShown();
       },
@@ -65,8 +58,8 @@ export class TestPush {
       throw error;
     });
     test.waiting++;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.close(), TEST_PUSH_MS_MAX).unref();
+    this.#cancelEnd();
+    this.#cancelEnd = this.#options.platform.after(TEST_PUSH_MS_MAX, () => void this.close());
     const statusCode = await this.#post(test);
     // It was ended by somebody else; the next one makes another.
     if (GONE.includes(statusCode) && this.#test === sent) this.#test = null;
@@ -75,17 +68,16 @@ export class TestPush {
 
   /** Ends the subscription, if there is one. */
   async close(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#cancelEnd();
     const test = this.#test;
     this.#test = null;
     // A test that could not even begin has nothing to end; one at an agent that stops is ended by the next.
-    await test?.then(({ subscription }) => subscription.unsubscribe()).catch(() => {});
+    await test?.then(({ subscription }) => this.#unsubscribe(subscription)).catch(() => {});
   }
 
   /** The last time. Waits for nothing: what is under way is refused when the user agent stops, which is not held up by it. */
   end(): void {
     this.#unlisten();
-    this.#ended.abort();
     void this.close();
   }
 
@@ -95,41 +87,53 @@ export class TestPush {
   }
 
   async #subscribe(): Promise<Test> {
-    const { userAgent } = this.#options;
+    const { userAgent, platform } = this.#options;
     // The administrator asks for it, which is all the permission it takes.
-    if ((await this.#pushManager.permissionState()) !== "granted")
+    if (userAgent.permissionOf(TEST_OWNER) !== "granted")
       await userAgent.choose({ type: "setPermission", owner: TEST_OWNER, permission: "granted" });
-    const old = await this.#pushManager.getSubscription();
-    await old?.unsubscribe();
-    const keys = generateKeyPair(systemRandomFill, nodeProvider);
-    const subscription = await this.#pushManager.subscribe({ applicationServerKey: keys.publicKey });
+    await unsubscribe(userAgent, TEST_OWNER);
+    const keys = generateKeyPair(platform.randomFill, platform.provider);
+    const request = {
+      type: "subscribe" as const,
+      applicationServerKey: keys.publicKey,
+      userVisibleOnly: false,
+      waToken: null,
+      declarative: "auto" as const,
+      allowAesgcm: false,
+    };
+    const { subscription } = await ask(userAgent, TEST_OWNER, request, "subscription");
+    if (subscription === null) throw new GodwitError("ERR_SUBSCRIBE_ABORTED", "unexpected answer");
     const authorization = signVapid({
       keys,
-      audience: new URL(subscription.endpoint).origin,
-      expiresS: Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_S,
+      audience: originOf(subscription.endpoint) ?? "",
+      expiresS: Math.floor(platform.epochMs() / 1_000) + TOKEN_LIFETIME_S,
       subject: TEST_ORIGIN,
-      provider: nodeProvider,
+      provider: { sign: (pair, data) => platform.sign(pair, data) },
     });
     return { subscription, authorization, waiting: 0 };
   }
 
-  #post({ subscription, authorization }: Test): Promise<number> {
-    const body = encrypt(
-      utf8Encode(JSON.stringify(testMessage(new URL(subscription.endpoint).host))),
-      {
-        publicKey: new Uint8Array(subscription.getKey("p256dh")),
-        authSecret: new Uint8Array(subscription.getKey("auth")),
-      },
-      { provider: nodeProvider, randomFill: systemRandomFill },
-    );
+  async #unsubscribe({ subscriptionId }: SubscriptionView): Promise<void> {
+    await this.#options.userAgent.request(TEST_OWNER, { type: "unsubscribe", subscriptionId });
+  }
+
+  /** @throws {GodwitError} ERR_SERVICE_UNREACHABLE */
+  async #post({ subscription, authorization }: Test): Promise<number> {
+    const { userAgent, platform } = this.#options;
+    const { endpoint, p256dh, auth } = subscription;
+    const { provider, randomFill } = platform;
+    const message = utf8Encode(JSON.stringify(testMessage(hostOf(endpoint) ?? endpoint)));
+    const body = encrypt(message, { publicKey: p256dh, authSecret: auth }, { provider, randomFill });
     const headers = {
       TTL: String(TEST_PUSH_MS_MAX / 1_000),
       Urgency: "high",
       "Content-Encoding": "aes128gcm",
-      "Content-Length": body.length,
       Authorization: authorization,
     };
-    return post(subscription.endpoint, headers, body, this.#options.ca, this.#ended.signal);
+    const statusCode = await userAgent.post(endpoint, headers, body);
+    if (statusCode === 0)
+      throw new GodwitError("ERR_SERVICE_UNREACHABLE", "the push service does not answer");
+    return statusCode;
   }
 }
 
@@ -141,27 +145,4 @@ const TOKEN_LIFETIME_S = 3_600;
 function testMessage(host: string): object {
   const body = `It was encrypted, and came by way of ${host}.`;
   return { web_push: 8030, notification: { title: "Test push", body, navigate: `${TEST_ORIGIN}/` } };
-}
-
-function post(
-  endpoint: string,
-  headers: Readonly<Record<string, string | number>>,
-  body: Uint8Array,
-  ca: string | null,
-  signal: AbortSignal,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const fail = () => reject(new GodwitError("ERR_SERVICE_UNREACHABLE", "the push service does not answer"));
-    const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
-    const agent = proxyAgent(endpoint, tls, fail) ?? false;
-    const start = endpoint.startsWith("https:") ? httpsRequest : httpRequest;
-    const options = { method: "POST", headers, ...tls, agent, signal, timeout: REQUEST_TIMEOUT_MS };
-    const request = start(endpoint, options, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
-    request.on("timeout", () => request.destroy(new Error("no answer")));
-    request.on("error", fail);
-    request.end(body);
-  });
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /** What the administrator may do at the app socket: everything people decide, for every owner. */
 
-import { isAbsolute } from "node:path";
 import type { AdminEvent } from "../apps/protocol.ts";
-import { PushManager } from "../apps/push-manager.ts";
 import { GodwitError } from "../errors.ts";
 import { START_ARGUMENT_CHARS_MAX, START_ARGUMENTS_MAX } from "../limits.ts";
 import { parseStatsOptions, statsOf } from "../stats.ts";
+import { base64urlEncode } from "../webpush/base64url.ts";
+import { ask, unsubscribe } from "./agent-requests.ts";
 import type { AppConnection, Session, Verbs } from "./app-connection.ts";
 import { FRESHNESS_WORDS, readApplicationServerKey } from "./app-session.ts";
 import type { Installations } from "./installations.ts";
+import type { Platform } from "./platform.ts";
 import type { RequestMembers } from "./request-members.ts";
 import { type PageSecrets, PERMISSIONS, personVerbs } from "./shell-session.ts";
 import type { TestPush } from "./test-push.ts";
@@ -18,6 +19,7 @@ import { Watcher } from "./watcher.ts";
 
 export interface AdminSessionOptions {
   readonly userAgent: UserAgent;
+  readonly platform: Platform;
   readonly installations: Installations;
   readonly pages: PageSecrets;
   readonly testPush: TestPush;
@@ -38,7 +40,7 @@ export class AdminSession implements Session {
   #watcher: Watcher | null = null;
 
   constructor(options: AdminSessionOptions) {
-    const { userAgent, pages, testPush, connection } = options;
+    const { userAgent, platform, pages, testPush, connection } = options;
     this.#options = options;
     this.greeting = options.greeting;
     this.endEpochMs = options.endEpochMs;
@@ -50,15 +52,12 @@ export class AdminSession implements Session {
       status: () => userAgent.status(),
       stats: (members) => statsOf(userAgent.status(), parseStatsOptions(members.raw)),
       notifications: () => userAgent.notifications(),
-      subscribe: async (members) => (await subscribe(userAgent, members)).toJSON(),
-      unsubscribe: async (members) => {
-        const subscription = await pushManagerOf(userAgent, members).getSubscription();
-        return { existed: (await subscription?.unsubscribe()) ?? false };
-      },
+      subscribe: (members) => subscribe(userAgent, members),
+      unsubscribe: async (members) => ({ existed: await unsubscribe(userAgent, members.owner("owner")) }),
       dashboardLink: () => ({ url: options.dashboardLink() }),
       testPush: async () => ({ statusCode: await testPush.send() }),
       watch: () => {
-        this.#watcher ??= new Watcher(userAgent, (event: AdminEvent) => connection.send(event));
+        this.#watcher ??= new Watcher(userAgent, platform, (event: AdminEvent) => connection.send(event));
         return {};
       },
     };
@@ -110,7 +109,7 @@ function installationVerbs(installations: Installations): Verbs {
       const owner = members.owner("owner");
       const start = members.textsOrNull("start", START_ARGUMENTS_MAX, START_ARGUMENT_CHARS_MAX);
       const tokenFile = members.textOrNull("tokenFile", START_ARGUMENT_CHARS_MAX);
-      if (tokenFile !== null && !isAbsolute(tokenFile))
+      if (tokenFile !== null && !tokenFile.startsWith("/"))
         throw new GodwitError("ERR_OPTION", "tokenFile must be an absolute path");
       return { token: await installations.install({ owner, start, tokenFile }) };
     },
@@ -121,16 +120,21 @@ function installationVerbs(installations: Installations): Verbs {
   };
 }
 
-function subscribe(userAgent: UserAgent, members: RequestMembers) {
+/** For the owner's default subscription; answered as application servers take it. */
+async function subscribe(userAgent: UserAgent, members: RequestMembers): Promise<object> {
+  const owner = members.owner("owner");
   const freshness = members.oneOfOrNull("freshness", FRESHNESS_WORDS);
-  return pushManagerOf(userAgent, members).subscribe({
+  const request = {
+    type: "subscribe" as const,
     applicationServerKey: readApplicationServerKey(members),
     userVisibleOnly: false,
+    waToken: null,
+    declarative: "auto" as const,
+    allowAesgcm: false,
     ...(freshness === null ? {} : { freshness }),
-  });
-}
-
-function pushManagerOf(userAgent: UserAgent, members: RequestMembers): PushManager {
-  const owner = members.owner("owner");
-  return new PushManager((request) => userAgent.request(owner, request));
+  };
+  const { subscription } = await ask(userAgent, owner, request, "subscription");
+  if (subscription === null) throw new GodwitError("ERR_SUBSCRIBE_ABORTED", "unexpected answer");
+  const { endpoint, expirationTime, p256dh, auth } = subscription;
+  return { endpoint, expirationTime, keys: { p256dh: base64urlEncode(p256dh), auth: base64urlEncode(auth) } };
 }

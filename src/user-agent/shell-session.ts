@@ -3,6 +3,7 @@
 
 import { NOTIFICATION_CHARS_MAX } from "../limits.ts";
 import type { AppConnection, Session, Verb, Verbs } from "./app-connection.ts";
+import type { Platform } from "./platform.ts";
 import type { RequestMembers } from "./request-members.ts";
 import { badgeEvent, navigationEvent, restoredEvent, Shell, type Shells } from "./shells.ts";
 import type { TokenBucket } from "./token-bucket.ts";
@@ -18,6 +19,7 @@ export interface PageSecrets {
 
 export interface ShellSessionOptions {
   readonly userAgent: UserAgent;
+  readonly platform: Pick<Platform, "after">;
   readonly shells: Shells;
   readonly pages: PageSecrets;
   readonly connection: Pick<AppConnection, "send">;
@@ -35,8 +37,8 @@ export class ShellSession implements Session {
   #removeAsker: (() => void) | null = null;
 
   constructor(options: ShellSessionOptions) {
-    const { userAgent, shells, pages, connection } = options;
-    const shell = new Shell((event) => connection.send(event));
+    const { userAgent, platform, shells, pages, connection } = options;
+    const shell = new Shell(platform, (event) => connection.send(event));
     this.#options = options;
     this.#shell = shell;
     this.bucket = options.bucket;

@@ -16,14 +16,14 @@ import {
   OWNER_CHARS_MAX,
   SHELL_CONNECTIONS_MAX,
 } from "../limits.ts";
-import type { Credentials, Proof } from "../user-agent/credentials.ts";
-import type { InstalledApps } from "../user-agent/installed-apps.ts";
-import { OwnerIds } from "../user-agent/owner-ids.ts";
 import { AdminSession, type AdminSessionOptions } from "./admin-session.ts";
 import type { AppConnection, Session } from "./app-connection.ts";
-import type { Arrival } from "./app-listener.ts";
 import { AppSession } from "./app-session.ts";
-import { nodeProvider } from "./crypto.ts";
+import type { Arrival } from "./app-socket.ts";
+import type { Credentials, Proof } from "./credentials.ts";
+import type { InstalledApps } from "./installed-apps.ts";
+import { OwnerIds } from "./owner-ids.ts";
+import type { Platform } from "./platform.ts";
 import type { RequestMembers } from "./request-members.ts";
 import { ShellSession } from "./shell-session.ts";
 import type { Shells } from "./shells.ts";
@@ -33,10 +33,11 @@ const ROLES = ["app", "page", "shell", "admin"] as const;
 
 type AdminParts = Pick<
   AdminSessionOptions,
-  "userAgent" | "installations" | "pages" | "testPush" | "dashboardLink"
+  "userAgent" | "platform" | "installations" | "pages" | "testPush" | "dashboardLink"
 >;
 
 export interface DoorkeeperOptions extends AdminParts {
+  readonly platform: Platform;
   readonly credentials: Credentials;
   readonly apps: InstalledApps;
   readonly shells: Shells;
@@ -122,7 +123,7 @@ export class Doorkeeper {
   }
 
   #appSession(owner: string, connection: AppConnection): Session {
-    const { userAgent, credentials, handleAttached } = this.#options;
+    const { userAgent, platform, credentials, handleAttached } = this.#options;
     const guest = this.#guestOf(owner);
     const count = [...this.#guests.values()].reduce((sum, { connections }) => sum + connections.size, 0);
     if (guest.connections.size >= APP_CONNECTIONS_PER_OWNER_MAX || count >= APP_CONNECTIONS_MAX) throw busy();
@@ -130,7 +131,7 @@ export class Doorkeeper {
     return new AppSession({
       userAgent,
       owner,
-      ids: new OwnerIds(credentials.idsKey(owner), nodeProvider),
+      ids: new OwnerIds(credentials.idsKey(owner), platform.provider),
       connection,
       bucket: guest.bucket,
       handleAttached: () => handleAttached(owner),
@@ -140,7 +141,7 @@ export class Doorkeeper {
 
   /** An owner that comes again finds the bucket it left, as long as not too many came in between. */
   #guestOf(owner: string): Guest {
-    const guest = this.#guests.get(owner) ?? { connections: new Set(), bucket: newBucket() };
+    const guest = this.#guests.get(owner) ?? { connections: new Set(), bucket: this.#newBucket() };
     this.#guests.delete(owner);
     this.#guests.set(owner, guest);
     for (const [other, { connections }] of this.#guests) {
@@ -151,11 +152,15 @@ export class Doorkeeper {
   }
 
   #shellSession(connection: AppConnection): Session {
-    const { userAgent, shells, pages } = this.#options;
+    const { userAgent, platform, shells, pages } = this.#options;
     if (this.#shells.size >= SHELL_CONNECTIONS_MAX) throw busy();
     this.#shells.add(connection);
     const handleClosed = () => this.#shells.delete(connection);
-    return new ShellSession({ userAgent, shells, pages, connection, bucket: newBucket(), handleClosed });
+    return new ShellSession({
+      ...{ userAgent, platform, shells, pages, connection },
+      bucket: this.#newBucket(),
+      handleClosed,
+    });
   }
 
   #adminSession(hello: RequestMembers, connection: AppConnection, arrival: Challenged): Session | null {
@@ -163,14 +168,19 @@ export class Doorkeeper {
     if (proof === null) return null;
     if (this.#admins.size >= ADMIN_CONNECTIONS_MAX) throw busy();
     this.#admins.add(connection);
-    const { userAgent, installations, pages, testPush, dashboardLink } = this.#options;
+    const { userAgent, platform, installations, pages, testPush, dashboardLink } = this.#options;
     const handleClosed = () => this.#admins.delete(connection);
     return new AdminSession({
-      ...{ userAgent, installations, pages, testPush, dashboardLink },
+      ...{ userAgent, platform, installations, pages, testPush, dashboardLink },
       ...proof,
       connection,
       handleClosed,
     });
+  }
+
+  #newBucket(): TokenBucket {
+    const nowMs = this.#options.platform.monotonicMs();
+    return new TokenBucket(APP_REQUESTS_BURST_MAX, APP_REQUESTS_PER_SECOND_MAX, nowMs);
   }
 
   /** The token is for programs, code and session for the page we served ourselves. */
@@ -201,10 +211,6 @@ export class Doorkeeper {
 function proofFrom(hello: RequestMembers, { ownOrigin, challenge }: Challenged): Proof | null {
   if (challenge === null || ownOrigin === null) return null;
   return { proof: hello.text("proof", APP_PROOF_CHARS_MAX), challenge, agentOrigin: ownOrigin };
-}
-
-function newBucket(): TokenBucket {
-  return new TokenBucket(APP_REQUESTS_BURST_MAX, APP_REQUESTS_PER_SECOND_MAX, performance.now());
 }
 
 /** Only for who proved who it is: others are refused before. */

@@ -4,7 +4,6 @@
  * less often when an app ends without attaching. What it started ends with the agent.
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
 import type { InstalledApp } from "../apps/protocol.ts";
 import {
   START_AFTER_INSTALL_MS,
@@ -13,8 +12,11 @@ import {
   START_STOP_TIMEOUT_MS,
   START_TRIES_MAX,
 } from "../limits.ts";
+import type { Child, ChildEnd, Platform, Processes } from "./platform.ts";
 
 export interface AppStarterOptions {
+  readonly platform: Pick<Platform, "after" | "monotonicMs">;
+  readonly processes: Processes;
   readonly find: (owner: string) => InstalledApp | null;
   /** For GODWIT_SOCKET. */
   readonly socketPath: string;
@@ -22,8 +24,14 @@ export interface AppStarterOptions {
   readonly handleFault: (text: string, owner: string) => void;
 }
 
+/** A program that runs. */
+interface Run {
+  readonly child: Child;
+  readonly ended: Promise<void>;
+}
+
 interface Start {
-  child: ChildProcess | null;
+  run: Run | null;
   /** Something waits for the app, and it is not attached. */
   isWanted: boolean;
   /** Since the last start. */
@@ -31,7 +39,8 @@ interface Start {
   intervalMs: number;
   triesLeft: number;
   notBeforeMs: number;
-  timer: NodeJS.Timeout | null;
+  /** Takes back the look that waits for its time; null while none does. */
+  cancelLook: (() => void) | null;
 }
 
 export class AppStarter {
@@ -68,7 +77,7 @@ export class AppStarter {
     const isWanted = this.#starts.get(owner)?.isWanted ?? false;
     this.forget(owner);
     const start = newStart();
-    start.notBeforeMs = performance.now() + START_AFTER_INSTALL_MS;
+    start.notBeforeMs = this.#options.platform.monotonicMs() + START_AFTER_INSTALL_MS;
     this.#starts.set(owner, start);
     if (isWanted) this.start(owner);
   }
@@ -89,105 +98,94 @@ export class AppStarter {
 
   #end(start: Start): void {
     this.#disarm(start);
-    if (start.child === null) return;
-    const ending = stop(start.child).finally(() => this.#ending.delete(ending));
+    if (start.run === null) return;
+    const ending = this.#stop(start.run).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
   }
 
+  /** Asks it to end; what has not after a while is ended. */
+  async #stop({ child, ended }: Run): Promise<void> {
+    child.signal("SIGTERM");
+    const cancel = this.#options.platform.after(START_STOP_TIMEOUT_MS, () => child.signal("SIGKILL"));
+    await ended;
+    cancel();
+  }
+
   #look(owner: string, start: Start): void {
-    if (this.#isOver || !start.isWanted || start.child !== null || start.timer !== null) return;
-    const waitMs = start.notBeforeMs - performance.now();
+    if (this.#isOver || !start.isWanted || start.run !== null || start.cancelLook !== null) return;
+    const waitMs = start.notBeforeMs - this.#options.platform.monotonicMs();
     if (waitMs > 0) {
-      start.timer = setTimeout(() => {
-        start.timer = null;
+      start.cancelLook = this.#options.platform.after(waitMs, () => {
+        start.cancelLook = null;
         this.#look(owner, start);
-      }, waitMs);
+      });
       return;
     }
     const app = this.#options.find(owner);
     if (app?.start == null || start.triesLeft === 0) return;
     start.triesLeft--;
     start.hasAttached = false;
-    start.notBeforeMs = performance.now() + start.intervalMs;
+    start.notBeforeMs = this.#options.platform.monotonicMs() + start.intervalMs;
     this.#run(app.start, app, start);
   }
 
-  #run([program = "", ...args]: readonly string[], app: InstalledApp, start: Start): void {
-    const { owner } = app;
-    let isOver = false;
-    const ended = (how: string): void => {
-      if (isOver) return;
-      isOver = true;
-      start.child = null;
-      if (start.hasAttached || this.#isOver || this.#starts.get(owner) !== start) return;
-      start.intervalMs = Math.min(2 * start.intervalMs, START_INTERVAL_MS_MAX);
-      start.notBeforeMs = Math.max(start.notBeforeMs, performance.now() + start.intervalMs);
-      this.#options.handleFault(`${owner} ${how}`, owner);
-      this.#look(owner, start);
-    };
-    try {
-      const child = spawn(program, args, {
-        // The agent's stdout may be for programs (--json), its stderr is for people.
-        stdio: ["ignore", "ignore", "inherit"],
-        env: environmentOf(app, this.#options.socketPath),
-        // In a process group of its own: Ctrl-C at the agent's terminal is for the agent, and what the app starts ends with it.
-        detached: true,
-      });
-      start.child = child;
-      child.on("error", (error: NodeJS.ErrnoException) => {
-        if (child.pid === undefined) ended(`could not be started (${error.code ?? "unknown error"})`);
-      });
-      child.on("exit", (code, signal) => ended(`ended without attaching (${signal ?? `exit code ${code}`})`));
-    } catch {
-      // A text that no program can be given, such as one with a zero byte.
-      ended("could not be started (ERR_INVALID_ARG_VALUE)");
-    }
+  #run(argv: readonly string[], app: InstalledApp, start: Start): void {
+    const { processes, socketPath } = this.#options;
+    let handleEnded = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      handleEnded = resolve;
+    });
+    const child = processes.start(argv, environmentOf(app, socketPath), (how) => {
+      start.run = null;
+      handleEnded();
+      this.#handleEnd(app.owner, start, how);
+    });
+    start.run = { child, ended };
+  }
+
+  #handleEnd(owner: string, start: Start, how: ChildEnd): void {
+    if (start.hasAttached || this.#isOver || this.#starts.get(owner) !== start) return;
+    const nowMs = this.#options.platform.monotonicMs();
+    start.intervalMs = Math.min(2 * start.intervalMs, START_INTERVAL_MS_MAX);
+    start.notBeforeMs = Math.max(start.notBeforeMs, nowMs + start.intervalMs);
+    this.#options.handleFault(`${owner} ${describe(how)}`, owner);
+    this.#look(owner, start);
   }
 
   #disarm(start: Start): void {
-    if (start.timer !== null) clearTimeout(start.timer);
-    start.timer = null;
+    start.cancelLook?.();
+    start.cancelLook = null;
   }
 }
 
 function newStart(): Start {
   const intervalMs = START_INTERVAL_MS_MIN;
   return {
-    child: null,
+    run: null,
     isWanted: false,
     hasAttached: false,
     intervalMs,
     triesLeft: 0,
     notBeforeMs: Number.NEGATIVE_INFINITY,
-    timer: null,
+    cancelLook: null,
   };
 }
 
-/** The agent's, without the variables that configure the agent. */
-function environmentOf({ owner, tokenFile }: InstalledApp, socketPath: string): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("GODWIT_"));
+function describe(how: ChildEnd): string {
+  switch (how.type) {
+    case "notStarted":
+      return `could not be started (${how.code})`;
+    case "exit":
+      return `ended without attaching (exit code ${how.code})`;
+    case "signal":
+      return `ended without attaching (${how.name})`;
+  }
+}
+
+function environmentOf({ owner, tokenFile }: InstalledApp, socketPath: string): Record<string, string> {
   return {
-    ...Object.fromEntries(inherited),
     GODWIT_OWNER: owner,
     GODWIT_SOCKET: socketPath,
     ...(tokenFile === null ? {} : { GODWIT_TOKEN_FILE: tokenFile }),
   };
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  signal(child, "SIGTERM");
-  const timer = setTimeout(() => signal(child, "SIGKILL"), START_STOP_TIMEOUT_MS);
-  await exited;
-  clearTimeout(timer);
-}
-
-/** To the app and what it started. */
-function signal({ pid }: ChildProcess, name: NodeJS.Signals): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, name);
-  } catch {
-    // It ended just now.
-  }
 }

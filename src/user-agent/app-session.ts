@@ -11,10 +11,10 @@ import {
   NOTIFICATION_CHARS_MAX,
   WA_TOKEN_CHARS_MAX,
 } from "../limits.ts";
-import type { AppPeer, Seat } from "../user-agent/app-peers.ts";
-import type { OwnerIds } from "../user-agent/owner-ids.ts";
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
 import type { AppConnection, Session, Verbs } from "./app-connection.ts";
+import type { AppPeer, Seat } from "./app-peers.ts";
+import type { OwnerIds } from "./owner-ids.ts";
 import type { RequestMembers } from "./request-members.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 import type { UserAgent } from "./user-agent.ts";

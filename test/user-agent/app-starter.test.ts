@@ -12,7 +12,9 @@ import {
   START_INTERVAL_MS_MIN,
   START_TRIES_MAX,
 } from "../../src/limits.ts";
-import { AppStarter } from "../../src/node/app-starter.ts";
+import { createNodePlatform } from "../../src/node/platform.ts";
+import { nodeProcesses } from "../../src/node/processes.ts";
+import { AppStarter } from "../../src/user-agent/app-starter.ts";
 
 let directory: string;
 let starter: AppStarter;
@@ -26,6 +28,8 @@ beforeEach(() => {
   faults.length = 0;
   commands.clear();
   starter = new AppStarter({
+    platform: createNodePlatform(),
+    processes: nodeProcesses,
     find: (owner) => {
       const start = commands.get(owner);
       return start === undefined ? null : { owner, start, tokenFile: null };

@@ -2,9 +2,9 @@
 /** Installing and uninstalling apps: the agent's choice, the token, the connections and the process that go with it. */
 
 import type { InstalledApp } from "../apps/protocol.ts";
-import type { Credentials } from "../user-agent/credentials.ts";
-import type { InstalledApps } from "../user-agent/installed-apps.ts";
 import type { AppStarter } from "./app-starter.ts";
+import type { Credentials } from "./credentials.ts";
+import type { InstalledApps } from "./installed-apps.ts";
 import type { UserAgent } from "./user-agent.ts";
 
 export interface InstallationsOptions {

@@ -5,8 +5,9 @@ import type { NotificationView } from "../agent/events.ts";
 import type { ShellEvent } from "../apps/protocol.ts";
 import { type AppBadge, badgeText, displayedText } from "../declarative/index.ts";
 import { SHELL_DISPLAY_TIMEOUT_MS } from "../limits.ts";
-import type { Display, ShownNotification } from "../user-agent/display.ts";
-import type { NavigationQuestion } from "../user-agent/questions.ts";
+import type { Display, ShownNotification } from "./display.ts";
+import type { Platform } from "./platform.ts";
+import type { NavigationQuestion } from "./questions.ts";
 
 /** One `show` that a shell has not answered. */
 interface Pending {
@@ -16,11 +17,13 @@ interface Pending {
 
 /** One of them. */
 export class Shell {
+  readonly #platform: Pick<Platform, "after">;
   readonly #send: (event: ShellEvent) => void;
   /** By notification, in the order of the answers to come: with the same tag one may be shown several times. */
   readonly #pending = new Map<number, Pending[]>();
 
-  constructor(send: (event: ShellEvent) => void) {
+  constructor(platform: Pick<Platform, "after">, send: (event: ShellEvent) => void) {
+    this.#platform = platform;
     this.#send = send;
   }
 
@@ -32,17 +35,16 @@ export class Shell {
   show(shown: ShownNotification): Promise<void> {
     const { notificationId } = shown;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => this.#settle(notificationId, "failed", pending),
-        SHELL_DISPLAY_TIMEOUT_MS,
+      const cancel = this.#platform.after(SHELL_DISPLAY_TIMEOUT_MS, () =>
+        this.#settle(notificationId, "failed", pending),
       );
       const pending: Pending = {
         displayed: () => {
-          clearTimeout(timer);
+          cancel();
           resolve();
         },
         failed: () => {
-          clearTimeout(timer);
+          cancel();
           reject(new Error("the shell does not show it"));
         },
       };

@@ -7,7 +7,7 @@ import { GodwitError } from "../errors.ts";
 export const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"] as const;
 
 /** True for the `Host` of a request that was meant for `port` of loopback. */
-export function isLoopbackHost(host: string | undefined, port: number): boolean {
+export function isLoopbackHost(host: string | null, port: number): boolean {
   return LOOPBACK_NAMES.some((name) => host === `${name}:${port}` || (port === 80 && host === name));
 }
 

@@ -3,26 +3,31 @@
 
 import type { AdminEvent } from "../apps/protocol.ts";
 import { WATCH_INTERVAL_MS_MIN } from "../limits.ts";
+import type { Platform } from "./platform.ts";
 import type { UserAgent } from "./user-agent.ts";
+
+type WatcherPlatform = Pick<Platform, "after" | "epochMs" | "monotonicMs">;
 
 export class Watcher {
   readonly #userAgent: UserAgent;
+  readonly #platform: WatcherPlatform;
   readonly #send: (event: AdminEvent) => void;
   readonly #stop: readonly (() => void)[];
-  /** Pending, and only while something changed that was not told. */
-  #timer: NodeJS.Timeout | null = null;
+  /** Takes back what is to be told; null while nothing changed that was not told. */
+  #cancel: (() => void) | null = null;
   #toldMs = Number.NEGATIVE_INFINITY;
   #isOver = false;
 
-  constructor(userAgent: UserAgent, send: (event: AdminEvent) => void) {
+  constructor(userAgent: UserAgent, platform: WatcherPlatform, send: (event: AdminEvent) => void) {
     this.#userAgent = userAgent;
+    this.#platform = platform;
     this.#send = send;
     const changed = () => this.#handleChanged();
     for (const past of userAgent.reports) send({ event: "report", ...past });
     this.#stop = [
       userAgent.watch(changed),
       userAgent.listen({
-        handleReport: (report) => send({ event: "report", atEpochMs: Date.now(), report }),
+        handleReport: (report) => send({ event: "report", atEpochMs: platform.epochMs(), report }),
       }),
       userAgent.questions.addAsker({
         askPermission: changed,
@@ -37,19 +42,19 @@ export class Watcher {
   close(): void {
     this.#isOver = true;
     for (const stop of this.#stop) stop();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#cancel?.();
   }
 
   #handleChanged(): void {
-    if (this.#isOver || this.#timer !== null) return;
-    const waitMs = Math.max(0, this.#toldMs + WATCH_INTERVAL_MS_MIN - performance.now());
+    if (this.#isOver || this.#cancel !== null) return;
+    const waitMs = Math.max(0, this.#toldMs + WATCH_INTERVAL_MS_MIN - this.#platform.monotonicMs());
     // Not at once even when it may be: what changes together is told together.
-    this.#timer = setTimeout(() => this.#tell(), waitMs);
+    this.#cancel = this.#platform.after(waitMs, () => this.#tell());
   }
 
   #tell(): void {
-    this.#timer = null;
-    this.#toldMs = performance.now();
+    this.#cancel = null;
+    this.#toldMs = this.#platform.monotonicMs();
     const { open } = this.#userAgent.questions;
     const navigations = open.navigations.map(({ notificationId, owner, action, host }) => ({
       notificationId,

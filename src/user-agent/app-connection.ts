@@ -4,16 +4,16 @@
  * it may ask is its {@link Session}'s.
  */
 
-import type { WebSocket } from "ws";
-import { codeOf, w3cNameOf } from "../apps/errors.ts";
+import { w3cNameOf } from "../apps/error-names.ts";
 import { CLOSE_BUSY, CLOSE_PROTOCOL, CLOSE_REFUSED } from "../apps/protocol.ts";
-import { GodwitError } from "../errors.ts";
+import { utf8Encode } from "../bytes.ts";
+import { type ErrorCode, GodwitError } from "../errors.ts";
 import { jsonNesting } from "../json.ts";
 import { APP_QUEUED_BYTES_MAX, APP_REQUESTS_IN_FLIGHT_MAX, JSON_DEPTH_MAX } from "../limits.ts";
-import { newToken } from "../user-agent/tokens.ts";
-import { systemRandomFill } from "./platform.ts";
+import type { PeerSocket, Platform } from "./platform.ts";
 import { RequestMembers } from "./request-members.ts";
 import type { TokenBucket } from "./token-bucket.ts";
+import { newToken } from "./tokens.ts";
 
 export type Verb = (members: RequestMembers) => unknown;
 export type Verbs = Readonly<Record<string, Verb>>;
@@ -50,8 +50,18 @@ interface Request {
 /** The same for everybody who is refused: nobody learns what there is from how they were. */
 const REFUSAL = new GodwitError("ERR_APP_AUTH", "not authorised");
 
+export interface AppConnectionOptions {
+  /** Upgraded, and nobody listens to it yet. */
+  readonly socket: PeerSocket;
+  readonly platform: Pick<Platform, "after" | "epochMs" | "monotonicMs" | "randomFill">;
+  readonly greet: Greet;
+  /** The socket is closed. */
+  readonly handleGone: () => void;
+}
+
 export class AppConnection {
-  readonly #socket: WebSocket;
+  readonly #socket: PeerSocket;
+  readonly #platform: AppConnectionOptions["platform"];
   readonly #greet: Greet;
   /** Came faster than it is taken. No longer than what one read from the socket may hold. */
   readonly #queue: string[] = [];
@@ -62,22 +72,20 @@ export class AppConnection {
   #isOpening = false;
   /** Bytes that may wait to be read. */
   #queuedBytesMax = APP_QUEUED_BYTES_MAX;
-  #resumeTimer: NodeJS.Timeout | null = null;
+  /** Takes back the wait for the rest of the queue; null while there is none. */
+  #cancelWait: (() => void) | null = null;
   #isOver = false;
 
-  constructor(socket: WebSocket, greet: Greet) {
+  constructor({ socket, platform, greet, handleGone }: AppConnectionOptions) {
     this.#socket = socket;
+    this.#platform = platform;
     this.#greet = greet;
-    socket.on("error", () => socket.terminate());
-    socket.on("close", () => this.#end());
-    socket.on("ping", (data: Buffer) => {
-      if (!this.#isStuck()) socket.pong(data);
-    });
-    socket.on("message", (data, isBinary) => {
-      if (this.#isOver) return;
-      if (isBinary) return this.close(CLOSE_PROTOCOL);
-      this.#queue.push(String(data));
-      if (this.#resumeTimer === null) this.#work();
+    socket.listen({
+      message: (text) => this.#take(text),
+      closed: () => {
+        this.#end();
+        handleGone();
+      },
     });
   }
 
@@ -95,29 +103,32 @@ export class AppConnection {
     this.#socket.close(code);
   }
 
-  terminate(): void {
-    this.#socket.terminate();
+  /** @param text null for what is none */
+  #take(text: string | null): void {
+    if (this.#isOver) return;
+    if (text === null) return this.close(CLOSE_PROTOCOL);
+    this.#queue.push(text);
+    if (this.#cancelWait === null) this.#work();
   }
 
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#queue.length = 0;
-    if (this.#resumeTimer !== null) clearTimeout(this.#resumeTimer);
+    this.#cancelWait?.();
     // What is left to come has to be read, or the end of the connection never is.
     this.#socket.resume();
     this.#session?.handleClosed();
   }
 
   #work(): void {
-    this.#resumeTimer = null;
     for (let text = this.#queue[0]; text !== undefined && !this.#isOver; text = this.#queue[0]) {
       // What is answered at once, is so a turn later: many requests in one read are not many without answer.
       if (this.#inFlight >= APP_REQUESTS_IN_FLIGHT_MAX && !this.#hasWaited) {
         this.#hasWaited = true;
         return this.#wait(0);
       }
-      const waitMs = this.#session?.bucket?.take(performance.now()) ?? 0;
+      const waitMs = this.#session?.bucket?.take(this.#platform.monotonicMs()) ?? 0;
       if (waitMs > 0) return this.#wait(waitMs);
       this.#hasWaited = false;
       this.#queue.shift();
@@ -126,9 +137,12 @@ export class AppConnection {
     this.#socket.resume();
   }
 
-  #wait(ms: number): void {
+  #wait(delayMs: number): void {
     this.#socket.pause();
-    this.#resumeTimer = setTimeout(() => this.#work(), ms);
+    this.#cancelWait = this.#platform.after(delayMs, () => {
+      this.#cancelWait = null;
+      this.#work();
+    });
   }
 
   #handle(text: string): void {
@@ -159,7 +173,7 @@ export class AppConnection {
 
   #handleHello({ id, type, members }: Request): void {
     if (type === "challenge" && this.#challenge === null) {
-      this.#challenge = newToken(systemRandomFill);
+      this.#challenge = newToken(this.#platform.randomFill);
       return this.#send({ id, result: { challenge: this.#challenge } });
     }
     const session = type === "hello" ? this.#greet(members, this.#challenge) : null;
@@ -200,22 +214,28 @@ export class AppConnection {
   #send(message: object): void {
     if (this.#isStuck()) return;
     const text = JSON.stringify(message);
+    const isEmpty = this.#socket.bufferedBytes === 0;
     // However much there is to say at once, a peer that reads gets it: the bound is for what is left unread on top of that.
-    if (this.#socket.bufferedAmount === 0) this.#queuedBytesMax = APP_QUEUED_BYTES_MAX;
-    if (this.#isOpening || this.#socket.bufferedAmount === 0) this.#queuedBytesMax += Buffer.byteLength(text);
+    if (isEmpty) this.#queuedBytesMax = APP_QUEUED_BYTES_MAX;
+    if (this.#isOpening || isEmpty) this.#queuedBytesMax += utf8Encode(text).length;
     this.#socket.send(text);
   }
 
   #isStuck(): boolean {
-    if (this.#socket.bufferedAmount <= this.#queuedBytesMax) return false;
+    if (this.#socket.bufferedBytes <= this.#queuedBytesMax) return false;
     this.#socket.terminate();
     this.#end();
     return true;
   }
 
   #isSessionOver({ endEpochMs }: Session): boolean {
-    return endEpochMs !== null && Date.now() >= endEpochMs;
+    return endEpochMs !== null && this.#platform.epochMs() >= endEpochMs;
   }
+}
+
+/** Null for what is none of our errors. */
+function codeOf(error: unknown): ErrorCode | null {
+  return error instanceof GodwitError ? error.code : null;
 }
 
 function readRequest(text: string): Request {
