@@ -6,13 +6,18 @@
 
 import type { AgentEvent, Alarm, Instant, MqttAddress } from "../../src/agent/events.ts";
 import { utf8Decode, utf8Encode } from "../../src/bytes.ts";
+import type { FileSystem } from "../../src/user-agent/file-system.ts";
+import type { JournalStorage } from "../../src/user-agent/journal-directory.ts";
 import type { Machine, MakeMachine, Platform } from "../../src/user-agent/platform.ts";
+import { privateFilesIn } from "../../src/user-agent/private-files.ts";
 import type { KeyPair, SubscriptionKeys } from "../../src/webpush/crypto.ts";
 import { decrypt } from "../../src/webpush/decrypt.ts";
 
 export interface OperationsOptions {
   readonly platform: Platform;
   readonly makeMachine: MakeMachine;
+  readonly fileSystem: FileSystem;
+  readonly openJournal: (directory: string) => Promise<JournalStorage>;
   /** Hears of every event, in order. */
   readonly tell: (event: AgentEvent) => void;
 }
@@ -38,9 +43,13 @@ const TIMEOUT_MS = 10_000;
 export class Operations {
   readonly #platform: Platform;
   readonly #machine: Machine;
+  readonly #options: OperationsOptions;
   readonly #keys = new Map<string, SubscriptionKeys>();
+  #journal: JournalStorage | null = null;
 
-  constructor({ platform, makeMachine, tell }: OperationsOptions) {
+  constructor(options: OperationsOptions) {
+    const { platform, makeMachine, tell } = options;
+    this.#options = options;
     this.#platform = platform;
     this.#machine = makeMachine(tell, () => {});
   }
@@ -190,9 +199,45 @@ export class Operations {
     return this.#platform.sign(keys, data);
   }
 
+  async openJournal(directory: string): Promise<void> {
+    this.#journal = await this.#options.openJournal(directory);
+  }
+
+  readJournal(): Promise<Uint8Array[]> {
+    return this.#opened().read();
+  }
+
+  /** All asked for at once; resolves when all are on disk. */
+  async append(...records: Uint8Array[]): Promise<void> {
+    const journal = this.#opened();
+    await Promise.all(records.map((bytes) => journal.append(bytes)));
+  }
+
+  checkpoint(bytes: Uint8Array, urgent: boolean): Promise<void> {
+    return this.#opened().checkpoint(bytes, { urgent });
+  }
+
+  async closeJournal(): Promise<void> {
+    await this.#opened().close();
+    this.#journal = null;
+  }
+
+  readPrivateFile(directory: string, name: string): Promise<string | null> {
+    return privateFilesIn(directory, this.#options.fileSystem).read(name);
+  }
+
+  writePrivateFile(directory: string, name: string, text: string): Promise<void> {
+    return privateFilesIn(directory, this.#options.fileSystem).write(name, text);
+  }
+
   /** Nothing is told afterwards. */
   close(): void {
     this.#machine.close();
+  }
+
+  #opened(): JournalStorage {
+    if (this.#journal === null) throw new Error("no journal is open");
+    return this.#journal;
   }
 }
 

@@ -3,15 +3,16 @@
 // of Node, with its native cryptography and without.
 
 import { bridgeRuntime } from "../../src/quickjs/runtime.ts";
-import { describeHost, type HostSettings } from "../contract/host-contract.ts";
+import { describeHost } from "../contract/host-contract.ts";
+import type { HostSettings } from "../contract/stage.ts";
 import { localSubject, type Subject } from "../contract/subject.ts";
 import { NodeBridge, type NodeBridgeOptions } from "./node-bridge.ts";
 
 function scriptHost(options: NodeBridgeOptions): Subject {
   const bridge = new NodeBridge(options);
-  const { platform, makeMachine, events } = bridgeRuntime(bridge);
+  const { events, ...lent } = bridgeRuntime(bridge);
   bridge.listen(events);
-  return localSubject({ platform, makeMachine }, () => bridge.end());
+  return localSubject(lent, () => bridge.end());
 }
 
 describeHost("scripts of the firmware, native cryptography", ({ ca }: HostSettings) => scriptHost({ ca }));
