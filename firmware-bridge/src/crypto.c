@@ -316,8 +316,8 @@ static int bridge__lend(struct bridge *b)
         JS_FreeValue(b->ctx, object);
         return BRIDGE_E_NOMEM;
     }
-    /* Takes it, also when it fails. */
-    return JS_SetPropertyStr(b->ctx, b->object, "crypto", object) < 0 ? BRIDGE_E_NOMEM : 0;
+    /* Takes it. */
+    return bridge_set_member(b, "crypto", object);
 }
 
 /* Lends the script the library's cryptography. 0 or a BRIDGE_E. */

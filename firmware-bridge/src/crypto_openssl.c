@@ -47,14 +47,24 @@ struct bridge_backend {
 };
 
 /*
- * What a failed call of the library means for us. Empties its queue of errors, which would grow and show up elsewhere.
+ * What a failed call of the library means for us: 0 when it says that a point is none, else BRIDGE_E_NOMEM or
+ * BRIDGE_E_SYSTEM. Empties its queue of errors, which would grow and show up elsewhere.
  */
 static int bridge__failure(void)
 {
-    int is_out_of_memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+    int result = BRIDGE_E_SYSTEM;
+    unsigned long error;
 
-    ERR_clear_error();
-    return is_out_of_memory ? BRIDGE_E_NOMEM : BRIDGE_E_SYSTEM;
+    while ((error = ERR_get_error()) != 0) {
+        int reason = ERR_GET_REASON(error);
+        bool is_about_point = reason == EC_R_INVALID_ENCODING || reason == EC_R_POINT_IS_NOT_ON_CURVE;
+
+        if (reason == ERR_R_MALLOC_FAILURE)
+            result = BRIDGE_E_NOMEM;
+        else if (ERR_GET_LIB(error) == ERR_LIB_EC && is_about_point && result != BRIDGE_E_NOMEM)
+            result = 0;
+    }
+    return result;
 }
 
 int bridge_backend_open(struct bridge_backend **out)
@@ -93,7 +103,7 @@ int bridge_backend_open(struct bridge_backend **out)
     *out = backend;
     return 0;
 fail:
-    error = bridge__failure();
+    error = bridge__failure() == BRIDGE_E_NOMEM ? BRIDGE_E_NOMEM : BRIDGE_E_SYSTEM;
     bridge_backend_close(backend);
     return error;
 }
@@ -238,7 +248,7 @@ int bridge_backend_is_point(struct bridge_backend *backend, const uint8_t point[
         return 0;
     if (EC_POINT_oct2point(backend->group, backend->point, point, BRIDGE_POINT_BYTES, backend->numbers))
         return 1;
-    return bridge__failure() == BRIDGE_E_NOMEM ? BRIDGE_E_NOMEM : 0;
+    return bridge__failure();
 }
 
 int bridge_backend_agree(struct bridge_backend *backend, const uint8_t scalar[BRIDGE_SCALAR_BYTES],

@@ -52,8 +52,12 @@ static int bridge__open_write(struct bridge_quota *quota, const char *path, int 
 
     /* Not O_TRUNC: the length is wanted first, and a device or pipe by that name is left alone. */
     BRIDGE_RETRY(fd, open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | more_flags, mode));
-    if (fd < 0)
+    if (fd < 0) {
+        /* A pipe nobody reads: no file either. */
+        if (errno == ENXIO)
+            errno = EINVAL;
         return -1;
+    }
     if (fstat(fd, &found) < 0)
         goto fail;
     if (!S_ISREG(found.st_mode)) {
@@ -318,8 +322,8 @@ static int bridge__lend(struct bridge *b)
         JS_FreeValue(b->ctx, object);
         return BRIDGE_E_NOMEM;
     }
-    /* Takes it, also when it fails. */
-    return JS_SetPropertyStr(b->ctx, b->object, "fs", object) < 0 ? BRIDGE_E_NOMEM : 0;
+    /* Takes it. */
+    return bridge_set_member(b, "fs", object);
 }
 
 /*
