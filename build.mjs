@@ -20,6 +20,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
@@ -137,8 +138,13 @@ await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.q
 });
 
 /** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
-for (const name of ["embedding", "daemon", "bench"])
-  await buildForQuickJs(`src/quickjs/${name}.ts`, `dist/firmware/${name}.js`, budgets[`firmware/${name}`]);
+for (const name of ["embedding", "daemon", "config", "bench"])
+  await buildForQuickJs(
+    `src/quickjs/${name}.ts`,
+    `dist/firmware/${name}.js`,
+    budgets[`firmware/${name}`],
+    name === "config" ? { define: { ...shared.define, __GODWIT_KNOWN_OPTIONS__: await knownOptions() } } : {},
+  );
 await writeLimits("dist/firmware/script_limits.h");
 
 checkSize("dist/dashboard", budgets.dashboard);
@@ -167,6 +173,23 @@ if (!quick) {
   run("tsc", ["-p", "tsconfig.types.json"]);
 }
 writeFileSync("dist/.built", version);
+
+/** JSON of the options of all commands, without what only help needs: a configuration file that godwitd reads may hold any of them. */
+async function knownOptions() {
+  const outfile = "dist/.known-options.mjs";
+  const entry =
+    'export { COMMANDS } from "./src/cli/commands.ts"; export { knownOptions } from "./src/cli/find-command.ts";';
+  await build({
+    ...shared,
+    stdin: { contents: entry, resolveDir: process.cwd(), loader: "ts" },
+    outfile,
+    platform: "node",
+    packages: "external",
+  });
+  const { COMMANDS, knownOptions } = await import(pathToFileURL(outfile).href);
+  rmSync(outfile);
+  return JSON.stringify(knownOptions(COMMANDS), (name, value) => (name === "help" ? "" : value));
+}
 
 /** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. */
 async function buildForQuickJs(entry, outfile, budget, options = {}) {

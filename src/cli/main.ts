@@ -6,51 +6,13 @@
 import { CommandError, EXIT, exitCodeOf } from "../configuration/exit.ts";
 import { COMMON, kebab, readOptions } from "../configuration/options.ts";
 import { GodwitError } from "../errors.ts";
-import { agentCommand } from "./agent.ts";
-import { appsCommand } from "./apps.ts";
-import { clearCommand, optoutCommand, pauseCommand, permissionCommand, resetCommand } from "./choices.ts";
 import type { Command } from "./command.ts";
-import { configCommand } from "./config.ts";
-import { dashboardCommand } from "./dashboard.ts";
-import { demoCommand } from "./demo.ts";
-import { doctorCommand } from "./doctor.ts";
-import { type Commands, findCommand, knownOptions } from "./find-command.ts";
-import { notificationsCommand } from "./notifications.ts";
+import { COMMANDS } from "./commands.ts";
+import { findCommand, knownOptions } from "./find-command.ts";
 import { createOutput } from "./output.ts";
-import { pushServiceCommand } from "./push-service.ts";
-import { sendCommand } from "./send.ts";
-import { shellCommand } from "./shell.ts";
-import { statsCommand } from "./stats.ts";
-import { statusCommand } from "./status.ts";
-import { subscribeCommand, subscriptionsCommand, unsubscribeCommand } from "./subscriptions.ts";
 import { nodeSurroundings } from "./surroundings.ts";
-import { tailCommand } from "./tail.ts";
 
 declare const __GODWIT_VERSION__: string;
-
-const COMMANDS: Commands = {
-  demo: demoCommand,
-  agent: agentCommand,
-  "push-service": pushServiceCommand,
-  send: sendCommand,
-  status: statusCommand,
-  stats: statsCommand,
-  dashboard: dashboardCommand,
-  shell: shellCommand,
-  notifications: notificationsCommand,
-  tail: tailCommand,
-  apps: appsCommand,
-  subscriptions: subscriptionsCommand,
-  subscribe: subscribeCommand,
-  unsubscribe: unsubscribeCommand,
-  permission: permissionCommand,
-  pause: pauseCommand,
-  optout: optoutCommand,
-  clear: clearCommand,
-  reset: resetCommand,
-  doctor: doctorCommand,
-  config: configCommand(() => COMMANDS),
-};
 
 async function main(args: readonly string[]): Promise<number> {
   const [name] = args;

@@ -2,8 +2,7 @@
 /** The app socket on Node: listens on a Unix socket of the state directory, and on loopback if asked for. */
 
 import { chmod, rm } from "node:fs/promises";
-import { GodwitError } from "../errors.ts";
-import { AppSocket, type AppSocketOptions } from "../user-agent/app-socket.ts";
+import { AppSocket, type AppSocketOptions, listenError } from "../user-agent/app-socket.ts";
 import { privateFilesIn } from "../user-agent/private-files.ts";
 import { AppListener } from "./app-listener.ts";
 import { nodeFileSystem } from "./file-system.ts";
@@ -71,14 +70,4 @@ export class AppSocketServer {
     await closed;
     await rm(this.#socket.path, { force: true });
   }
-}
-
-function listenError(error: unknown, port: number | null): unknown {
-  const { code, address } = error as NodeJS.ErrnoException & { readonly address?: string };
-  if (code === "EADDRINUSE" || code === "EACCES")
-    return new GodwitError(
-      "ERR_CONFIG",
-      `cannot listen on ${address ?? "the app socket"}, port ${port} (${code}): name another one`,
-    );
-  return error;
 }

@@ -2,8 +2,162 @@
 /** The script of godwitd: a user agent whose apps, screens and people come over the app socket. */
 
 import "./globals.ts";
+import {
+  applyPolicy,
+  type ProgramOutput,
+  readyLine,
+  startOptionsOf,
+} from "../configuration/agent-program.ts";
+import { exitCodeOf } from "../configuration/exit.ts";
+import { GodwitError } from "../errors.ts";
+import { AppSocket, listenError } from "../user-agent/app-socket.ts";
+import { DASHBOARD_FILES } from "../user-agent/dashboard-files.ts";
+import { privateFilesIn } from "../user-agent/private-files.ts";
+import { startUserAgent } from "../user-agent/start.ts";
+import type { UserAgent } from "../user-agent/user-agent.ts";
+import type { AllEvents, DaemonBridge } from "./daemon-bridge.d.ts";
+import { type DaemonOptions, readDaemonOptions } from "./daemon-options.ts";
+import { bridgeBootId, bridgeMachineId } from "./files.ts";
 import { bridge } from "./lent-bridge.ts";
+import { Peers } from "./peers.ts";
+import { DaemonProcesses } from "./processes.ts";
 import { bridgeRuntime } from "./runtime.ts";
 
-const { events } = bridgeRuntime(bridge);
-bridge.listen(events);
+/** Priorities of syslog. */
+const [ERROR, NOTICE, INFO] = [3, 5, 6];
+
+/** What the dashboard's largest file may have. */
+const FILE_BYTES_MAX = 1_048_576;
+
+class Daemon {
+  readonly #daemon: DaemonBridge;
+  readonly #options: DaemonOptions;
+  readonly #runtime = bridgeRuntime(bridge);
+  readonly #processes: DaemonProcesses;
+  readonly #output: ProgramOutput;
+  #peers: Peers | null = null;
+  #socket: AppSocket | null = null;
+  #userAgent: UserAgent | null = null;
+  #isStopping = false;
+
+  constructor(daemon: DaemonBridge, options: DaemonOptions) {
+    this.#daemon = daemon;
+    this.#options = options;
+    this.#processes = new DaemonProcesses(daemon, this.#runtime.platform);
+    this.#output = {
+      isJson: options.isJson,
+      json: (value) => daemon.print(JSON.stringify(value)),
+      line: (text) => daemon.print(text),
+      log: (text) => bridge.log(INFO, text),
+    };
+  }
+
+  get events(): AllEvents {
+    return {
+      ...this.#runtime.events,
+      startAsked: () => void this.#run(() => this.#start()),
+      stopAsked: () => void this.#stop(),
+      peerCame: (...peer) => this.#peers?.peerCame(...peer),
+      upgradeAsked: (...request) => this.#peers?.upgradeAsked(...request),
+      fileAsked: (...request) => this.#peers?.fileAsked(...request),
+      peerOpened: (peerId) => this.#peers?.peerOpened(peerId),
+      peerMessage: (...message) => this.#peers?.peerMessage(...message),
+      peerClosed: (peerId) => this.#peers?.peerClosed(peerId),
+      allPeersGone: () => this.#peers?.allPeersGone(),
+      processEnded: (...end) => this.#processes.processEnded(...end),
+    };
+  }
+
+  /** What cannot be mended by going on ends the program, with the exit code of the error. */
+  async #run(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : "failed";
+      const code = error instanceof GodwitError ? error.code : null;
+      bridge.log(
+        ERROR,
+        this.#options.isJson ? JSON.stringify({ error: { code, message } }) : `godwitd: ${message}`,
+      );
+      await this.#close().catch(() => {});
+      this.#daemon.finish(exitCodeOf(error));
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { stateDirectory, policy } = this.#options;
+    const { platform, makeMachine, openJournal } = this.#runtime;
+    const shared = startOptionsOf({ ...this.#options, ca: null, deviceKey: null }, this.#output);
+    const userAgent = await startUserAgent(
+      {
+        ...shared,
+        deviceId: bridgeMachineId(bridge),
+        deviceKey: bridge.deviceKey,
+        // Lines on stdout are a screen where somebody sees them. In the journal they would be what messages say, in a log.
+        display: this.#options.isTerminal || this.#options.isJson ? (shared.display ?? null) : null,
+      },
+      platform,
+      makeMachine,
+      () => openJournal(stateDirectory),
+    );
+    this.#userAgent = userAgent;
+    await applyPolicy(userAgent, policy, this.#output);
+    const port = await this.#listen(userAgent);
+    const line = readyLine(stateDirectory, port);
+    bridge.log(NOTICE, line);
+    this.#daemon.ready(line);
+  }
+
+  /** The loopback port, or null. */
+  async #listen(userAgent: UserAgent): Promise<number | null> {
+    const { stateDirectory, policy, appPort, dashboardDirectory } = this.#options;
+    const { platform, fileSystem } = this.#runtime;
+    const socket = await AppSocket.open({
+      userAgent,
+      platform,
+      processes: this.#processes,
+      files: privateFilesIn(stateDirectory, fileSystem),
+      bootId: bridgeBootId(bridge),
+      pageOrigins: policy.pageOrigins,
+      shellOrigins: policy.shellOrigins,
+      served: dashboardDirectory === null ? null : (path) => dashboardFile(dashboardDirectory, path),
+    });
+    this.#socket = socket;
+    this.#peers = new Peers(this.#daemon, socket);
+    try {
+      this.#daemon.listenUnix(socket.path);
+      if (appPort !== null) socket.loopbackDoor.handleListening(this.#daemon.listenLoopback(appPort));
+    } catch (error) {
+      throw listenError(error, appPort);
+    }
+    socket.start();
+    return socket.loopbackDoor.port;
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#isStopping) return;
+    await this.#run(async () => {
+      await this.#close();
+      this.#daemon.finish(0);
+    });
+  }
+
+  async #close(): Promise<void> {
+    this.#isStopping = true;
+    const [socket, peers] = [this.#socket, this.#peers];
+    if (socket !== null && peers !== null) {
+      await Promise.all([socket.close(), peers.close()]);
+      bridge.fs.unlink(socket.path);
+    }
+    await this.#userAgent?.close();
+  }
+}
+
+function dashboardFile(directory: string, path: string) {
+  const file = DASHBOARD_FILES.get(path);
+  if (file === undefined) return null;
+  return { type: file.type, body: bridge.fs.readFile(`${directory}/${file.name}`, FILE_BYTES_MAX) };
+}
+
+const { daemon } = globalThis as unknown as { readonly daemon: DaemonBridge };
+bridge.listen(new Daemon(daemon, readDaemonOptions(bridge.options)).events);

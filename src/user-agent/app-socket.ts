@@ -163,3 +163,14 @@ export class AppSocket {
     return port;
   }
 }
+
+/** Says what to do about a port that cannot be had; anything else is handed back. @param error with the system's `code` and `address` */
+export function listenError(error: unknown, port: number | null): unknown {
+  const { code, address } = error as { readonly code?: string; readonly address?: string };
+  if (code === "EADDRINUSE" || code === "EACCES")
+    return new GodwitError(
+      "ERR_CONFIG",
+      `cannot listen on ${address ?? "the app socket"}, port ${port} (${code}): name another one`,
+    );
+  return error;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The configuration script of godwitd: reads flags, `GODWIT_*` and files as `godwit agent` does, in an engine that is gone before
+ * the agent's starts. Takes what it reads from `host`, and leaves what it found as `configuration` on globalThis.
+ * C side: firmware-bridge/src/daemon/config.c.
+ */
+
+import { AGENT_OPTIONS, readAgentSettings } from "../configuration/agent-options.ts";
+import { DAEMON_OPTIONS } from "../configuration/daemon-options.ts";
+import { CommandError, EXIT, exitCodeOf } from "../configuration/exit.ts";
+import {
+  COMMON,
+  kebab,
+  type OptionSpecs,
+  type Options,
+  readOptions,
+  readTextFile,
+  type Surroundings,
+} from "../configuration/options.ts";
+import { daemonOptionsJson } from "./daemon-options.ts";
+
+/** What config.c lends. */
+interface ConfigHost extends Pick<Surroundings, "readFile" | "exists" | "isCertificate"> {
+  readonly args: readonly string[];
+  /** `NAME=value` each. */
+  readonly environment: readonly string[];
+  /** The working directory: relative paths are seen from there. */
+  readonly directory: string;
+  readonly isTerminal: boolean;
+}
+
+/** What config.c takes. */
+interface Configuration {
+  /** What to end with, with what is written before; null: run. */
+  readonly exitCode: number | null;
+  readonly stdout: string | null;
+  readonly stderr: string | null;
+  /** JSON, as daemon.ts reads it. */
+  readonly options: string | null;
+  readonly stateDirectory: string | null;
+  /** 32 bytes. */
+  readonly deviceKey: Uint8Array | null;
+  /** PEM certificates trusted besides. */
+  readonly caPem: string | null;
+  /** File trusted instead of the system's. */
+  readonly caBundle: string | null;
+  readonly quotaBytes: number | null;
+}
+
+declare const __GODWIT_KNOWN_OPTIONS__: OptionSpecs;
+
+const NOTHING: Configuration = {
+  ...{ exitCode: null, stdout: null, stderr: null, options: null, stateDirectory: null },
+  ...{ deviceKey: null, caPem: null, caBundle: null, quotaBytes: null },
+};
+const SPECS: OptionSpecs = { ...AGENT_OPTIONS, ...DAEMON_OPTIONS };
+
+const { host } = globalThis as unknown as { readonly host: ConfigHost };
+(globalThis as { configuration?: Configuration }).configuration = configure(host);
+
+function configure(host: ConfigHost): Configuration {
+  const { args } = host;
+  // Behind "--" nothing is ours.
+  const ours = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
+  if (ours.includes("--help") || ours.includes("-h"))
+    return { ...NOTHING, exitCode: EXIT.ok, stdout: help() };
+  try {
+    return read(host);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "failed";
+    const line = ours.includes("--json")
+      ? JSON.stringify({ error: { code: null, message } })
+      : `godwitd: ${message}`;
+    return { ...NOTHING, exitCode: exitCodeOf(error), stderr: `${line}\n` };
+  }
+}
+
+function read(host: ConfigHost): Configuration {
+  const environment = Object.fromEntries(
+    host.environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+  );
+  const { readFile, exists, isCertificate } = host;
+  const surroundings = { environment, home: environment.HOME ?? "/", readFile, exists, isCertificate };
+  const options = readOptions(host.args, SPECS, __GODWIT_KNOWN_OPTIONS__, surroundings);
+  const [extra] = options.positionals;
+  if (extra !== undefined) throw new CommandError(EXIT.usage, `unexpected argument "${extra}"`);
+  const settings = readAgentSettings(options, surroundings);
+  const stateDirectory = absolute(settings.stateDirectory, host.directory);
+  return {
+    ...NOTHING,
+    options: daemonOptionsJson({
+      ...settings,
+      stateDirectory,
+      dashboardDirectory: pathOf(options, "dashboardFiles", host.directory),
+      isJson: options.flag("json"),
+      isTerminal: host.isTerminal,
+    }),
+    stateDirectory,
+    deviceKey: settings.deviceKey,
+    caPem: settings.ca,
+    caBundle: caBundleOf(options, host, surroundings),
+    quotaBytes: options.number("stateQuota"),
+  };
+}
+
+/** Looked at now, so that a mistake is told and not met at the first connection. */
+function caBundleOf(options: Options, { directory }: ConfigHost, surroundings: Surroundings): string | null {
+  const path = pathOf(options, "caBundle", directory);
+  if (path !== null && !surroundings.isCertificate(readTextFile(path, surroundings)))
+    throw new CommandError(EXIT.config, `${path} does not hold PEM certificates`);
+  return path;
+}
+
+function pathOf(options: Options, name: string, directory: string): string | null {
+  const path = options.text(name);
+  return path === null ? null : absolute(path, directory);
+}
+
+function absolute(path: string, directory: string): string {
+  return path.startsWith("/") ? path : `${directory}/${path}`;
+}
+
+function help(): string {
+  const lines = Object.entries({ ...SPECS, ...COMMON }).map(([option, spec]) => {
+    const flag = `--${kebab(option)}${spec.value === undefined ? "" : ` ${spec.value}`}`;
+    const fallback = spec.fallback === undefined ? "" : ` (default ${spec.fallback})`;
+    const words = spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`;
+    return `  ${flag.padEnd(32)} ${spec.help}${fallback}${words}`;
+  });
+  return `usage: godwitd [OPTIONS]\n       godwitd --version\n\nrun the user agent\n\n${lines.join("\n")}\n`;
+}

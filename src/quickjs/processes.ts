@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/** Programs started by the agent, over the natives of godwitd. */
+
+import type { Child, ChildEnd, Platform, Processes } from "../user-agent/platform.ts";
+import type { DaemonBridge, DaemonEvents } from "./daemon-bridge.d.ts";
+
+export class DaemonProcesses implements Processes, Pick<DaemonEvents, "processEnded"> {
+  readonly #daemon: DaemonBridge;
+  readonly #platform: Pick<Platform, "after">;
+  readonly #running = new Map<number, (how: ChildEnd) => void>();
+  #lastId = 0;
+
+  constructor(daemon: DaemonBridge, platform: Pick<Platform, "after">) {
+    this.#daemon = daemon;
+    this.#platform = platform;
+  }
+
+  start(
+    argv: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    ended: (how: ChildEnd) => void,
+  ): Child {
+    const id = ++this.#lastId;
+    this.#running.set(id, ended);
+    try {
+      this.#daemon.startProcess(id, argv, Object.entries(environment).flat());
+    } catch (error) {
+      // Without a code it is a text that no program can be given, such as one with a zero byte.
+      const { code = "ERR_INVALID_ARG_VALUE" } = error as { readonly code?: string };
+      this.#platform.after(0, () => this.#end(id, { type: "notStarted", code }));
+    }
+    return { signal: (name) => this.#daemon.signalProcess(id, name) };
+  }
+
+  processEnded(id: number, exitCode: number | null, signalName: string | null): void {
+    this.#end(
+      id,
+      exitCode === null
+        ? { type: "signal", name: signalName ?? "a signal" }
+        : { type: "exit", code: exitCode },
+    );
+  }
+
+  #end(id: number, how: ChildEnd): void {
+    const ended = this.#running.get(id);
+    this.#running.delete(id);
+    ended?.(how);
+  }
+}
