@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Where notifications, badges and links go on Node; {@link TerminalDisplay} writes them as lines of text. */
+/** Where notifications, badges and links go; {@link TerminalDisplay} writes them as lines of text. */
 
 import { type AppBadge, badgeText, displayedText, type GodwitNotification } from "../declarative/index.ts";
 

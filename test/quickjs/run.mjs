@@ -17,7 +17,13 @@ const ROOT = join(HERE, "..", "..");
 /** Folders whose specs import nothing of a runtime. */
 const PURE_FOLDERS = ["webpush", "declarative", "wire", "journal", "agent"];
 /** Specs of pure modules in folders that are not pure as a whole. */
-const PURE_SPECS = ["push-service/session.test.ts", "push-service/outbox.test.ts"];
+const PURE_SPECS = [
+  "push-service/session.test.ts",
+  "push-service/outbox.test.ts",
+  "user-agent/app-door.test.ts",
+  "user-agent/process-table.test.ts",
+  "user-agent/service-urls.test.ts",
+];
 /** With more, deep recursion leaves the engine as a host error instead of an exception. */
 const STACK_BYTES_MAX = 65_536;
 /** A spec that computes longer than this is stopped. */
