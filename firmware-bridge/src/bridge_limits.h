@@ -20,5 +20,12 @@
 #define BRIDGE_DESCRIPTORS_MAX 512
 /* One line of the log, with its end. */
 #define BRIDGE_LOG_BYTES_MAX 1024
+/* Parts of one answer of the kernel that are looked at: what matters comes first in a long list of routes. */
+#define BRIDGE_NETLINK_MESSAGES_MAX 65536
+/* Changes read at once from the kernel before the state is. */
+#define BRIDGE_NETLINK_EVENTS_MAX 256
+/* Addresses of the interface in use, and interfaces without a default route, that are looked at. */
+#define BRIDGE_NETWORK_ADDRESSES_MAX 32
+#define BRIDGE_NETWORK_LINKS_MAX 64
 
 #endif
