@@ -101,7 +101,10 @@ enum {
     GODWIT_E_VERSION = -9,
     /* More requests are open than GODWIT_REQUESTS_MAX. */
     GODWIT_E_LIMIT = -10,
-    /* The agent said no. struct godwit_failure says why, with one of the ERR_ codes of SPEC.md. */
+    /*
+     * The agent said no. struct godwit_failure says why, with one of the ERR_ codes of SPEC.md: that of `done`, of
+     * godwit_create, or else godwit_last_failure.
+     */
     GODWIT_E_REFUSED = -11,
     /* godwit_stop's time was over before everything was done. */
     GODWIT_E_TIMEOUT = -12
@@ -130,6 +133,13 @@ struct godwit_failure {
     /* A sentence for a log. May change. */
     char text[232];
 };
+
+/*
+ * Why the last call on this handle that returned GODWIT_E_REFUSED was refused. Borrowed until the next call on it. NULL
+ * for NULL and for other threads.
+ */
+struct godwit;
+const struct godwit_failure *godwit_last_failure(struct godwit *agent);
 
 /* GODWIT_API_VERSION of the library. Any thread. */
 uint32_t godwit_api_version(void);
@@ -182,7 +192,9 @@ enum { GODWIT_URGENCY_VERY_LOW = 0, GODWIT_URGENCY_LOW = 1, GODWIT_URGENCY_NORMA
 enum {
     /* The agent asks the system (rtnetlink). */
     GODWIT_NETWORK_FOLLOW = 0,
-    /* The program tells with godwit_set_network. Until it does, no network is known and none is dialed. */
+    /*
+     * The program tells with godwit_set_network. Until it does there is none, and only a service on loopback is dialed.
+     */
     GODWIT_NETWORK_TOLD = 1,
     /* Nobody tells: the agent dials and sees. */
     GODWIT_NETWORK_IGNORED = 2
@@ -221,8 +233,6 @@ enum { GODWIT_TRANSPORT_WEBSOCKET = 0, GODWIT_TRANSPORT_MQTT = 1 };
 enum { GODWIT_BADGE_NOTHING = 0, GODWIT_BADGE_FLAG = 1, GODWIT_BADGE_NUMBER = 2 };
 
 /* ---- creating ---- */
-
-struct godwit;
 
 struct godwit_config {
     size_t struct_size;
@@ -420,7 +430,10 @@ struct godwit_callbacks {
     void (*deliver)(void *user, const struct godwit_message *message);
     /* It took too long: whatever still comes of it is ignored. */
     void (*cancel_delivery)(void *user, uint64_t delivery_id);
-    /* A person activated a notification of an app that has no link. `action` is "" for the notification itself. */
+    /*
+     * A person activated a notification of an app that has no link. `action` is "" for the notification itself, whose
+     * number is 0 here: it may be gone.
+     */
     void (*click)(void *user, const struct godwit_notification *notification, const char *action);
     /* Something waits for an app that is not attached. */
     void (*start_app)(void *user, const char *owner);
@@ -450,7 +463,7 @@ struct godwit_callbacks {
  *
  * GODWIT_E_ARGUMENT, GODWIT_E_VERSION, GODWIT_E_NOMEM, GODWIT_E_SYSTEM; GODWIT_E_REFUSED with ERR_CONFIG (a value that
  * cannot work), ERR_JOURNAL_IN_USE (another agent has the directory), ERR_JOURNAL_IO, ERR_JOURNAL_SEAL (other device
- * key); GODWIT_E_FAILED.
+ * key); GODWIT_E_FAILED; GODWIT_E_TIMEOUT (the system did not tell its network).
  */
 int godwit_create(struct godwit **out, const struct godwit_config *config, const struct godwit_callbacks *callbacks,
                   void *user, struct godwit_failure *failure);
@@ -473,8 +486,8 @@ int godwit_destroy(struct godwit *agent);
 int godwit_run(struct godwit *agent);
 
 /*
- * One turn: waits until something happens, but at most wait_ms (0: not at all, -1: as long as it takes, at most
- * GODWIT_WAIT_MS_MAX), does it, calls what callbacks there are to be called. May return before that with nothing done.
+ * One turn: waits until something happens, but at most wait_ms (0: not at all, -1: as long as it takes, else at
+ * most GODWIT_WAIT_MS_MAX), does it, calls what callbacks there are to be called. May return sooner with nothing done.
  *
  * GODWIT_OK: call it again. GODWIT_STOPPED: stopped, and everything was done; GODWIT_E_TIMEOUT: stopped, and it was
  * not. GODWIT_E_FAILED, GODWIT_E_ARGUMENT, GODWIT_E_THREAD, GODWIT_E_BUSY.

@@ -148,6 +148,8 @@ export class Agent {
       case "notificationClosed":
         // On one screen; it goes from all.
         return parts.notifications.close(event.notificationId);
+      case "urgency":
+        return parts.link.setLeastUrgency(event.leastUrgency);
     }
   }
 

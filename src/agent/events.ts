@@ -7,6 +7,7 @@
 import type { AppBadge, GodwitNotification } from "../declarative/index.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Freshness } from "../journal/index.ts";
+import type { Urgency } from "../wire/dialect.ts";
 
 /** A point in time, read by the host. */
 export interface Instant {
@@ -217,6 +218,8 @@ export type AgentEvent =
   /** `action` is "" for the body. */
   | { readonly type: "notificationActivated"; readonly notificationId: number; readonly action: string }
   | { readonly type: "notificationClosed"; readonly notificationId: number }
+  /** Messages below it stay at the service from now on: the battery is low, or there is power again (RFC 8030 §5.3). */
+  | { readonly type: "urgency"; readonly leastUrgency: Urgency }
   | { readonly type: "shutdown" };
 
 /** What an app's developer is told: its stable name. */

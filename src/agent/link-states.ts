@@ -42,3 +42,8 @@ export const LINK_TRANSITIONS: Readonly<Record<LinkState, Row>> = {
   waiting: { ...ANY, retry: "idle", networkUp: "idle", unneeded: "idle" },
   stopped: {},
 };
+
+/** There is a link, open or being opened. */
+export function isConnected(state: LinkState): boolean {
+  return state === "dialing" || state === "greeting" || state === "online";
+}

@@ -5,12 +5,12 @@
  */
 
 import { ALARM_AHEAD_MS_MAX, HELLO_TIMEOUT_MS, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
-import type { Conditions, Downstream, Upstream } from "../wire/dialect.ts";
+import type { Conditions, Downstream, Upstream, Urgency } from "../wire/dialect.ts";
 import { Channel } from "./channel.ts";
 import { earlier } from "./deadlines.ts";
 import type { Alarm, Instant, LinkCause } from "./events.ts";
 import type { LinkOptions, TokenFailure } from "./link-options.ts";
-import { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
+import { isConnected, LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";
 import { isPortalLike, Portal } from "./portal.ts";
 import { reported } from "./report.ts";
 import { Spare } from "./spare.ts";
@@ -23,8 +23,9 @@ export class Link {
   readonly #spare: Spare;
   #state: LinkState = "idle";
   #wanted = false;
-  /** The heartbeat the service was told last. */
+  /** The heartbeat the service was told last; 0 when it is to be told, with the other conditions. */
   #declaredMs = 0;
+  #demands: LinkOptions["conditions"];
   /** When the current state gives up: dialing, greeting. */
   #timeoutAtMs: number | null = null;
   #retryAtMs: number | null = null;
@@ -38,6 +39,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#demands = options.conditions;
     this.#portal = new Portal({ ...options, probeUrl: options.portalProbeUrl });
     this.#channel = new Channel(options);
     this.#spare = new Spare(options.emit);
@@ -80,6 +82,12 @@ export class Link {
       if (this.#step("unneeded", now)) this.#abandon(before, now);
     }
     this.#proceed(now);
+  }
+
+  /** The service is told at the end of this event, or by the next link. */
+  setLeastUrgency(leastUrgency: Urgency): void {
+    this.#demands = { ...this.#demands, leastUrgency };
+    this.#declaredMs = 0;
   }
 
   handleTokenReady(now: Instant): void {
@@ -145,14 +153,11 @@ export class Link {
    * @param canary path of the canary responder, or null
    */
   handleRegistered(
-    {
-      idleLimitS,
-      reconnectSpreadS,
-      canary,
-    }: { idleLimitS: number | null; reconnectSpreadS: number; canary: string | null },
+    registered: { idleLimitS: number | null; reconnectSpreadS: number; canary: string | null },
     now: Instant,
   ): void {
     if (!this.#step("registered", now)) return;
+    const { idleLimitS, reconnectSpreadS, canary } = registered;
     const { heartbeat, backoff, transports, dialer } = this.#options;
     this.#timeoutAtMs = null;
     this.#tokenRefusals = 0;
@@ -306,7 +311,7 @@ export class Link {
   }
 
   get #conditions(): Conditions {
-    return { ...this.#options.conditions, heartbeatS: Math.ceil(this.#options.heartbeat.declaredMs / 1000) };
+    return { ...this.#demands, heartbeatS: Math.ceil(this.#options.heartbeat.declaredMs / 1000) };
   }
 
   /** From idle, the next step towards a connection. */
@@ -440,8 +445,4 @@ export class Link {
     this.#options.emit(reported({ type: "state", state: next }));
     return true;
   }
-}
-
-function isConnected(state: LinkState): boolean {
-  return state === "dialing" || state === "greeting" || state === "online";
 }

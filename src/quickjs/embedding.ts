@@ -2,8 +2,8 @@
 /** The script of libgodwit: a user agent whose apps, screens and people are the program it is linked into. */
 
 import "./globals.ts";
+import type { EmbeddingBridge } from "./embedding-bridge.d.ts";
 import { bridge } from "./lent-bridge.ts";
-import { bridgeRuntime } from "./runtime.ts";
+import { startEmbedding } from "./start-embedding.ts";
 
-const { events } = bridgeRuntime(bridge);
-bridge.listen(events);
+bridge.listen(startEmbedding(bridge as EmbeddingBridge));

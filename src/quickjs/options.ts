@@ -23,6 +23,8 @@ import { bridgeMachineId } from "./files.ts";
 /** Who may subscribe of those nobody has decided about. */
 export const PERMISSIONS = ["granted", "denied", "ask"] as const;
 
+export const NETWORKS = ["follow", "told", "ignored"] as const;
+
 /** Options of an agent. A member that is missing, or null, has its default. */
 export interface ScriptOptions {
   /** https URL without path. */
@@ -42,7 +44,8 @@ export interface ScriptOptions {
   readonly httpAllowed: boolean;
   readonly originsAllowed: readonly string[];
   readonly permission: (typeof PERMISSIONS)[number];
-  readonly watchNetwork: boolean;
+  /** Who tells of the network: the system, the program, nobody. */
+  readonly network: (typeof NETWORKS)[number];
 }
 
 /** Reads one member. */
@@ -69,7 +72,7 @@ export const SCRIPT_OPTIONS: Readers<ScriptOptions> = {
   httpAllowed: flag(false),
   originsAllowed: texts([], POLICY_ORIGINS_MAX),
   permission: oneOf("denied", PERMISSIONS),
-  watchNetwork: flag(true),
+  network: oneOf("follow", NETWORKS),
 };
 
 /**
@@ -98,6 +101,7 @@ export function startOptionsOf(options: ScriptOptions, bridge: Bridge): StartOpt
     mqttUrls,
     heartbeatMs,
     portalProbeUrl,
+    network,
     ...same
   } = options;
   return {
@@ -105,6 +109,7 @@ export function startOptionsOf(options: ScriptOptions, bridge: Bridge): StartOpt
     deviceId: deviceId ?? bridgeMachineId(bridge),
     deviceKey: bridge.deviceKey,
     permission: () => options.permission,
+    watchNetwork: network !== "ignored",
     ...(mqttUrls === null ? {} : { mqttUrls }),
     ...(heartbeatMs === null ? {} : { heartbeatMs }),
     ...(portalProbeUrl === null ? {} : { portalProbeUrl }),

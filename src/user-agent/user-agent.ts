@@ -16,6 +16,7 @@ import type { AgentStatus } from "../agent/status.ts";
 import type { AppBadge } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import { Driver } from "../host/driver.ts";
+import type { Urgency } from "../wire/dialect.ts";
 import { AgentHost, type HostListener, type ReportAt } from "./agent-host.ts";
 import { type AppPeer, AppPeers, type Seat } from "./app-peers.ts";
 import type { Display } from "./display.ts";
@@ -169,6 +170,11 @@ export class UserAgent {
     const isThere = this.notifications().some((view) => view.notificationId === notificationId);
     this.#dispatch({ type: "notificationClosed", notificationId });
     if (isThere) this.#host.closeNotification({ type: "closeNotification", notificationId });
+  }
+
+  /** Messages below it stay at the service from now on. */
+  setLeastUrgency(leastUrgency: Urgency): void {
+    this.#dispatch({ type: "urgency", leastUrgency });
   }
 
   /** Acknowledges, writes down, says goodbye. Messages that come meanwhile wait at the push service. */

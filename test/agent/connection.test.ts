@@ -141,6 +141,27 @@ describe("conditions", () => {
   });
 });
 
+describe("least urgency", () => {
+  test("the service hears of another one at once, and with the next link", () => {
+    const device = online();
+    device.dispatch({ type: "urgency", leastUrgency: "high" });
+    expect(device.lastUpstream("conditions").conditions.leastUrgency).toBe("high");
+    device.dispatch({ type: "urgency", leastUrgency: "normal" });
+    expect(device.lastUpstream("conditions").conditions.leastUrgency).toBe("normal");
+  });
+
+  test("one that changes without a link is in the next upgrade", () => {
+    const device = online();
+    device.dispatch({ type: "networkChanged", network: null });
+    device.dispatch({ type: "urgency", leastUrgency: "low" });
+    device.dispatch({
+      type: "networkChanged",
+      network: { label: "elsewhere", kind: "wifi", metered: false },
+    });
+    expect(device.last("openLink").headers["Godwit-Conditions"]).toContain("urgency=low");
+  });
+});
+
 describe("captive portals", () => {
   const portalProbeUrl = "http://portal.example/204";
 

@@ -17,7 +17,7 @@ const DEFAULTS = {
   httpAllowed: false,
   originsAllowed: [],
   permission: "denied",
-  watchNetwork: true,
+  network: "follow",
 };
 const read = (options: unknown) => readScriptOptions(JSON.stringify(options), SCRIPT_OPTIONS);
 
@@ -41,7 +41,7 @@ describe("script options", () => {
       httpAllowed: true,
       originsAllowed: ["https://a.example"],
       permission: "ask",
-      watchNetwork: false,
+      network: "told",
     };
     expect(read(given)).toEqual(given);
   });
