@@ -6,8 +6,6 @@ import { join } from "node:path";
 import { type ProcessIdentity, parseIdentity } from "../user-agent/directory-lock.ts";
 import { systemCode } from "../user-agent/file-system.ts";
 import { processTable } from "../user-agent/process-table.ts";
-import { newToken } from "../user-agent/tokens.ts";
-import { systemRandomFill } from "./platform.ts";
 
 const readText = (path: string): string => {
   try {
@@ -31,9 +29,9 @@ export const systemProcesses = processTable({
   readText,
 });
 
-/** Another one after each boot of the machine; where the system has none, each run counts as a boot. */
+/** Changes with each boot; "" where the system has none. */
 export function systemBootId(): string {
-  return readText("/proc/sys/kernel/random/boot_id").trim() || newToken(systemRandomFill);
+  return readText("/proc/sys/kernel/random/boot_id").trim();
 }
 
 /** The process that the lock of `directory` names, or null when there is no lock that says something proper. */

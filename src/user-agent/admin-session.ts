@@ -6,9 +6,9 @@ import { GodwitError } from "../errors.ts";
 import { START_ARGUMENT_CHARS_MAX, START_ARGUMENTS_MAX } from "../limits.ts";
 import { parseStatsOptions, statsOf } from "../stats.ts";
 import { base64urlEncode } from "../webpush/base64url.ts";
-import { ask, unsubscribe } from "./agent-requests.ts";
 import type { AppConnection, Session, Verbs } from "./app-connection.ts";
 import { FRESHNESS_WORDS, readApplicationServerKey } from "./app-session.ts";
+import { subscribe, unsubscribe } from "./default-subscription.ts";
 import type { Installations } from "./installations.ts";
 import type { Platform } from "./platform.ts";
 import type { RequestMembers } from "./request-members.ts";
@@ -52,7 +52,7 @@ export class AdminSession implements Session {
       status: () => userAgent.status(),
       stats: (members) => statsOf(userAgent.status(), parseStatsOptions(members.raw)),
       notifications: () => userAgent.notifications(),
-      subscribe: (members) => subscribe(userAgent, members),
+      subscribe: (members) => subscribed(userAgent, members),
       unsubscribe: async (members) => ({ existed: await unsubscribe(userAgent, members.owner("owner")) }),
       dashboardLink: () => ({ url: options.dashboardLink() }),
       testPush: async () => ({ statusCode: await testPush.send() }),
@@ -121,20 +121,13 @@ function installationVerbs(installations: Installations): Verbs {
 }
 
 /** For the owner's default subscription; answered as application servers take it. */
-async function subscribe(userAgent: UserAgent, members: RequestMembers): Promise<object> {
+async function subscribed(userAgent: UserAgent, members: RequestMembers): Promise<object> {
   const owner = members.owner("owner");
   const freshness = members.oneOfOrNull("freshness", FRESHNESS_WORDS);
-  const request = {
-    type: "subscribe" as const,
+  const subscription = await subscribe(userAgent, owner, {
     applicationServerKey: readApplicationServerKey(members),
-    userVisibleOnly: false,
-    waToken: null,
-    declarative: "auto" as const,
-    allowAesgcm: false,
     ...(freshness === null ? {} : { freshness }),
-  };
-  const { subscription } = await ask(userAgent, owner, request, "subscription");
-  if (subscription === null) throw new GodwitError("ERR_SUBSCRIBE_ABORTED", "unexpected answer");
+  });
   const { endpoint, expirationTime, p256dh, auth } = subscription;
   return { endpoint, expirationTime, keys: { p256dh: base64urlEncode(p256dh), auth: base64urlEncode(auth) } };
 }

@@ -18,6 +18,7 @@ import { checkOrigins, isOrigin } from "./loopback.ts";
 import type { PeerSocket, Platform, PrivateFiles, Processes } from "./platform.ts";
 import { Shells } from "./shells.ts";
 import { TestPush } from "./test-push.ts";
+import { newToken } from "./tokens.ts";
 import type { UserAgent } from "./user-agent.ts";
 
 /** Name of the socket in the state directory. */
@@ -31,7 +32,7 @@ export interface AppSocketOptions {
   readonly processes: Processes;
   /** Of the agent's state directory, which it has locked. */
   readonly files: PrivateFiles;
-  /** Another one after each boot of the machine; where the system has none, another one each time. */
+  /** Another one after each boot of the machine; "" where the system has none: then each run counts as a boot. */
   readonly bootId: string;
   /** http origins of loopback whose pages may come; https ones may anyway. */
   readonly pageOrigins?: readonly string[];
@@ -109,7 +110,8 @@ export class AppSocket {
    *   may read; ERR_JOURNAL_FULL, ERR_JOURNAL_IO
    */
   static async open(options: AppSocketOptions): Promise<AppSocket> {
-    const { platform, files, bootId } = options;
+    const { platform, files } = options;
+    const bootId = options.bootId || newToken(platform.randomFill);
     const path = files.path(SOCKET_FILE);
     if (utf8Encode(path).length > SOCKET_PATH_BYTES_MAX) {
       const limit = `the ${SOCKET_PATH_BYTES_MAX} bytes of a socket's path`;

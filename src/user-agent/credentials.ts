@@ -21,7 +21,7 @@ export interface CredentialsOptions {
   /** Of the state directory. */
   readonly files: PrivateFiles;
   readonly platform: Pick<Platform, "epochMs" | "provider" | "randomFill">;
-  /** Another one after each boot of the machine; where the system has none, another one each time. */
+  /** Another one after each boot of the machine. */
   readonly bootId: string;
 }
 

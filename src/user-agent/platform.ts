@@ -83,7 +83,7 @@ export interface PeerSocket {
   /** Bytes handed over and not yet taken by the peer's system. */
   readonly bufferedBytes: number;
   send(text: string): void;
-  /** With a close frame; messages that still come are not told. */
+  /** With a close frame. What still comes means nothing. */
   close(code: number): void;
   /** At once, without a word. */
   terminate(): void;

@@ -13,7 +13,7 @@ import { TEST_PUSH_MS_MAX } from "../limits.ts";
 import { encrypt } from "../webpush/encrypt.ts";
 import { generateKeyPair } from "../webpush/keys.ts";
 import { signVapid } from "../webpush/vapid.ts";
-import { ask, unsubscribe } from "./agent-requests.ts";
+import { subscribe, unsubscribe } from "./default-subscription.ts";
 import type { Platform } from "./platform.ts";
 import type { UserAgent } from "./user-agent.ts";
 
@@ -35,6 +35,7 @@ export class TestPush {
   #test: Promise<Test> | null = null;
   /** Takes back the end of the test that is under way. */
   #cancelEnd: () => void = () => {};
+  #isOver = false;
 
   constructor(options: TestPushOptions) {
     this.#options = options;
@@ -48,7 +49,7 @@ export class TestPush {
   /**
    * Sends one; resolves with the push service's status.
    *
-   * @throws {GodwitError} as subscribing, ERR_SERVICE_UNREACHABLE when it does not answer
+   * @throws {GodwitError} as subscribing, ERR_SERVICE_UNREACHABLE when it does not answer, ERR_SHUTDOWN
    */
   async send(): Promise<number> {
     this.#test ??= this.#subscribe();
@@ -57,6 +58,8 @@ export class TestPush {
       if (this.#test === sent) this.#test = null;
       throw error;
     });
+    // Nobody would end what is sent from here on.
+    if (this.#isOver) throw new GodwitError("ERR_SHUTDOWN", "the user agent is stopping");
     test.waiting++;
     this.#cancelEnd();
     this.#cancelEnd = this.#options.platform.after(TEST_PUSH_MS_MAX, () => void this.close());
@@ -77,6 +80,7 @@ export class TestPush {
 
   /** The last time. Waits for nothing: what is under way is refused when the user agent stops, which is not held up by it. */
   end(): void {
+    this.#isOver = true;
     this.#unlisten();
     void this.close();
   }
@@ -93,16 +97,7 @@ export class TestPush {
       await userAgent.choose({ type: "setPermission", owner: TEST_OWNER, permission: "granted" });
     await unsubscribe(userAgent, TEST_OWNER);
     const keys = generateKeyPair(platform.randomFill, platform.provider);
-    const request = {
-      type: "subscribe" as const,
-      applicationServerKey: keys.publicKey,
-      userVisibleOnly: false,
-      waToken: null,
-      declarative: "auto" as const,
-      allowAesgcm: false,
-    };
-    const { subscription } = await ask(userAgent, TEST_OWNER, request, "subscription");
-    if (subscription === null) throw new GodwitError("ERR_SUBSCRIBE_ABORTED", "unexpected answer");
+    const subscription = await subscribe(userAgent, TEST_OWNER, { applicationServerKey: keys.publicKey });
     const authorization = signVapid({
       keys,
       audience: originOf(subscription.endpoint) ?? "",

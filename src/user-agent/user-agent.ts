@@ -156,8 +156,8 @@ export class UserAgent {
   }
 
   /** For test messages, which go by the machine's own way to the push service. */
-  get post(): Machine["post"] {
-    return (url, headers, body) => this.#host.machine.post(url, headers, body);
+  post(...request: Parameters<Machine["post"]>): Promise<number> {
+    return this.#host.machine.post(...request);
   }
 
   /** A person chose a notification: its body with "", or one of its actions. */
