@@ -334,8 +334,8 @@ int unlink(const char *path)
     struct stat found;
     int result = -1;
 
-    /* One that is not there is no step. */
-    if (name == NULL || fstatat(AT_FDCWD, path, &found, AT_SYMLINK_NOFOLLOW) < 0)
+    /* What is not there is no step, and a socket is on no disk. */
+    if (name == NULL || fstatat(AT_FDCWD, path, &found, AT_SYMLINK_NOFOLLOW) < 0 || S_ISSOCK(found.st_mode))
         return REAL(unlink)(path);
     pthread_mutex_lock(&lock);
     if (!begin_step(false)) {

@@ -7,7 +7,9 @@ import { SocketClient } from "./socket-client.ts";
 import type { Program, ServiceProcess, Stage } from "./stage.ts";
 
 export interface RunningAgentOptions {
-  readonly service: ServiceProcess;
+  readonly service: Pick<ServiceProcess, "origin" | "caFile">;
+  /** Another program that takes the arguments of `godwit agent`. */
+  readonly command?: readonly string[];
   /** Content of the policy file. */
   readonly policy: object;
   /** Open a port of loopback too. Default false. */
@@ -22,14 +24,16 @@ export interface RunningAgentOptions {
 export class RunningAgent {
   readonly state: string;
   readonly #stage: Stage;
+  readonly #command: readonly string[] | null;
   readonly #args: readonly string[];
   readonly #environment: NodeJS.ProcessEnv;
   #program: Program | null = null;
   #port: number | null;
 
-  private constructor(stage: Stage, options: RunningAgentOptions) {
+  constructor(stage: Stage, options: RunningAgentOptions) {
     const { service, policy, hasPort = false, state = stage.newDirectory(), args = [] } = options;
     this.#stage = stage;
+    this.#command = options.command ?? null;
     this.state = state;
     const policyFile = stage.file("policy.json", policy);
     const { origin, caFile } = service;
@@ -56,7 +60,14 @@ export class RunningAgent {
   /** Starts it, after the first time on the same state and port. */
   async start(): Promise<void> {
     const port = this.#port === null ? [] : ["--app-port", String(this.#port)];
-    this.#program = this.#stage.godwit(["agent", ...this.#args, ...port], this.#environment, 0.1);
+    const args = [...this.#args, ...port];
+    this.#program =
+      this.#command === null
+        ? this.#stage.godwit(["agent", ...args], this.#environment, 0.1)
+        : this.#stage.start(this.#command[0] ?? "", [...this.#command, ...args], {
+            stdio: ["ignore", "pipe", "pipe"],
+            env: this.#stage.environment(this.#environment),
+          });
     const ready = await this.#program.stderr.match(/^agent ready/);
     if (this.#port !== null) this.#port = Number(/127\.0\.0\.1:(\d+)$/.exec(ready)?.[1]);
   }
