@@ -28,4 +28,28 @@
 #define BRIDGE_NETWORK_ADDRESSES_MAX 32
 #define BRIDGE_NETWORK_LINKS_MAX 64
 
+/* Addresses of one host that are dialled, half of each family at least where it has both; their text, with a scope and its end. */
+#define BRIDGE_DIAL_ADDRESSES_MAX 4
+#define BRIDGE_ADDRESS_CHARS_MAX 72
+/* An address that does not answer makes way for the next after this. */
+#define BRIDGE_DIAL_ADDRESS_MS_MAX 5000
+/* What lws has room for in the first lines of a request. */
+#define BRIDGE_AUTHORITY_CHARS_MAX 118
+#define BRIDGE_PATH_CHARS_MAX 2000
+#define BRIDGE_METHOD_CHARS_MAX 7
+#define BRIDGE_SUBPROTOCOL_CHARS_MAX 64
+#define BRIDGE_HEADERS_MAX 16
+/* WebSocket links: one, its canaries, and those that are being closed. */
+#define BRIDGE_LINKS_MAX 16
+/* A link that is closed waits this long for what is queued. */
+#define BRIDGE_WEBSOCKET_CLOSE_MS 2000
+#define BRIDGE_HTTP_REQUESTS_MAX 16
+#define BRIDGE_HTTP_TIMEOUT_MS_MAX 600000
+/* One push message goes out at most. */
+#define BRIDGE_HTTP_BODY_BYTES_MAX 16384
+/* TLS sessions to resume: one for each server; of more the one longest not used goes. */
+#define BRIDGE_TLS_SESSIONS_MAX 8
+/* Certificates of one PEM file; the bundles of distributions hold 150. */
+#define BRIDGE_CA_CERTIFICATES_MAX 1024
+
 #endif
