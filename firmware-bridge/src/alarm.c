@@ -80,10 +80,11 @@ static void bridge__clock_was_set(void *user)
     (void) bridge_emit(alarm->b, "look", 0, NULL);
 }
 
-void bridge_alarm_check(struct bridge *b)
+bool bridge_alarm_check(struct bridge *b)
 {
     struct bridge_alarm *alarm = b->alarm;
     int64_t now_ms = bridge_clock_boottime_us() / 1000;
+    bool was_due = alarm->timer_at_ms <= now_ms || alarm->at_ms <= now_ms;
 
     if (alarm->timer_at_ms <= now_ms) {
         alarm->timer_at_ms = BRIDGE__NEVER;
@@ -95,13 +96,7 @@ void bridge_alarm_check(struct bridge *b)
             bridge_log(b, 3, "the alarm cannot be disarmed");
         (void) bridge_emit(b, "alarm", 0, NULL);
     }
-}
-
-bool bridge_alarm_is_due(const struct bridge *b)
-{
-    int64_t now_ms = bridge_clock_boottime_us() / 1000;
-
-    return b->alarm->timer_at_ms <= now_ms || b->alarm->at_ms <= now_ms;
+    return was_due;
 }
 
 /* setAlarm(atMs: number | null, windowMs: number) -> undefined. Throws RangeError beyond LIMIT_ALARM_AHEAD_MS_MAX. */

@@ -184,6 +184,11 @@ int bridge_loop_open(struct bridge *b);
 void bridge_loop_close(struct bridge *b);
 /* One turn: waits for at most wait_ms (-1: until something happens, 0: not at all), handles what there is. */
 int bridge_loop_step(struct bridge *b, int64_t wait_ms);
+/*
+ * The present step ends without waiting (any more). For whoever was called by libwebsockets' timers: it would wait on after
+ * them, without a look at what they did. bridge_emit and delays call it themselves.
+ */
+void bridge_loop_hurry(struct bridge *b);
 /* From any thread, and from signal handlers of a program that knows what it does. */
 void bridge_loop_wake(struct bridge *b);
 
@@ -220,9 +225,8 @@ bool bridge_alarm_can_wake(const struct bridge *b);
 int64_t bridge_alarm_deadline_ms(const struct bridge *b);
 /* Until then, in ms of CLOCK_BOOTTIME, the script wants the device awake; 0 when it never asked. */
 int64_t bridge_alarm_awake_until_ms(const struct bridge *b);
-/* For loop.c: emits what is due; whether something is. */
-void bridge_alarm_check(struct bridge *b);
-bool bridge_alarm_is_due(const struct bridge *b);
+/* For loop.c: emits what is due. True when something was. */
+bool bridge_alarm_check(struct bridge *b);
 int bridge_random_open(struct bridge *b);
 /* 0, or BRIDGE_E_SYSTEM: never weak bytes. */
 int bridge_random_fill(void *target, size_t bytes);

@@ -20,8 +20,17 @@ struct bridge__event {
     JSValue argv[];
 };
 
+/*
+ * JS_NewContextRaw of QuickJS-ng 0.17 allocates twice before its context is whole, and when the second fails it leaves the
+ * freed context in a list of the runtime. Both can fall back on blocks that were there before.
+ */
+#define BRIDGE__RESERVES 2
+#define BRIDGE__RESERVE_BYTES 8192
+
 struct bridge_engine {
     struct bridge *b;
+    /* NULL but while the context is made. */
+    void *reserves[BRIDGE__RESERVES];
     /* True while the script, or one of its jobs, runs. */
     bool is_running;
     bool is_closing;
@@ -44,8 +53,14 @@ static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
 
 static void *bridge__engine_malloc(void *opaque, size_t bytes)
 {
-    (void) opaque;
-    return bridge_malloc(bytes);
+    struct bridge_engine *engine = opaque;
+    void *at = bridge_malloc(bytes);
+
+    for (int i = 0; at == NULL && i < BRIDGE__RESERVES && bytes <= BRIDGE__RESERVE_BYTES; i++) {
+        at = engine->reserves[i];
+        engine->reserves[i] = NULL;
+    }
+    return at;
 }
 
 static void bridge__engine_free(void *opaque, void *at)
@@ -208,6 +223,7 @@ static int bridge__leave(struct bridge *b)
         bridge_free(event);
     }
     engine->is_running = false;
+    bridge_loop_hurry(b);
     return b->failed;
 }
 
@@ -376,6 +392,28 @@ static int bridge__add_object(struct bridge *b)
     return bridge_set_member(b, "crypto", JS_NULL);
 }
 
+/* The context without anything in it. 0 or BRIDGE_E_NOMEM. */
+static int bridge__add_context(struct bridge *b)
+{
+    struct bridge_engine *engine = b->engine;
+    bool is_reserved = true;
+
+    for (int i = 0; i < BRIDGE__RESERVES; i++) {
+        engine->reserves[i] = bridge_malloc(BRIDGE__RESERVE_BYTES);
+        is_reserved = is_reserved && engine->reserves[i] != NULL;
+    }
+    if (is_reserved)
+        b->ctx = JS_NewContextRaw(b->rt);
+    for (int i = 0; i < BRIDGE__RESERVES; i++) {
+        bridge_free(engine->reserves[i]);
+        engine->reserves[i] = NULL;
+    }
+    if (b->ctx == NULL)
+        return BRIDGE_E_NOMEM;
+    JS_SetContextOpaque(b->ctx, b);
+    return 0;
+}
+
 int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
 {
     static const JSMallocFunctions memory = {
@@ -393,7 +431,7 @@ int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
     b->engine = engine;
     engine->b = b;
     engine->last = &engine->first;
-    b->rt = JS_NewRuntime2(&memory, NULL);
+    b->rt = JS_NewRuntime2(&memory, engine);
     if (b->rt == NULL)
         return BRIDGE_E_NOMEM;
 #if !defined(NDEBUG)
@@ -403,10 +441,8 @@ int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
     JS_SetMaxStackSize(b->rt, BRIDGE_STACK_BYTES_MAX);
     JS_SetInterruptHandler(b->rt, bridge__interrupt, engine);
     JS_SetHostPromiseRejectionTracker(b->rt, bridge__track_rejection, engine);
-    b->ctx = JS_NewContextRaw(b->rt);
-    if (b->ctx == NULL)
+    if (bridge__add_context(b))
         return BRIDGE_E_NOMEM;
-    JS_SetContextOpaque(b->ctx, b);
     if (bridge__add_intrinsics(b->ctx)) {
         JS_FreeValue(b->ctx, JS_GetException(b->ctx));
         return BRIDGE_E_NOMEM;

@@ -123,10 +123,23 @@ void bridge_watch_remove(struct bridge_watch *watch)
     bridge_free(watch);
 }
 
+/* The wait ends; nothing more. */
+static void bridge__limit_reached(lws_sorted_usec_list_t *sul)
+{
+    (void) sul;
+}
+
+void bridge_loop_hurry(struct bridge *b)
+{
+    if (b->loop != NULL && b->loop->is_stepping)
+        lws_sul_schedule(b->lws, 0, &b->loop->limit, bridge__limit_reached, 1);
+}
+
 static void bridge__delay_expired(lws_sorted_usec_list_t *sul)
 {
     struct bridge_delay *delay = lws_container_of(sul, struct bridge_delay, sul);
 
+    bridge_loop_hurry(delay->b);
     delay->expired(delay->user);
 }
 
@@ -144,12 +157,6 @@ void bridge_delay_cancel(struct bridge_delay *delay)
         lws_sul_cancel(&delay->sul);
 }
 
-/* The wait ends; nothing more. */
-static void bridge__limit_reached(lws_sorted_usec_list_t *sul)
-{
-    (void) sul;
-}
-
 int bridge_loop_step(struct bridge *b, int64_t wait_ms)
 {
     struct bridge_loop *loop = b->loop;
@@ -158,10 +165,10 @@ int bridge_loop_step(struct bridge *b, int64_t wait_ms)
     if (loop->is_stepping)
         return BRIDGE_E_STATE;
     loop->is_stepping = true;
-    bridge_alarm_check(b);
+    /* What the program around did meanwhile counts as a wake-up. Something has happened then: no reason to wait. */
+    if (bridge_alarm_check(b))
+        wait_ms = 0;
     if (b->failed == 0) {
-        if (bridge_alarm_is_due(b))
-            wait_ms = 0;
         if (wait_ms > 0)
             lws_sul_schedule(b->lws, 0, &loop->limit, bridge__limit_reached, wait_ms * LWS_US_PER_MS);
         /* Its timeout means: negative for not at all, else until something happens. */
@@ -171,7 +178,7 @@ int bridge_loop_step(struct bridge *b, int64_t wait_ms)
         if (result < 0)
             bridge_fail(b, BRIDGE_E_SYSTEM);
         else
-            bridge_alarm_check(b);
+            (void) bridge_alarm_check(b);
     }
     loop->is_stepping = false;
     return b->failed;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 /**
- * Runs the pure specs inside QuickJS-ng (quickjs-wasi): each is bundled with our stand-in for vitest and evaluated in an
- * engine of its own. `node test/quickjs/run.mjs [--json-out file] [--slow-ms N] [path part…]`; exit code 1 when a test
- * fails or none ran, 2 on wrong usage.
+ * Runs the pure specs inside QuickJS-ng: each is bundled with our stand-in for vitest and evaluated in an engine of its own,
+ * that of the firmware when its `spec_runner` is given, else quickjs-wasi.
+ * `node test/quickjs/run.mjs [--runner program] [--json-out file] [--slow-ms N] [path part…]`; exit code 1 when a test fails
+ * or none ran, 2 on wrong usage.
  */
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { QuickJS } from "quickjs-wasi";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "..", "..");
@@ -24,7 +26,7 @@ const PURE_SPECS = [
   "user-agent/process-table.test.ts",
   "user-agent/service-urls.test.ts",
 ];
-/** With more, deep recursion leaves the engine as a host error instead of an exception. */
+/** With more, deep recursion leaves quickjs-wasi as a host error instead of an exception. */
 const STACK_BYTES_MAX = 65_536;
 /** A spec that computes longer than this is stopped. */
 const SPEC_MS_MAX = 300_000;
@@ -32,13 +34,21 @@ const SPEC_MS_MAX = 300_000;
 /** @typedef {{ name: string, outcome: "passed" | "failed" | "skipped", durationMs: number, error: string | null }} TestReport */
 
 const { values, positionals } = readArguments();
-const wasm = await WebAssembly.compile(
-  readFileSync(fileURLToPath(import.meta.resolve("quickjs-wasi/quickjs.wasm"))),
-);
+const { runner } = values;
+const evaluate = runner === undefined ? await inWasi() : inProgram(resolve(runner));
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const startMs = performance.now();
+const waiting = specs(positionals);
 
-for (const spec of specs(positionals)) {
+// An engine in this process has it to itself; programs run beside each other.
+await Promise.all(Array.from({ length: runner === undefined ? 1 : availableParallelism() }, runWaiting));
+
+async function runWaiting() {
+  for (let spec = waiting.shift(); spec !== undefined; spec = waiting.shift()) await runAndPrint(spec);
+}
+
+/** @param {string} spec */
+async function runAndPrint(spec) {
   const specStartMs = performance.now();
   const reports = await runSpec(spec);
   const own = { passed: 0, failed: 0, skipped: 0 };
@@ -69,7 +79,11 @@ function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { "json-out": { type: "string" }, "slow-ms": { type: "string", default: "2000" } },
+      options: {
+        runner: { type: "string" },
+        "json-out": { type: "string" },
+        "slow-ms": { type: "string", default: "2000" },
+      },
     });
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
@@ -165,30 +179,64 @@ function keepSpecs(plugin) {
 }
 
 /**
- * @param {string} code
- * @param {string} name
- * @returns {Promise<TestReport[]>}
+ * The engine of npm, in this process.
+ * @returns {Promise<(code: string, name: string) => Promise<TestReport[]>>}
  */
-async function evaluate(code, name) {
-  const deadlineMs = performance.now() + SPEC_MS_MAX;
-  const vm = await QuickJS.create({
-    wasm,
-    maxStackSize: STACK_BYTES_MAX,
-    interruptHandler: () => performance.now() > deadlineMs,
-  });
-  try {
-    vm.evalCode(code, name).dispose();
-    vm.evalCode("__run()").dispose();
-    for (;;) {
-      vm.executePendingJobs();
-      const reports = vm.evalCode("globalThis.__reports ?? null").consume((handle) => vm.dump(handle));
-      if (typeof reports === "string") return JSON.parse(reports);
-      const hasFired = vm.evalCode("__fireTimer()").consume((handle) => vm.dump(handle));
-      if (hasFired !== true) throw new Error("a test waits for something that never happens");
+async function inWasi() {
+  const { QuickJS } = await import("quickjs-wasi");
+  const wasm = await WebAssembly.compile(
+    readFileSync(fileURLToPath(import.meta.resolve("quickjs-wasi/quickjs.wasm"))),
+  );
+  return async (code, name) => {
+    const deadlineMs = performance.now() + SPEC_MS_MAX;
+    const vm = await QuickJS.create({
+      wasm,
+      maxStackSize: STACK_BYTES_MAX,
+      interruptHandler: () => performance.now() > deadlineMs,
+    });
+    try {
+      vm.evalCode(code, name).dispose();
+      vm.evalCode("__run()").dispose();
+      for (;;) {
+        vm.executePendingJobs();
+        const reports = vm.evalCode("globalThis.__reports ?? null").consume((handle) => vm.dump(handle));
+        if (typeof reports === "string") return JSON.parse(reports);
+        const hasFired = vm.evalCode("__fireTimer()").consume((handle) => vm.dump(handle));
+        if (hasFired !== true) throw new Error("a test waits for something that never happens");
+      }
+    } finally {
+      vm.dispose();
     }
-  } finally {
-    vm.dispose();
-  }
+  };
+}
+
+/**
+ * The engine of the firmware, a process for each spec. One that crashes, or leaks a value, failed.
+ * @param {string} program
+ * @returns {(code: string, name: string) => Promise<TestReport[]>}
+ */
+function inProgram(program) {
+  return (code, name) => {
+    const directory = mkdtempSync(join(tmpdir(), "godwit-spec-"));
+    const file = join(directory, "spec.js");
+    writeFileSync(file, code);
+    return new Promise((fulfil, refuse) => {
+      execFile(
+        program,
+        [file, name, String(SPEC_MS_MAX)],
+        { maxBuffer: 1 << 28 },
+        (error, stdout, stderr) => {
+          rmSync(directory, { recursive: true, force: true });
+          if (error === null) fulfil(JSON.parse(stdout));
+          // A leak is told on stdout, behind the reports.
+          else
+            refuse(
+              new Error(`${error.signal ?? `exit code ${error.code}`}: ${stderr}${stdout.slice(-2000)}`),
+            );
+        },
+      );
+    });
+  };
 }
 
 /** @param {string} text */
