@@ -22,7 +22,7 @@ struct daemon_process {
     struct lws_dll2 all;
     struct daemon *d;
     int64_t id;
-    pid_t pid;
+    pid_t pid = -1;
     int pidfd;
     struct bridge_watch *watch;
 };
@@ -229,7 +229,7 @@ static JSValue daemon__js_start_process(JSContext *ctx, JSValueConst this_val, i
     char *texts = NULL;
     JSValue result = JS_EXCEPTION;
     int64_t id;
-    pid_t pid;
+    pid_t pid = -1;
     int error;
 
     (void) this_val;
