@@ -22,7 +22,7 @@ struct daemon_process {
     struct lws_dll2 all;
     struct daemon *d;
     int64_t id;
-    pid_t pid = -1;
+    pid_t pid;
     int pidfd;
     struct bridge_watch *watch;
 };
