@@ -28,6 +28,11 @@ switch (job) {
     build();
     runNode(["scripts/test.mjs", ...args]);
     break;
+  case "test:long":
+    installSystemPackages({ long: true });
+    build();
+    runNode(["scripts/test-long.mjs", ...args]);
+    break;
   case "firmware":
     build();
     runNode(["scripts/firmware.mjs", ...args]);
@@ -37,7 +42,7 @@ switch (job) {
     runNode(["dist/bench/run.js", ...args]);
     break;
   default:
-    console.error("usage: node scripts/run.mjs start|test|bench|firmware [ARGUMENTS]");
+    console.error("usage: node scripts/run.mjs start|test|test:long|bench|firmware [ARGUMENTS]");
     process.exit(2);
 }
 

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `npm run test:long`: what takes too long for every change. Each suite has a name; `npm run test:long -- NAME…` runs those,
+ * `-- --list` names them. Ends with one line as `npm test` does. To add one, add it to {@link SUITES}.
+ */
+
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { buildFirmware, whyNoFirmware } from "./firmware.mjs";
+import { Tally } from "./tally.mjs";
+
+/** valgrind's exit code when it found something. */
+const VALGRIND_FOUND = 99;
+/** Specs that stay quick although garbage is collected at every allocation. */
+const GC_STRESS_SPECS = ["declarative", "wire", "journal/crc"];
+
+const tally = new Tally();
+
+/** Each gets the directories of builds from `built`, which builds them when they are first asked for. */
+const SUITES = {
+  sanitizers() {
+    const directory = built("firmware-sanitize");
+    if (directory === null) return;
+    tally.ctest("C under ASan and UBSan", directory);
+    tally.vitest("firmware's specs under ASan and UBSan", ["test/firmware"], {
+      GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
+    });
+  },
+  "sanitizers-specs"() {
+    const directory = built("firmware-sanitize");
+    if (directory === null) return;
+    tally.pureSpecs("pure specs under ASan and UBSan", join(directory, "test", "spec_runner"));
+  },
+  "gc-stress"() {
+    const directory = built("firmware-gc-stress");
+    if (directory === null) return;
+    tally.ctest("C, garbage collected at every allocation", directory);
+    tally.pureSpecs(
+      "pure specs, garbage collected at every allocation",
+      join(directory, "test", "spec_runner"),
+      GC_STRESS_SPECS,
+    );
+  },
+  valgrind() {
+    const directory = built("firmware-debug");
+    if (directory === null) return;
+    if (spawnSync("valgrind", ["--version"]).status !== 0) {
+      tally.skip("valgrind", "on Debian, as root: apt-get install -y --no-install-recommends valgrind");
+      return;
+    }
+    const tests = join(directory, "test");
+    for (const name of readdirSync(tests).filter((file) => file.endsWith("_test"))) {
+      tally.check(`${name} under valgrind`, "valgrind", [
+        `--error-exitcode=${VALGRIND_FOUND}`,
+        "--leak-check=full",
+        "--errors-for-leak-kinds=definite,indirect,possible",
+        "--quiet",
+        join(tests, name),
+      ]);
+    }
+  },
+  "power-cuts"() {
+    if (built("firmware") === null) return;
+    tally.vitest("every power cut", ["test/firmware/power-cut.test.ts"], { GODWIT_LONG: "1" });
+  },
+};
+
+/** Directory of a firmware build, or null: then it is counted as failed, or skipped. */
+function built(name) {
+  const why = whyNoFirmware();
+  if (why !== null) {
+    tally.skip(name, why);
+    return null;
+  }
+  const directory = buildFirmware(name);
+  if (directory === null) tally.report(`${name} builds`, false);
+  return directory;
+}
+
+const names = process.argv.slice(2);
+const unknown = names.find((name) => name !== "--list" && SUITES[name] === undefined);
+if (unknown !== undefined) {
+  console.error(`test:long: no suite ${unknown}; there are ${Object.keys(SUITES).join(", ")}`);
+  process.exit(2);
+}
+if (names.includes("--list")) {
+  console.log(Object.keys(SUITES).join("\n"));
+} else {
+  for (const name of names.length > 0 ? names : Object.keys(SUITES)) SUITES[name]();
+  process.exitCode = tally.end();
+}
