@@ -250,6 +250,12 @@ export const APP_QUEUED_BYTES_MAX = 1_048_576;
 export const APP_CLOSE_TIMEOUT_MS = 2_000;
 /** A shell tells within this that it shows a notification, or it does not. */
 export const SHELL_DISPLAY_TIMEOUT_MS = 5_000;
+/** Helper programs that run at once, each with a notification or a question; the oldest is ended for one more. */
+export const HELPERS_MAX = 32;
+/** What waits for a helper, in front of one that has not answered. */
+export const HELPER_EVENTS_WAITING_MAX = 128;
+/** Of a helper's stdout. */
+export const HELPER_LINE_BYTES_MAX = 16_384;
 /** Links that wait for a person's word; of more the oldest is refused. */
 export const NAVIGATION_QUESTIONS_MAX = 32;
 /** The command line gives up on an agent that has not let it in by then. */

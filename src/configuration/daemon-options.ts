@@ -15,6 +15,11 @@ export const DAEMON_OPTIONS = {
     min: 65_536,
     help: "what the files of the state directory may take together (default: no bound)",
   },
+  helper: {
+    kind: "text",
+    value: "FILE",
+    help: "program that shows notifications and asks people: started for each event, which it gets as JSON on stdin (SPEC.md)",
+  },
   dashboardFiles: {
     kind: "text",
     value: "DIR",

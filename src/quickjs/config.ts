@@ -26,7 +26,7 @@ interface ConfigHost extends Pick<Surroundings, "readFile" | "exists" | "isCerti
   readonly environment: readonly string[];
   /** The working directory: relative paths are seen from there. */
   readonly directory: string;
-  readonly isTerminal: boolean;
+  readonly hasScreen: boolean;
 }
 
 /** What config.c takes. */
@@ -92,8 +92,9 @@ function read(host: ConfigHost): Configuration {
       ...settings,
       stateDirectory,
       dashboardDirectory: pathOf(options, "dashboardFiles", host.directory),
+      helper: pathOf(options, "helper", host.directory),
       isJson: options.flag("json"),
-      isTerminal: host.isTerminal,
+      hasScreen: host.hasScreen,
     }),
     stateDirectory,
     deviceKey: settings.deviceKey,

@@ -5,8 +5,9 @@
  */
 
 import type { BridgeEvents } from "./bridge.d.ts";
+import type { BusBridge, BusEvents } from "./bus-bridge.d.ts";
 
-export interface DaemonBridge {
+export interface DaemonBridge extends Partial<BusBridge> {
   // main.c
   /** One line on stdout. */
   print(text: string): void;
@@ -57,8 +58,14 @@ export interface DaemonBridge {
    * Answered by `processEnded`. Throws Error with `code` when it cannot be started.
    *
    * @param environment name, value, name, value, …: added to ours without GODWIT_*
+   * @param input not null: it has this on stdin, and what it writes to stdout comes as `processLine`
    */
-  startProcess(processId: number, argv: readonly string[], environment: readonly string[]): void;
+  startProcess(
+    processId: number,
+    argv: readonly string[],
+    environment: readonly string[],
+    input: string | null,
+  ): void;
   /** To its process group, while it runs. */
   signalProcess(processId: number, name: "SIGTERM" | "SIGKILL"): void;
 }
@@ -88,8 +95,10 @@ export interface DaemonEvents {
   peerClosed(peerId: number): void;
   /** Once, after {@link DaemonBridge.stopListening}. */
   allPeersGone(): void;
-  /** `exitCode` or the signal's name; the other is null. */
+  /** One line, not empty, without its end; one over HELPER_LINE_BYTES_MAX is left out. */
+  processLine(processId: number, text: string): void;
+  /** Behind its last line. `exitCode` or the signal's name; the other is null. */
   processEnded(processId: number, exitCode: number | null, signalName: string | null): void;
 }
 
-export type AllEvents = BridgeEvents & DaemonEvents;
+export type AllEvents = BridgeEvents & DaemonEvents & BusEvents;

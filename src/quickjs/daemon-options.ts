@@ -8,9 +8,11 @@ import type { OwnerPolicy } from "../configuration/policy.ts";
 export interface DaemonOptions extends Omit<AgentSettings, "ca" | "deviceKey"> {
   /** Absolute path, or null. */
   readonly dashboardDirectory: string | null;
+  /** Absolute path of the helper program, or null. */
+  readonly helper: string | null;
   readonly isJson: boolean;
-  /** stdout is one. */
-  readonly isTerminal: boolean;
+  /** Lines on stdout are seen, or the person's own affair; false where they are the journal's. */
+  readonly hasScreen: boolean;
 }
 
 export function daemonOptionsJson(given: DaemonOptions & Partial<AgentSettings>): string {

@@ -12,6 +12,8 @@ import { exitCodeOf } from "../configuration/exit.ts";
 import { GodwitError } from "../errors.ts";
 import { AppSocket, listenError } from "../user-agent/app-socket.ts";
 import { DASHBOARD_FILES } from "../user-agent/dashboard-files.ts";
+import { DesktopDisplay } from "../user-agent/desktop-display.ts";
+import { HelperDisplay } from "../user-agent/helper-display.ts";
 import { privateFilesIn } from "../user-agent/private-files.ts";
 import { startUserAgent } from "../user-agent/start.ts";
 import type { UserAgent } from "../user-agent/user-agent.ts";
@@ -22,6 +24,7 @@ import { bridge } from "./lent-bridge.ts";
 import { Peers } from "./peers.ts";
 import { DaemonProcesses } from "./processes.ts";
 import { bridgeRuntime } from "./runtime.ts";
+import { SessionBus } from "./session-bus.ts";
 
 /** Priorities of syslog. */
 const [ERROR, NOTICE, INFO] = [3, 5, 6];
@@ -35,6 +38,8 @@ class Daemon {
   readonly #runtime = bridgeRuntime(bridge);
   readonly #processes: DaemonProcesses;
   readonly #output: ProgramOutput;
+  readonly #bus: SessionBus | null;
+  #helper: HelperDisplay | null = null;
   #peers: Peers | null = null;
   #socket: AppSocket | null = null;
   #userAgent: UserAgent | null = null;
@@ -44,6 +49,7 @@ class Daemon {
     this.#daemon = daemon;
     this.#options = options;
     this.#processes = new DaemonProcesses(daemon, this.#runtime.platform);
+    this.#bus = sessionBusOf(daemon);
     this.#output = {
       isJson: options.isJson,
       json: (value) => daemon.print(JSON.stringify(value)),
@@ -65,6 +71,10 @@ class Daemon {
       peerClosed: (peerId) => this.#peers?.peerClosed(peerId),
       allPeersGone: () => this.#peers?.allPeersGone(),
       processEnded: (...end) => this.#processes.processEnded(...end),
+      processLine: (...line) => this.#processes.processLine(...line),
+      busReplied: (...reply) => this.#bus?.events.busReplied(...reply),
+      busSignal: (...signal) => this.#bus?.events.busSignal(...signal),
+      busGone: () => this.#bus?.events.busGone(),
     };
   }
 
@@ -93,8 +103,8 @@ class Daemon {
         ...shared,
         deviceId: bridgeMachineId(bridge),
         deviceKey: bridge.deviceKey,
-        // Lines on stdout are a screen where somebody sees them. In the journal they would be what messages say, in a log.
-        display: this.#options.isTerminal || this.#options.isJson ? (shared.display ?? null) : null,
+        // In the journal the lines of this screen would be what messages say, in a log.
+        display: this.#options.hasScreen ? (shared.display ?? null) : null,
       },
       platform,
       makeMachine,
@@ -102,10 +112,30 @@ class Daemon {
     );
     this.#userAgent = userAgent;
     await applyPolicy(userAgent, policy, this.#output);
+    this.#addDisplays(userAgent);
     const port = await this.#listen(userAgent);
     const line = readyLine(stateDirectory, port);
     bridge.log(NOTICE, line);
     this.#daemon.ready(line);
+  }
+
+  #addDisplays(userAgent: UserAgent): void {
+    const { helper, isOnDesktop } = this.#options;
+    const { helpers } = this.#processes;
+    const { platform } = this.#runtime;
+    if (helper !== null)
+      this.#helper = new HelperDisplay({ command: [helper], helpers, platform, userAgent });
+    if (!isOnDesktop) return;
+    const bus = this.#bus;
+    if (bus === null) throw new GodwitError("ERR_CONFIG", "this godwitd was built without D-Bus: no desktop");
+    userAgent.addDisplay(
+      new DesktopDisplay({
+        connect: (handlers) => bus.connect(handlers),
+        openUrl: (url) => openOnDesktop(this.#processes, url),
+        onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
+        onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
+      }),
+    );
   }
 
   /** The loopback port, or null. */
@@ -149,6 +179,7 @@ class Daemon {
       await Promise.all([socket.close(), peers.close()]);
       bridge.fs.unlink(socket.path);
     }
+    this.#helper?.end();
     await this.#userAgent?.close();
   }
 }
@@ -157,6 +188,24 @@ function dashboardFile(directory: string, path: string) {
   const file = DASHBOARD_FILES.get(path);
   if (file === undefined) return null;
   return { type: file.type, body: bridge.fs.readFile(`${directory}/${file.name}`, FILE_BYTES_MAX) };
+}
+
+/** Null in a build without D-Bus. */
+function sessionBusOf({ busOpen, busCall, busClose }: DaemonBridge): SessionBus | null {
+  if (busOpen === undefined || busCall === undefined || busClose === undefined) return null;
+  return new SessionBus({ busOpen, busCall, busClose });
+}
+
+/** @throws {GodwitError} ERR_DISPLAY when there is no `xdg-open`, or it finds no browser */
+function openOnDesktop(processes: DaemonProcesses, url: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // An absolute http or https URL: never taken for an option, and no shell reads it.
+    processes.start(["xdg-open", url], {}, (how) => {
+      if (how.type === "exit" && how.code === 0) return resolve();
+      const why = how.type === "notStarted" ? "no xdg-open" : "xdg-open failed";
+      reject(new GodwitError("ERR_DISPLAY", `a link cannot be opened: ${why}`));
+    });
+  });
 }
 
 const { daemon } = globalThis as unknown as { readonly daemon: DaemonBridge };

@@ -72,6 +72,20 @@ export interface Processes {
   ): Child;
 }
 
+/** Starts a program that gets one text and may say something. */
+export interface Helpers {
+  /**
+   * As {@link Processes.start}, with `input` on stdin, which ends behind it, and a pipe for stdout.
+   *
+   * @param handlers.line a line the program wrote, without its end; one over HELPER_LINE_BYTES_MAX is not told
+   */
+  start(
+    argv: readonly string[],
+    input: string,
+    handlers: { readonly line: (text: string) => void; readonly ended: (how: ChildEnd) => void },
+  ): Child;
+}
+
 export type ChildEnd =
   /** What the system called the failure, such as ENOENT. */
   | { readonly type: "notStarted"; readonly code: string }

@@ -20,7 +20,9 @@ struct daemon_awake {
     int64_t held_until_ms;
 };
 
-/* `path`: /sys/power/wake_lock, but for tests. False when locks cannot be taken. */
+#define DAEMON_WAKE_LOCK_FILE "/sys/power/wake_lock"
+
+/* `path`: DAEMON_WAKE_LOCK_FILE, but for tests. False when locks cannot be taken. */
 bool daemon_awake_open(struct daemon_awake *awake, const char *path);
 /* After a turn of the loop: holds the machine awake until `until_ms`, both ms of CLOCK_BOOTTIME. */
 void daemon_awake_turn(struct daemon_awake *awake, int64_t now_ms, int64_t until_ms);

@@ -159,7 +159,7 @@ static int daemon__lend(JSContext *ctx, int argc, char **argv)
         JS_SetPropertyStr(ctx, host, "args", daemon__texts(ctx, argv, (uint32_t) argc)) >= 0 &&
         JS_SetPropertyStr(ctx, host, "environment", daemon__texts(ctx, environ, variables)) >= 0 &&
         JS_SetPropertyStr(ctx, host, "directory", JS_NewString(ctx, directory)) >= 0 &&
-        JS_SetPropertyStr(ctx, host, "isTerminal", JS_NewBool(ctx, isatty(STDOUT_FILENO))) >= 0 &&
+        JS_SetPropertyStr(ctx, host, "hasScreen", JS_NewBool(ctx, !daemon_log_is_journal(STDOUT_FILENO))) >= 0 &&
         JS_SetPropertyStr(ctx, global, "host", JS_DupValue(ctx, host)) >= 0)
         result = 0;
     JS_FreeValue(ctx, host);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../scripts.h"
+#include "bus.h"
 #include "daemon.h"
 #include "daemon_limits.h"
 #include "notify.h"
@@ -98,6 +99,8 @@ static int daemon__extend(struct bridge *b, void *user)
         result = daemon_socket_open(d);
     if (result == 0)
         result = daemon_processes_open(d);
+    if (result == 0)
+        result = daemon_bus_open(d);
     global = JS_GetGlobalObject(b->ctx);
     /* From here on it belongs to the script. */
     if (JS_SetPropertyStr(b->ctx, global, "daemon", d->object) < 0 && result == 0)
@@ -115,6 +118,7 @@ static void daemon__retract(struct bridge *b, void *user)
     (void) b;
     bridge_watch_remove(d->signals);
     d->signals = NULL;
+    daemon_bus_close(d);
     daemon_processes_close(d);
     daemon_listeners_close(d);
     daemon_socket_close(d);
@@ -184,8 +188,10 @@ static int daemon__run(struct daemon *d)
 
     bridge_emit(d->b, "startAsked", 0, NULL);
     while (d->exit_code < 0 && d->b->failed == 0 && bridge_loop_step(d->b, -1) == 0) {
-        if (d->b->wake_ups != wake_ups)
+        if (d->b->wake_ups != wake_ups) {
+            daemon_awake_turn(&d->awake, bridge_clock_boottime_us() / 1000, bridge_alarm_awake_until_ms(d->b));
             daemon_notify_turn(&d->notify, daemon__monotonic_ms(), daemon__until_turn_ms(d));
+        }
         wake_ups = d->b->wake_ups;
     }
     if (d->exit_code >= 0)
@@ -222,6 +228,7 @@ static int daemon__start(const struct daemon_config *config)
     int result = daemon__open_signals(&d);
 
     daemon_notify_open(&d.notify, daemon__monotonic_ms());
+    (void) daemon_awake_open(&d.awake, DAEMON_WAKE_LOCK_FILE);
     if (result == 0)
         result = bridge_create(&d.b, &options);
     if (result == 0) {
@@ -233,6 +240,7 @@ static int daemon__start(const struct daemon_config *config)
     else
         fprintf(stderr, "godwitd: cannot start: %s\n", daemon__describe(result));
     bridge_destroy(d.b);
+    daemon_awake_close(&d.awake);
     if (d.signal_fd >= 0)
         close(d.signal_fd);
     return exit_code == DAEMON_EXIT_OK && d.lost_output ? DAEMON_EXIT_FAILURE : exit_code;

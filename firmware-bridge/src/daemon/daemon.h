@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "../bridge.h"
+#include "awake.h"
 #include "notify.h"
 
 /* Exit codes, as of `godwit` (SPEC.md, "Command line"). */
@@ -24,6 +25,7 @@
 struct daemon_listeners;
 struct daemon_socket;
 struct daemon_processes;
+struct daemon_bus;
 
 struct daemon {
     struct bridge *b;
@@ -33,7 +35,9 @@ struct daemon {
     struct daemon_listeners *listeners;
     struct daemon_socket *socket;
     struct daemon_processes *processes;
+    struct daemon_bus *bus;
     struct daemon_notify notify;
+    struct daemon_awake awake;
     int signal_fd;
     struct bridge_watch *signals;
     /* When SIGTERM or SIGINT came first, by CLOCK_BOOTTIME; -1 before. */
@@ -98,6 +102,8 @@ void daemon_processes_close(struct daemon *d);
 
 /* ---- log.c: stderr, with priorities where the journal reads it ---- */
 
+/* True when what is written to `fd` goes to the journal (systemd.exec(5), JOURNAL_STREAM). */
+bool daemon_log_is_journal(int fd);
 void daemon_log_open(void);
 void daemon_log_write(void *user, int priority, const char *text);
 

@@ -12,16 +12,21 @@
 
 static bool daemon__is_journal;
 
-void daemon_log_open(void)
+bool daemon_log_is_journal(int fd)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat is;
     uintmax_t device;
     uintmax_t inode;
 
-    /* The variable is passed on to programs whose stderr is something else. */
-    daemon__is_journal = stream != NULL && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
-                         fstat(STDERR_FILENO, &is) == 0 && is.st_dev == device && is.st_ino == inode;
+    /* The variable is passed on to programs whose stdout and stderr are something else. */
+    return stream != NULL && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(fd, &is) == 0 && is.st_dev == device &&
+           is.st_ino == inode;
+}
+
+void daemon_log_open(void)
+{
+    daemon__is_journal = daemon_log_is_journal(STDERR_FILENO);
 }
 
 void daemon_log_write(void *user, int priority, const char *text)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 
-/* process: programs that are started for apps, each with a pidfd on the loop (Linux 5.3). */
+/* process: programs that are started for apps and as helpers, each with a pidfd on the loop (Linux 5.3). */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon.h"
 #include "daemon_limits.h"
+#include "lines.h"
 #include "script_limits.h"
 
 #define DAEMON__OUR_PREFIX "GODWIT_"
@@ -25,6 +27,8 @@ struct daemon_process {
     pid_t pid;
     int pidfd;
     struct bridge_watch *watch;
+    /* Its stdout, of a helper; else NULL. */
+    struct daemon_lines *lines;
 };
 
 struct daemon_processes {
@@ -81,8 +85,14 @@ static void daemon__close_others_on_exec(void)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* stdin and stdout of a program; -1: /dev/null. */
+struct daemon__pipes {
+    int in;
+    int out;
+};
+
 /* In the child: never returns. What fails is written to `told` as an errno; exec closes it. */
-static _Noreturn void daemon__become(char *const *argv, char **environment, int told)
+static _Noreturn void daemon__become(char *const *argv, char **environment, const struct daemon__pipes *pipes, int told)
 {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
     sigset_t none;
@@ -95,7 +105,8 @@ static _Noreturn void daemon__become(char *const *argv, char **environment, int 
     sigprocmask(SIG_SETMASK, &none, NULL);
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* Of its own: Ctrl-C at our terminal is for us, and what it starts ends with it. */
-    if (null_fd >= 0 && dup2(null_fd, STDIN_FILENO) >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0 && setpgid(0, 0) == 0) {
+    if (null_fd >= 0 && dup2(pipes->in >= 0 ? pipes->in : null_fd, STDIN_FILENO) >= 0 &&
+        dup2(pipes->out >= 0 ? pipes->out : null_fd, STDOUT_FILENO) >= 0 && setpgid(0, 0) == 0) {
         daemon__close_others_on_exec();
         environ = environment;
         execvp(argv[0], argv);
@@ -107,7 +118,7 @@ static _Noreturn void daemon__become(char *const *argv, char **environment, int 
 }
 
 /* Waits until the program runs, which takes no longer than finding its file. 0, or what the system said. */
-static int daemon__spawn(char *const *argv, char **environment, pid_t *pid)
+static int daemon__spawn(char *const *argv, char **environment, const struct daemon__pipes *pipes, pid_t *pid)
 {
     int told[2];
     int error = 0;
@@ -117,7 +128,7 @@ static int daemon__spawn(char *const *argv, char **environment, pid_t *pid)
         return errno;
     *pid = fork();
     if (*pid == 0)
-        daemon__become(argv, environment, told[1]);
+        daemon__become(argv, environment, pipes, told[1]);
     if (*pid < 0)
         error = errno;
     close(told[1]);
@@ -138,8 +149,8 @@ static int daemon__spawn(char *const *argv, char **environment, pid_t *pid)
 
 static void daemon__forget(struct daemon_process *process)
 {
-    if (process->watch != NULL)
-        bridge_watch_remove(process->watch);
+    bridge_watch_remove(process->watch);
+    daemon_lines_close(process->lines);
     if (process->pidfd >= 0)
         close(process->pidfd);
     lws_dll2_remove(&process->all);
@@ -175,6 +186,8 @@ static void daemon__handle_exit(void *user)
 
     if (pid == 0 || (pid < 0 && errno == EINTR))
         return;
+    if (process->lines != NULL)
+        daemon_lines_drain(process->lines);
     daemon__forget(process);
     /* Somebody else has waited for it: what it ended with is not known. */
     if (pid < 0)
@@ -189,19 +202,36 @@ static void daemon__handle_exit(void *user)
 
 /* ---- from the script ---- */
 
-/* Takes a program that runs. 0, or an errno: then it was killed. */
-static int daemon__watch(struct daemon *d, int64_t id, pid_t pid)
+static void daemon__handle_line(void *user, const char *text, size_t bytes)
+{
+    const struct daemon_process *process = user;
+    struct bridge *b = process->d->b;
+    JSValue values[] = {JS_NewInt64(b->ctx, process->id), JS_NewStringLen(b->ctx, text, bytes)};
+
+    bridge_emit(b, "processLine", 2, values);
+}
+
+/* Takes a program that runs, and the end of its stdout we read, or -1. 0, or an errno: then it was killed. */
+static int daemon__watch(struct daemon *d, int64_t id, pid_t pid, int out)
 {
     struct daemon_process *process = bridge_calloc(1, sizeof *process);
     int error = ENOMEM;
 
-    if (process == NULL)
+    if (process == NULL) {
+        if (out >= 0)
+            close(out);
         goto kill;
+    }
     process->d = d;
     process->id = id;
     process->pid = pid;
     process->pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
     lws_dll2_add_tail(&process->all, &d->processes->all);
+    if (out >= 0) {
+        process->lines = daemon_lines_open(d->b, out, daemon__handle_line, process);
+        if (process->lines == NULL)
+            goto forget;
+    }
     if (process->pidfd < 0) {
         error = errno;
         goto forget;
@@ -219,17 +249,57 @@ kill:
     return error;
 }
 
-/* startProcess(processId, argv, environment) -> undefined */
+/* A file in memory that holds `text` and is read from its start, or -1 with errno set. */
+static int daemon__input(const char *text, size_t bytes)
+{
+    int fd = memfd_create("godwitd-event", MFD_CLOEXEC);
+
+    if (fd >= 0 && (write(fd, text, bytes) != (ssize_t) bytes || lseek(fd, 0, SEEK_SET) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* Starts `arguments`; with `input`, which may be NULL, on its stdin, and its stdout told line by line. 0, or an errno. */
+static int daemon__start_process(struct daemon *d, int64_t id, char *const *arguments, char **environment, const char *input,
+                                 size_t input_bytes)
+{
+    struct daemon__pipes pipes = {-1, -1};
+    int out[2] = {-1, -1};
+    int error = 0;
+    pid_t pid = -1;
+
+    if (input != NULL) {
+        pipes.in = daemon__input(input, input_bytes);
+        if (pipes.in < 0 || pipe2(out, O_CLOEXEC) != 0)
+            error = errno;
+        pipes.out = out[1];
+    }
+    if (error == 0)
+        error = daemon__spawn(arguments, environment, &pipes, &pid);
+    if (pipes.in >= 0)
+        close(pipes.in);
+    if (out[1] >= 0)
+        close(out[1]);
+    if (error == 0)
+        error = daemon__watch(d, id, pid, out[0]);
+    else if (out[0] >= 0)
+        close(out[0]);
+    return error;
+}
+
+/* startProcess(processId, argv, environment, input: string | null) -> undefined */
 static JSValue daemon__js_start_process(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
-    struct daemon *d = daemon_of(ctx);
     char **arguments = NULL;
     char **added = NULL;
     char **environment = NULL;
     char *texts = NULL;
+    const char *input = NULL;
+    size_t input_bytes = 0;
     JSValue result = JS_EXCEPTION;
     int64_t id;
-    pid_t pid = -1;
     int error;
 
     (void) this_val;
@@ -244,12 +314,17 @@ static JSValue daemon__js_start_process(JSContext *ctx, JSValueConst this_val, i
         JS_ThrowRangeError(ctx, "there is no program");
         goto out;
     }
+    if (!JS_IsNull(argv[3])) {
+        input = JS_ToCStringLen(ctx, &input_bytes, argv[3]);
+        if (input == NULL)
+            goto out;
+    }
     environment = daemon__environment(added, &texts);
-    error = environment == NULL ? ENOMEM : daemon__spawn(arguments, environment, &pid);
-    if (error == 0)
-        error = daemon__watch(d, id, pid);
+    error = environment == NULL ? ENOMEM
+                                : daemon__start_process(daemon_of(ctx), id, arguments, environment, input, input_bytes);
     result = error == 0 ? JS_UNDEFINED : bridge_throw_errno(ctx, error, "start");
 out:
+    JS_FreeCString(ctx, input);
     bridge_free(texts);
     bridge_free(environment);
     bridge_free_texts(added);
@@ -289,7 +364,7 @@ static JSValue daemon__js_signal_process(JSContext *ctx, JSValueConst this_val, 
 int daemon_processes_open(struct daemon *d)
 {
     static const JSCFunctionListEntry functions[] = {
-        JS_CFUNC_DEF("startProcess", 3, daemon__js_start_process),
+        JS_CFUNC_DEF("startProcess", 4, daemon__js_start_process),
         JS_CFUNC_DEF("signalProcess", 2, daemon__js_signal_process),
     };
 
