@@ -42,6 +42,14 @@ const ENTRIES = {
   cli: "src/cli/main.ts",
 };
 
+/** Scripts of the firmware by the name of their file in dist/firmware. */
+const FIRMWARE_SCRIPTS = {
+  embedding: "src/quickjs/embedding.ts",
+  daemon: "src/quickjs/daemon.ts",
+  config: "src/quickjs/config.ts",
+  bench: "bench/godwitd.ts",
+};
+
 const shared = {
   bundle: true,
   format: "esm",
@@ -139,9 +147,9 @@ await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.q
 });
 
 /** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
-for (const name of ["embedding", "daemon", "config", "bench"])
+for (const [name, entry] of Object.entries(FIRMWARE_SCRIPTS))
   await buildForQuickJs(
-    `src/quickjs/${name}.ts`,
+    entry,
     `dist/firmware/${name}.js`,
     budgets[`firmware/${name}`],
     name === "config" ? { define: { ...shared.define, __GODWIT_KNOWN_OPTIONS__: await knownOptions() } } : {},

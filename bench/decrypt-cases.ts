@@ -11,7 +11,7 @@ import { generateKeys } from "../src/webpush/keys.ts";
 import { createNobleProvider } from "../src/webpush/noble.ts";
 
 /** Plaintext bytes by the name used in cases; 3993 is the most a 4096-byte body holds. */
-export const PAYLOADS = { "64B": 64, "200B": 200, "1KB": 1024, "3993B": 3993 } as const;
+export const PAYLOADS = { "64B": 64, "200B": 200, "512B": 512, "1KB": 1024, "3993B": 3993 } as const;
 export type PayloadName = keyof typeof PAYLOADS;
 
 /** One subscription and a message for it. The keys are fixed and worth nothing. */

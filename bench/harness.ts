@@ -51,24 +51,57 @@ export const ROUNDS_MIN = 40;
 
 /** Measures `cases`, every side once per round in an order drawn anew, so that drift and throttling hit all alike. */
 export function measure(suite: string, cases: readonly BenchCase[], options: MeasureOptions = {}): Row[] {
-  const { rounds = ROUNDS_MIN, warmUpRounds = 5 } = options;
-  const sides = cases.flatMap((bench) => {
-    const { theirs } = bench;
-    const ours = { sample: () => bench.ours(), samples: [] as number[], bench, isOurs: true };
-    const peer = { sample: () => theirs?.() ?? 0, samples: [] as number[], bench, isOurs: false };
-    return theirs === undefined ? [ours] : [ours, peer];
-  });
-  for (let round = -warmUpRounds; round < rounds; round++) {
-    for (const side of shuffled(sides)) {
-      const sample = side.sample();
-      if (round >= 0) side.samples.push(sample);
-    }
+  const measurement = new Measurement(suite, cases, options);
+  while (measurement.step());
+  return measurement.rows();
+}
+
+interface Side {
+  readonly bench: BenchCase;
+  readonly sample: () => number;
+  readonly samples: number[];
+}
+
+/** {@link measure} one sample at a time, for runtimes that let no script run for minutes. */
+export class Measurement {
+  readonly #suite: string;
+  readonly #ours: readonly Side[];
+  readonly #theirs: readonly Side[];
+  readonly #rounds: number;
+  #round: number;
+  /** What is left of this round. */
+  #order: Side[] = [];
+
+  constructor(suite: string, cases: readonly BenchCase[], options: MeasureOptions = {}) {
+    const { rounds = ROUNDS_MIN, warmUpRounds = 5 } = options;
+    this.#suite = suite;
+    this.#rounds = rounds;
+    this.#round = -warmUpRounds - 1;
+    this.#ours = cases.map((bench) => ({ bench, sample: () => bench.ours(), samples: [] }));
+    this.#theirs = cases.flatMap((bench) => {
+      const { theirs } = bench;
+      return theirs === undefined ? [] : [{ bench, sample: () => theirs.call(bench), samples: [] }];
+    });
   }
-  return cases.map((bench) => {
-    const samples = (isOurs: boolean) =>
-      sides.find((side) => side.bench === bench && side.isOurs === isOurs)?.samples ?? [];
-    return rowOf(suite, bench, samples(true), samples(false));
-  });
+
+  /** Takes one sample; false when all are taken. */
+  step(): boolean {
+    if (this.#order.length === 0) {
+      if (++this.#round >= this.#rounds) return false;
+      this.#order = shuffled([...this.#ours, ...this.#theirs]);
+    }
+    const side = this.#order.pop();
+    const sample = side?.sample();
+    if (this.#round >= 0 && sample !== undefined) side?.samples.push(sample);
+    return true;
+  }
+
+  rows(): Row[] {
+    return this.#ours.map(({ bench, samples }) => {
+      const theirs = this.#theirs.find((side) => side.bench === bench);
+      return rowOf(this.#suite, bench, samples, theirs?.samples ?? []);
+    });
+  }
 }
 
 /** The row of samples taken elsewhere, such as in a child process. */

@@ -66,7 +66,7 @@ async function loadTools() {
 }
 
 /** The nearest folder upwards that has the benchmark's sources: this file runs from dist/bench. */
-function repositoryRoot(): string {
+export function repositoryRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "bench", "budgets.json"))) {
     const parent = dirname(folder);

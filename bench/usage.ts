@@ -11,13 +11,22 @@ import { ROUNDS_MIN } from "./harness.ts";
 /** Suites that measure time, in the order they run; `battery`, which simulates, comes last. */
 export const MEASURING = ["decrypt", "parse"] as const;
 export const SUITES = [...MEASURING, "battery"] as const;
+/** Those of `godwitd bench`. */
+export const FIRMWARE_SUITES = ["decrypt", "parse", "wire", "journal", "startup"] as const;
 export type Suite = (typeof SUITES)[number];
+export type FirmwareSuite = (typeof FIRMWARE_SUITES)[number];
+
+export const RUNTIMES = ["node", "quickjs"] as const;
+export type Runtime = (typeof RUNTIMES)[number];
 
 export interface BenchArguments {
   readonly isHelp: boolean;
   readonly isJson: boolean;
   readonly isCheck: boolean;
+  readonly runtime: Runtime;
   readonly suites: readonly Suite[];
+  /** With the runtime quickjs, in place of `suites`. */
+  readonly firmwareSuites: readonly FirmwareSuite[];
   readonly rounds: number;
   readonly battery: BatteryArguments;
 }
@@ -45,18 +54,21 @@ export function readArguments(args: readonly string[]): BenchArguments {
     help: { type: "boolean" },
     json: { type: "boolean" },
     check: { type: "boolean" },
+    runtime: { type: "string" },
     rounds: { type: "string" },
     scenario: { type: "string" },
     seeds: { type: "string" },
     graceful: { type: "boolean" },
   });
-  const unknown = positionals.find((name) => !SUITES.some((suite) => suite === name));
-  if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${SUITES.join(", ")}`);
-  const suites = SUITES.filter((suite) => positionals.length === 0 || positionals.includes(suite));
+  const runtime = RUNTIMES.find((name) => name === (values.runtime ?? "node"));
+  if (runtime === undefined) throw new Error(`--runtime must be one of ${RUNTIMES.join(", ")}`);
+  const firmwareSuites = runtime === "node" ? [] : chosen(positionals, FIRMWARE_SUITES);
+  const suites = runtime === "node" ? chosen(positionals, SUITES) : [];
   const useless = suites.includes("battery")
     ? suites.length === 1 && values.rounds !== undefined && "rounds"
     : OF_BATTERY.find((name) => values[name] !== undefined);
-  if (useless) throw new Error(`--${useless} means nothing to ${suites.join(" and ")}`);
+  if (useless)
+    throw new Error(`--${useless} means nothing to ${[...suites, ...firmwareSuites].join(" and ")}`);
   const rounds = Number(values.rounds ?? ROUNDS_MIN);
   if (!Number.isInteger(rounds) || rounds < ROUNDS_MIN)
     throw new Error(`--rounds must be a whole number from ${ROUNDS_MIN}`);
@@ -67,7 +79,9 @@ export function readArguments(args: readonly string[]): BenchArguments {
     isHelp,
     isJson: values.json === true,
     isCheck,
+    runtime,
     suites,
+    firmwareSuites,
     rounds,
     battery: {
       scenarios: scenario === undefined || isHelp ? SCENARIOS : { [scenario]: scenarioOf(scenario) },
@@ -76,6 +90,13 @@ export function readArguments(args: readonly string[]): BenchArguments {
       isGraceful: values.graceful === true || isCheck,
     },
   };
+}
+
+/** Those of `suites` that are named, or all. */
+function chosen<Name extends string>(names: readonly string[], suites: readonly Name[]): Name[] {
+  const unknown = names.find((name) => !suites.some((suite) => suite === name));
+  if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${suites.join(", ")}`);
+  return suites.filter((suite) => names.length === 0 || names.includes(suite));
 }
 
 function readSeeds(text: string): { fromSeed: number; toSeed: number } {
@@ -117,7 +138,15 @@ suites (default: all of them)
   parse                one declarative message beside the bare parsers it needs, and in QuickJS
   battery              simulated days of a device: energy and deafness of Godwit and of published algorithms
 
+suites of --runtime quickjs, which runs \`godwitd bench\` of the firmware's build
+  decrypt              one message by noble beside the bare ECDH, natively beside noble
+  parse                one declarative message beside JSON.parse; UTF-8 natively beside the script's own
+  wire                 one frame beside JSON.parse of the same message
+  journal              a record; a journal of 100 subscriptions, written, read, and an agent started with it
+  startup              the daemon's script made ready, in this process and in one of its own
+
 options
+  --runtime NAME       node (the default), or quickjs: the engine of the firmware
   --json               one JSON object per line instead of tables
   --check              exit code 1 when a limit of bench/budgets.json is broken; battery: as with --graceful
   --rounds N           decrypt, parse: samples of each side (${ROUNDS_MIN}, the default, or more)

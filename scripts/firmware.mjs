@@ -43,6 +43,7 @@ export function buildFirmware(name = "firmware", more = []) {
     GODWIT_SYSTEMD: "on",
     GODWIT_DBUS: "sdbus",
     GODWIT_WERROR: "ON",
+    GODWIT_COMMIT: commit(),
     ...BUILDS[name],
   };
   const definitions = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`);
@@ -50,6 +51,14 @@ export function buildFirmware(name = "firmware", more = []) {
     cmake("-S", "firmware-bridge", "-B", directory, ...definitions, ...more) &&
     cmake("--build", directory, "--parallel", String(availableParallelism()));
   return isBuilt ? directory : null;
+}
+
+/** Short, or "" where there is no repository; with a "+" behind it when something was changed since. */
+function commit() {
+  const { status, stdout } = spawnSync("git", ["describe", "--always", "--dirty=+", "--exclude", "*"], {
+    encoding: "utf8",
+  });
+  return status === 0 ? stdout.trim() : "";
 }
 
 function cmake(...args) {

@@ -39,6 +39,11 @@ switch (job) {
     break;
   case "bench":
     build();
+    // What cannot be built says why; the benchmark then says that it is missing.
+    if (args.join(" ").includes("--runtime quickjs") || args.includes("--runtime=quickjs"))
+      spawnSync(process.execPath, ["scripts/firmware.mjs"], {
+        stdio: ["ignore", process.stderr, process.stderr],
+      });
     runNode(["dist/bench/run.js", ...args]);
     break;
   default:

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ALGORITHMS } from "../../bench/battery/algorithms/index.ts";
 import { SCENARIOS } from "../../bench/battery/scenarios.ts";
-import { help, readArguments, SUITES } from "../../bench/usage.ts";
+import { FIRMWARE_SUITES, help, readArguments, SUITES } from "../../bench/usage.ts";
 
 let directory: string;
 beforeAll(() => {
@@ -36,6 +36,16 @@ describe("arguments", () => {
     });
   });
 
+  test("the runtime of the firmware has suites of its own", () => {
+    expect(readArguments(["--runtime", "quickjs"])).toMatchObject({
+      runtime: "quickjs",
+      suites: [],
+      firmwareSuites: FIRMWARE_SUITES,
+    });
+    const given = readArguments(["--runtime", "quickjs", "journal", "decrypt", "--rounds", "50", "--check"]);
+    expect(given).toMatchObject({ firmwareSuites: ["decrypt", "journal"], rounds: 50, isCheck: true });
+  });
+
   test("a scenario, a seed, a check", () => {
     const given = readArguments(["battery", "--scenario", "flappy", "--seeds", "7", "--check"]);
     const battery = { isAll: false, fromSeed: 7, toSeed: 7, isGraceful: true };
@@ -51,6 +61,13 @@ describe("arguments", () => {
 
   test.each([
     [["--bogus"], /^unknown option --bogus$/],
+    [["--runtime", "deno"], /^--runtime must be one of node, quickjs$/],
+    [["wire"], /^no suite wire; there are decrypt, parse, battery$/],
+    [
+      ["--runtime", "quickjs", "battery"],
+      /^no suite battery; there are decrypt, parse, wire, journal, startup$/,
+    ],
+    [["--runtime", "quickjs", "wire", "--seeds", "1"], /^--seeds means nothing to wire$/],
     [["batery"], /^no suite batery; there are decrypt, parse, battery$/],
     [["battery", "--scenario", "nosuch"], /^no scenario and no file nosuch; there are commuter-1d, /],
     [["battery", "--scenario", "constructor"], /^no scenario and no file constructor/],

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../scripts.h"
+#include "bench.h"
 #include "bus.h"
 #include "daemon.h"
 #include "daemon_limits.h"
@@ -255,6 +256,8 @@ int daemon_main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return puts(GODWIT_VERSION) < 0 ? DAEMON_EXIT_FAILURE : DAEMON_EXIT_OK;
+    if (argc > 1 && strcmp(argv[1], "bench") == 0)
+        return daemon_bench(argc - 2, argv + 2);
     daemon_log_open();
     result = daemon_config_read(&config, &script, argc > 0 ? argc - 1 : 0, argv + 1);
     if (result != 0) {

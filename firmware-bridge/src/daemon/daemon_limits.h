@@ -22,5 +22,11 @@
 /* Heap and stack of the configuration script. */
 #define DAEMON_CONFIG_HEAP_BYTES_MAX ((size_t) 32 * 1024 * 1024)
 #define DAEMON_CONFIG_STACK_BYTES_MAX ((size_t) 256 * 1024)
+/* godwitd bench: a line the kernel tells of the board; samples of each side, fewer give no median worth comparing. */
+#define DAEMON_BENCH_LINE_BYTES_MAX 256
+#define DAEMON_BENCH_ROUNDS_MIN 40
+#define DAEMON_BENCH_ROUNDS_MAX 10000
+/* Starts thrown away before the first that counts. */
+#define DAEMON_BENCH_WARM_UP 3
 
 #endif
