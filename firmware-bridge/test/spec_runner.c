@@ -5,6 +5,8 @@
  *
  *   spec_runner BUNDLE NAME MS_MAX
  *
+ * The global object `bridge` has the firmware's cryptography, where the build has any.
+ *
  * Prints the reports as JSON. Exit code 0 when there are some, whatever they say; 1 with a reason on stderr when not.
  */
 
@@ -91,6 +93,33 @@ static bool run_spec(JSContext *ctx, const char *code, size_t bytes, const char 
     return false;
 }
 
+/* Lends the spec `bridge.crypto`. 0 or a BRIDGE_E. */
+static int lend_crypto(struct bridge *b, JSRuntime *rt, JSContext *ctx)
+{
+    JSValue global = JS_GetGlobalObject(ctx);
+    int error = 0;
+
+    b->rt = rt;
+    b->ctx = ctx;
+    b->object = JS_NewObject(ctx);
+    JS_SetContextOpaque(ctx, b);
+#if BRIDGE_HAS_CRYPTO
+    error = bridge_crypto_open(b);
+#endif
+    if (error == 0 && JS_SetPropertyStr(ctx, global, "bridge", JS_DupValue(ctx, b->object)) < 0)
+        error = BRIDGE_E_NOMEM;
+    JS_FreeValue(ctx, global);
+    return error;
+}
+
+static void take_crypto_back(struct bridge *b)
+{
+#if BRIDGE_HAS_CRYPTO
+    bridge_crypto_close(b);
+#endif
+    JS_FreeValue(b->ctx, b->object);
+}
+
 static int is_late(JSRuntime *rt, void *opaque)
 {
     const int64_t *end_us = opaque;
@@ -126,6 +155,7 @@ static char *read_file(const char *path, size_t *bytes)
 
 int main(int argc, char **argv)
 {
+    struct bridge b = {0};
     JSRuntime *rt;
     JSContext *ctx;
     int64_t end_us;
@@ -148,7 +178,8 @@ int main(int argc, char **argv)
     JS_SetDumpFlags(rt, JS_ABORT_ON_LEAKS);
     JS_SetMaxStackSize(rt, BRIDGE_STACK_BYTES_MAX);
     JS_SetInterruptHandler(rt, is_late, &end_us);
-    has_reports = run_spec(ctx, code, bytes, argv[2]);
+    has_reports = lend_crypto(&b, rt, ctx) == 0 && run_spec(ctx, code, bytes, argv[2]);
+    take_crypto_back(&b);
     JS_FreeContext(ctx);
     JS_FreeRuntime(rt);
     free(code);

@@ -26,6 +26,8 @@ const PURE_SPECS = [
   "user-agent/process-table.test.ts",
   "user-agent/service-urls.test.ts",
 ];
+/** Specs of what only the firmware's engine has: its bridge. */
+const NATIVE_SPECS = ["quickjs/native-provider.spec.ts"];
 /** With more, deep recursion leaves quickjs-wasi as a host error instead of an exception. */
 const STACK_BYTES_MAX = 65_536;
 /** A spec that computes longer than this is stopped. */
@@ -101,8 +103,10 @@ function specs(parts) {
   );
   return folders
     .flatMap((folder) => readdirSync(folder, { recursive: true }).map((file) => join(folder, String(file))))
-    .concat(PURE_SPECS.map((spec) => join(ROOT, "test", spec)))
     .filter((file) => file.endsWith(".test.ts"))
+    .concat(
+      [...PURE_SPECS, ...(runner === undefined ? [] : NATIVE_SPECS)].map((spec) => join(ROOT, "test", spec)),
+    )
     .filter((file) => parts.length === 0 || parts.some((part) => relative(ROOT, file).includes(part)))
     .sort();
 }
