@@ -8,8 +8,8 @@ import { parseScenario, type Scenario } from "./battery/scenario.ts";
 import { SCENARIOS } from "./battery/scenarios.ts";
 import { ROUNDS_MIN } from "./harness.ts";
 
-/** Suites that measure time, in the order they run; `battery`, which simulates, comes last. */
-export const MEASURING = ["decrypt", "parse"] as const;
+/** Suites that measure, in the order they run; `battery`, which simulates, comes last. */
+export const MEASURING = ["decrypt", "parse", "footprint"] as const;
 export const SUITES = [...MEASURING, "battery"] as const;
 /** Those of `godwitd bench`. */
 export const FIRMWARE_SUITES = ["decrypt", "parse", "wire", "journal", "startup"] as const;
@@ -41,6 +41,8 @@ export interface BatteryArguments {
   readonly isGraceful: boolean;
 }
 
+/** Suites that say themselves how often they measure. */
+const WITHOUT_ROUNDS: readonly Suite[] = ["footprint", "battery"];
 /** Options that mean something to one kind of suite only. */
 const OF_BATTERY = ["scenario", "seeds", "graceful"];
 
@@ -64,9 +66,10 @@ export function readArguments(args: readonly string[]): BenchArguments {
   if (runtime === undefined) throw new Error(`--runtime must be one of ${RUNTIMES.join(", ")}`);
   const firmwareSuites = runtime === "node" ? [] : chosen(positionals, FIRMWARE_SUITES);
   const suites = runtime === "node" ? chosen(positionals, SUITES) : [];
-  const useless = suites.includes("battery")
-    ? suites.length === 1 && values.rounds !== undefined && "rounds"
-    : OF_BATTERY.find((name) => values[name] !== undefined);
+  const hasRounds = firmwareSuites.length > 0 || suites.some((suite) => !WITHOUT_ROUNDS.includes(suite));
+  const useless =
+    (!hasRounds && values.rounds !== undefined && "rounds") ||
+    (!suites.includes("battery") && OF_BATTERY.find((name) => values[name] !== undefined));
   if (useless)
     throw new Error(`--${useless} means nothing to ${[...suites, ...firmwareSuites].join(" and ")}`);
   const rounds = Number(values.rounds ?? ROUNDS_MIN);
@@ -136,6 +139,7 @@ export function help(): string {
 suites (default: all of them)
   decrypt              one message: Godwit beside http_ece and beside the bare ECDH, and in QuickJS
   parse                one declarative message beside the bare parsers it needs, and in QuickJS
+  footprint            memory, flash and start of the agent: godwitd beside Node and mosquitto_sub
   battery              simulated days of a device: energy and deafness of Godwit and of published algorithms
 
 suites of --runtime quickjs, which runs \`godwitd bench\` of the firmware's build
