@@ -132,12 +132,13 @@ await build({
 });
 
 // One page for browsers; the agent serves it from memory.
-await build({
+const dashboard = await build({
   ...shared,
   entryPoints: { dashboard: "src/dashboard/main.ts", style: "src/dashboard/style.css" },
   outdir: "dist/dashboard",
   platform: "browser",
   minify: true,
+  metafile: true,
 });
 for (const name of ["index.html", "icon.svg"])
   copyFileSync(`src/dashboard/${name}`, `dist/dashboard/${name}`);
@@ -147,14 +148,19 @@ await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.q
 });
 
 /** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
-for (const [name, entry] of Object.entries(FIRMWARE_SCRIPTS))
-  await buildForQuickJs(
+const firmwarePackages = new Set(packagesIn(dashboard.metafile));
+for (const [name, entry] of Object.entries(FIRMWARE_SCRIPTS)) {
+  const metafile = await buildForQuickJs(
     entry,
     `dist/firmware/${name}.js`,
     budgets[`firmware/${name}`],
     name === "config" ? { define: { ...shared.define, __GODWIT_KNOWN_OPTIONS__: await knownOptions() } } : {},
   );
+  for (const bundled of packagesIn(metafile)) firmwarePackages.add(bundled);
+}
 await writeLimits("dist/firmware/script_limits.h");
+// Of others, in these scripts or the dashboard: a release names them and brings their licences.
+writeFileSync("dist/firmware/packages.json", `${JSON.stringify([...firmwarePackages].sort(), null, 2)}\n`);
 
 checkSize("dist/dashboard", budgets.dashboard);
 
@@ -200,7 +206,7 @@ async function knownOptions() {
   return JSON.stringify(knownOptions(COMMANDS), (name, value) => (name === "help" ? "" : value));
 }
 
-/** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. */
+/** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. Returns what is in it. */
 async function buildForQuickJs(entry, outfile, budget, options = {}) {
   const { metafile } = await build({
     ...shared,
@@ -220,6 +226,16 @@ async function buildForQuickJs(entry, outfile, budget, options = {}) {
   if (outside.length > 0) fail(`${outfile} imports ${outside.map((i) => i.path).join(", ")}`);
   await shorten(outfile);
   checkSize(outfile, budget);
+  return metafile;
+}
+
+/** npm packages a bundle has something of. */
+function packagesIn({ outputs }) {
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs));
+  return inputs.flatMap(([path, { bytesInOutput }]) => {
+    const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
+    return name === undefined || bytesInOutput === 0 ? [] : [name];
+  });
 }
 
 /** package.json says that no module of ours has side effects; this one is imported for nothing else. */

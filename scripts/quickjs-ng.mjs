@@ -37,6 +37,21 @@ export function quickJsSource() {
   return source;
 }
 
+/**
+ * The same, and it is what the lock file says also where `QUICKJS_NG_SRC` names it; with the lock.
+ * @throws {QuickJsSourceError}
+ */
+export function lockedQuickJsSource() {
+  const lock = JSON.parse(readFileSync(LOCK, "utf8"));
+  const source = quickJsSource();
+  const hash = hashOfTree(source);
+  if (hash !== lock.source.sha256)
+    throw new QuickJsSourceError(
+      `${source} is not what ${LOCK} says (SHA-256 ${hash}): a release has what is tested`,
+    );
+  return { source, lock };
+}
+
 /** True when it is there already, or can be fetched. */
 export function canHaveQuickJsSource() {
   if (process.env.QUICKJS_NG_SRC) return true;

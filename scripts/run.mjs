@@ -37,6 +37,10 @@ switch (job) {
     build();
     runNode(["scripts/firmware.mjs", ...args]);
     break;
+  case "release:firmware":
+    build();
+    runNode(["scripts/release-firmware.mjs", ...args]);
+    break;
   case "bench":
     build();
     // What cannot be built says why; the benchmark then says that it is missing.
@@ -47,7 +51,9 @@ switch (job) {
     runNode(["dist/bench/run.js", ...args]);
     break;
   default:
-    console.error("usage: node scripts/run.mjs start|test|test:long|bench|firmware [ARGUMENTS]");
+    console.error(
+      "usage: node scripts/run.mjs start|test|test:long|bench|firmware|release:firmware [ARGUMENTS]",
+    );
     process.exit(2);
 }
 

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `npm run release:firmware`: build/release/godwit-firmware-VERSION.tar.gz, from which godwitd and libgodwit.a are built with
+ * CMake, a C compiler and the libraries alone. In it: the scripts as built, the dashboard, all C, QuickJS-ng as fetched,
+ * licences, a bill of materials (CycloneDX 1.5) and the hash of each file. The same commit gives the same bytes.
+ */
+
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { billOfMaterials } from "./firmware-sbom.mjs";
+import { lockedQuickJsSource, QuickJsSourceError } from "./quickjs-ng.mjs";
+
+/** As they are in the repository: the C part, what its documents lead to, and what C and script have agreed on. */
+const TRACKED = [
+  ...["firmware-bridge", "LICENSE", "README.md", "CHANGELOG.md", "SPEC.md", "SECURITY.md", "ARCHITECTURE.md"],
+  ...["src/limits.ts", "src/quickjs/*.d.ts", "src/quickjs/options.ts"],
+];
+const BUILT = ["dist/firmware", "dist/dashboard"];
+/** Of everything printed by one command. */
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+
+/** What is missing for a release, in words for whoever makes it. */
+export class ReleaseError extends Error {}
+
+/**
+ * Writes the tarball, and its hash beside it; returns the tarball's path. To be called in the repository, with dist/ built.
+ * @param {string} directory where to
+ * @throws {ReleaseError|QuickJsSourceError}
+ */
+export function releaseFirmware(directory) {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  const epochS = sourceDateEpochS();
+  const name = `godwit-firmware-${version}`;
+  const stage = mkdtempSync(join(tmpdir(), "godwit-release-"));
+  try {
+    const root = join(stage, name);
+    for (const path of output("git", ["ls-files", "-z", ...TRACKED])
+      .split("\0")
+      .filter(Boolean))
+      copy(path, join(root, path));
+    for (const path of BUILT) cpSync(path, join(root, path), { recursive: true });
+    const quickJs = lockedQuickJsSource();
+    cpSync(quickJs.source, join(root, "quickjs-ng"), { recursive: true });
+    const packages = JSON.parse(readFileSync("dist/firmware/packages.json", "utf8"));
+    addLicences(join(root, "licences"), packages, quickJs.source);
+    const bill = billOfMaterials({
+      root,
+      version,
+      epochS,
+      packages,
+      quickJs: quickJs.lock,
+      npmBill: npmBill(),
+    });
+    writeFileSync(join(root, "sbom.cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);
+    writeFileSync(join(root, "SHA256SUMS"), hashesOf(root));
+    mkdirSync(directory, { recursive: true });
+    const tarball = join(directory, `${name}.tar.gz`);
+    const bytes = gzipSync(archive(stage, name, epochS), { level: 9 });
+    writeFileSync(tarball, bytes);
+    writeFileSync(`${tarball}.sha256`, `${sha256(bytes)}  ${name}.tar.gz\n`);
+    return tarball;
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/; without it that of the commit. */
+function sourceDateEpochS() {
+  const given = process.env.SOURCE_DATE_EPOCH || output("git", ["log", "-1", "--format=%ct"]).trim();
+  if (!/^\d{1,11}$/.test(given))
+    throw new ReleaseError(`SOURCE_DATE_EPOCH is ${given}: no seconds since 1970`);
+  return Number(given);
+}
+
+/** One licence file for each part of others that is in the tarball. */
+function addLicences(directory, packages, quickJsSource) {
+  mkdirSync(directory, { recursive: true });
+  for (const name of packages) {
+    const from = join("node_modules", name);
+    const file = readdirSync(from).find((file) => /^licen[cs]e/i.test(file));
+    if (file === undefined) throw new ReleaseError(`${name} brings no licence`);
+    copyFileSync(join(from, file), join(directory, `${name.replace("/", "-").replace("@", "")}.txt`));
+  }
+  const [notice] = readFileSync(join(quickJsSource, "quickjs.c"), "utf8").match(/^\/\*.*?\*\//s) ?? [""];
+  if (!notice.includes("Permission is hereby granted"))
+    throw new ReleaseError("quickjs.c does not begin with its licence");
+  writeFileSync(join(directory, "quickjs-ng.txt"), `${notice}\n`);
+}
+
+/** What npm says of the packages in package-lock.json. It asks nobody. */
+function npmBill() {
+  return JSON.parse(
+    output("npm", ["sbom", "--sbom-format", "cyclonedx", "--package-lock-only", "--omit", "dev"]),
+  );
+}
+
+/** As sha256sum prints and checks them. */
+function hashesOf(root) {
+  const files = readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))
+    .sort();
+  return files.map((file) => `${sha256(readFileSync(join(root, file)))}  ${file}\n`).join("");
+}
+
+/** Nothing in it depends on who makes it, where and when. */
+function archive(stage, name, epochS) {
+  const { status, stdout, stderr } = spawnSync(
+    "tar",
+    [
+      ...["--create", "--format=ustar", "--sort=name", `--mtime=@${epochS}`],
+      ...["--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w,go-w"],
+      ...["--directory", stage, name],
+    ],
+    { env: { ...process.env, LC_ALL: "C" }, maxBuffer: OUTPUT_BYTES_MAX },
+  );
+  if (status !== 0) throw new ReleaseError(`GNU tar is needed: ${stderr}`);
+  return stdout;
+}
+
+function copy(from, to) {
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to);
+}
+
+function output(program, args) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    encoding: "utf8",
+    maxBuffer: OUTPUT_BYTES_MAX,
+  });
+  if (status !== 0) throw new ReleaseError(`${program} ${args[0]} failed: ${error?.message ?? stderr}`);
+  return stdout;
+}
+
+function sha256(bytes) {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function main(args) {
+  if (args.length > 0) {
+    console.error("usage: npm run release:firmware");
+    process.exit(2);
+  }
+  try {
+    for (const path of BUILT)
+      if (!existsSync(path)) throw new ReleaseError(`there is no ${path}: node build.mjs makes it`);
+    const tarball = releaseFirmware(resolve("build/release"));
+    console.log(`${tarball}: ${readFileSync(tarball).length} bytes`);
+    console.log(readFileSync(`${tarball}.sha256`, "utf8").trim());
+  } catch (error) {
+    if (!(error instanceof ReleaseError) && !(error instanceof QuickJsSourceError)) throw error;
+    console.error(`release: ${error.message}`);
+    process.exit(1);
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) main(process.argv.slice(2));
