@@ -51,5 +51,11 @@
 #define BRIDGE_TLS_SESSIONS_MAX 8
 /* Certificates of one PEM file; the bundles of distributions hold 150. */
 #define BRIDGE_CA_CERTIFICATES_MAX 1024
+/* Reads of a stream in a row, before others are served. */
+#define BRIDGE_STREAM_READS_MAX 16
+/* Bytes of a stream that the system keeps for a server that does not read; it doubles them. */
+#define BRIDGE_STREAM_UNSENT_BYTES_MAX 65536
+/* Packets an MQTT broker may send without reading the answers, 80 bytes each. */
+#define BRIDGE_MQTT_UNANSWERED_MAX 4096
 
 #endif

@@ -86,7 +86,9 @@ void bridge_network_read_mac(struct bridge_netlink *netlink, struct bridge_ident
 void bridge_network_nudge(const struct bridge_uplink *uplink);
 /* From /sys/class/net. */
 enum bridge_network_kind bridge_network_kind_of(const struct bridge_uplink *uplink);
-/* The name of the Wi-Fi that `uplink` is on, or "". network_wifi.c */
+/* A Wi-Fi's name of at most 32 bytes, as iw writes it, whose output the Node host reads. */
+void bridge_network_write_ssid(const uint8_t *ssid, size_t count, char text[BRIDGE_SSID_CHARS_MAX + 1]);
+/* The name of the Wi-Fi that `uplink` is on, or "". */
 void bridge_network_read_ssid(const struct bridge_uplink *uplink, char ssid[BRIDGE_SSID_CHARS_MAX + 1]);
 /* The same whenever the device is on the same network, as far as can be told. */
 void bridge_network_label(const struct bridge_identity *identity, char label[LIMIT_NETWORK_LABEL_CHARS_MAX + 1]);

@@ -88,18 +88,13 @@ static void bridge__ask_wireless(const struct bridge_uplink *uplink, struct brid
     (void) close(fd);
 }
 
-void bridge_network_read_ssid(const struct bridge_uplink *uplink, char text[BRIDGE_SSID_CHARS_MAX + 1])
+void bridge_network_write_ssid(const uint8_t *ssid, size_t count, char text[BRIDGE_SSID_CHARS_MAX + 1])
 {
-    struct bridge__ssid ssid = {0};
     size_t at = 0;
 
-    bridge__ask_nl80211(uplink, &ssid);
-    if (ssid.count == 0)
-        bridge__ask_wireless(uplink, &ssid);
-    /* As iw writes it, whose output the other runtime reads. */
-    for (size_t i = 0; i < ssid.count; i++) {
-        const unsigned char byte = ssid.bytes[i];
-        const bool is_inner_space = byte == ' ' && i > 0 && i + 1 < ssid.count;
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char byte = ssid[i];
+        const bool is_inner_space = byte == ' ' && i > 0 && i + 1 < count;
 
         if (is_inner_space || (byte > ' ' && byte <= '~' && byte != '\\'))
             text[at++] = (char) byte;
@@ -107,4 +102,14 @@ void bridge_network_read_ssid(const struct bridge_uplink *uplink, char text[BRID
             at += (size_t) snprintf(text + at, 5, "\\x%02x", byte);
     }
     text[at] = '\0';
+}
+
+void bridge_network_read_ssid(const struct bridge_uplink *uplink, char text[BRIDGE_SSID_CHARS_MAX + 1])
+{
+    struct bridge__ssid ssid = {0};
+
+    bridge__ask_nl80211(uplink, &ssid);
+    if (ssid.count == 0)
+        bridge__ask_wireless(uplink, &ssid);
+    bridge_network_write_ssid(ssid.bytes, ssid.count, text);
 }
