@@ -33,7 +33,17 @@ struct bridge_watch {
     void (*readable)(void *user);
     void (*writable)(void *user);
     void *user;
+    /* libwebsockets forgets a wish to write that is told while `writable` runs: it is told again at the next turn. */
+    bool is_writable;
+    lws_sorted_usec_list_t again;
 };
+
+static void bridge__watch_again(lws_sorted_usec_list_t *sul)
+{
+    struct bridge_watch *watch = lws_container_of(sul, struct bridge_watch, again);
+
+    bridge_watch_want_write(watch);
+}
 
 /* lws protocol of watches. The connection's opaque data is its watch, NULL once that was removed. */
 static int bridge__watch_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -45,14 +55,20 @@ static int bridge__watch_callback(struct lws *wsi, enum lws_callback_reasons rea
     (void) len;
     switch (reason) {
     case LWS_CALLBACK_RAW_RX_FILE:
+        watch = lws_get_opaque_user_data(wsi);
+        if (watch != NULL && watch->readable != NULL)
+            watch->readable(watch->user);
+        return lws_get_opaque_user_data(wsi) != NULL ? 0 : -1;
     case LWS_CALLBACK_RAW_WRITEABLE_FILE:
         watch = lws_get_opaque_user_data(wsi);
-        if (watch != NULL) {
-            void (*call)(void *) = reason == LWS_CALLBACK_RAW_RX_FILE ? watch->readable : watch->writable;
-
-            if (call != NULL)
-                call(watch->user);
-        }
+        if (watch == NULL || watch->writable == NULL)
+            return watch != NULL ? 0 : -1;
+        watch->is_writable = true;
+        watch->writable(watch->user);
+        /* It may be gone. */
+        watch = lws_get_opaque_user_data(wsi);
+        if (watch != NULL)
+            watch->is_writable = false;
         return lws_get_opaque_user_data(wsi) != NULL ? 0 : -1;
     case LWS_CALLBACK_RAW_CLOSE_FILE:
         watch = lws_get_opaque_user_data(wsi);
@@ -107,7 +123,11 @@ struct bridge_watch *bridge_watch_add(struct bridge *b, int fd, void (*readable)
 
 void bridge_watch_want_write(struct bridge_watch *watch)
 {
-    if (watch->wsi != NULL)
+    if (watch->wsi == NULL)
+        return;
+    if (watch->is_writable)
+        lws_sul_schedule(watch->b->lws, 0, &watch->again, bridge__watch_again, 1);
+    else
         (void) lws_callback_on_writable(watch->wsi);
 }
 
@@ -115,6 +135,7 @@ void bridge_watch_remove(struct bridge_watch *watch)
 {
     if (watch == NULL)
         return;
+    lws_sul_cancel(&watch->again);
     if (watch->wsi != NULL) {
         /* In its own callback it may not be closed at once; at the next turn of the loop it is. */
         lws_set_opaque_user_data(watch->wsi, NULL);

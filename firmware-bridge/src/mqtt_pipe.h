@@ -38,7 +38,8 @@ struct bridge_mqtt_reader {
 
 /*
  * True when libmosquitto may read these bytes. It has no bound for what it receives by MQTT 3.1.1: it would gather
- * 256 MB for one packet (2.2.3), and keep messages of QoS 2, which nobody subscribed to, for as long as it pleases the broker.
+ * 256 MB for one packet (2.2.3), and keep messages of QoS 2, which nobody subscribed to, for as long as it pleases the
+ * broker.
  */
 bool bridge_mqtt_reader_takes(struct bridge_mqtt_reader *reader, const uint8_t *bytes, size_t count);
 

@@ -23,6 +23,8 @@ struct counter {
     int fd;
     int reads;
     int writes;
+    /* Writes that are wished for while one is told. */
+    int more_writes;
     bool removes_itself;
     bool has_ended;
 };
@@ -47,6 +49,8 @@ static void writable(void *user)
     struct counter *counter = user;
 
     counter->writes++;
+    if (counter->more_writes-- > 0)
+        bridge_watch_want_write(counter->watch);
 }
 
 static int64_t now_ms(void)
@@ -76,6 +80,13 @@ static void a_foreign_descriptor_is_told_of_and_stays_its_owners(void)
         CHECK_INT(bridge_loop_step(b, -1), 0);
     CHECK_INT(bridge_loop_step(b, 0), 0);
     CHECK_INT(counter.writes, 1);
+
+    counter.more_writes = 2;
+    bridge_watch_want_write(counter.watch);
+    while (counter.writes < 4)
+        CHECK_INT(bridge_loop_step(b, -1), 0);
+    CHECK_INT(bridge_loop_step(b, 0), 0);
+    CHECK_INT(counter.writes, 4);
 
     bridge_watch_remove(counter.watch);
     CHECK_INT(bridge_loop_step(b, 0), 0);
@@ -148,9 +159,11 @@ static void nothing_is_left_open(void)
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     CHECK_INT(test_create(&b, SCRIPT, NULL), 0);
     counter.fd = pair[0];
-    /* Never removed by its owner. */
-    CHECK(bridge_watch_add(b, pair[0], readable, NULL, &counter) != NULL);
+    /* Removed late by its owner: only its memory is left then. */
+    counter.watch = bridge_watch_add(b, pair[0], readable, NULL, &counter);
+    CHECK(counter.watch != NULL);
     bridge_destroy(b);
+    bridge_watch_remove(counter.watch);
     (void) close(pair[0]);
     (void) close(pair[1]);
     after = dup(0);
