@@ -23,6 +23,8 @@ struct bridge_tls_peer {
     int port;
     /* A fatal alert was sent or received: whatever else is seen, TLS ended the connection. */
     bool has_failed;
+    /* The other side ended it without one. */
+    bool has_ended;
 };
 
 /* Lets `vhost` dial TLS; may be called again. 0 or a BRIDGE_E. */
@@ -55,7 +57,10 @@ enum bridge_dial_phase {
     BRIDGE_DIAL_OPEN,
 };
 
-/* One connection, dialled at each address of its host in turn. Lies in its owner's memory, zeroed before it starts. */
+/*
+ * One connection, dialled at each address of its host in turn. The first member of its owner, whose pointer is thus what
+ * callbacks of lws get as `user`; zeroed before it starts.
+ */
 struct bridge_dial {
     struct bridge *b;
     struct bridge_tls_peer peer;
@@ -64,10 +69,8 @@ struct bridge_dial {
     /* HTTP method, or NULL for a WebSocket; its subprotocol. Borrowed. */
     const char *method;
     const char *subprotocol;
-    /* What the callback of the lws protocol gets as `user`. */
-    void *user;
     /* Nothing is left to dial. Called by the loop, once, and never again after bridge_dial_end. */
-    void (*failed)(void *user, const char *cause);
+    void (*failed)(struct bridge_dial *dial, const char *cause);
     struct bridge_delay delay;
     char addresses[BRIDGE_DIAL_ADDRESSES_MAX][BRIDGE_ADDRESS_CHARS_MAX];
     int address_count;
@@ -90,6 +93,8 @@ void bridge_dial_connected(struct bridge_dial *dial, struct lws *wsi);
  * instead. The dial has no wsi any more.
  */
 const char *bridge_dial_ended(struct bridge_dial *dial, const char *text, size_t bytes);
+/* LWS_CALLBACK_WSI_DESTROY: lws has told nothing of its end before. */
+void bridge_dial_lost(struct bridge_dial *dial);
 /*
  * Lets go of the wsi, which then has no user any more and is closed by the loop, and of the rest. Also of one not
  * started.

@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "client.h"
@@ -99,7 +98,7 @@ static void dial__next(void *user)
     info.protocol = dial->subprotocol;
     info.local_protocol_name = dial->method ? BRIDGE_PROTOCOL_HTTP : BRIDGE_PROTOCOL_WEBSOCKET;
     info.alpn = "http/1.1";
-    info.userdata = dial->user;
+    info.userdata = dial;
     info.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (dial->url.is_tls ? LCCSCF_USE_SSL : 0);
     info.retry_and_idle_policy = &NO_HEARTBEAT;
     dial->phase = BRIDGE_DIAL_CONNECTING;
@@ -108,7 +107,7 @@ static void dial__next(void *user)
         info.address = dial->addresses[dial->next_address++];
         if (!*info.address)
             info.address = dial->url.host;
-        dial->peer.has_failed = false;
+        dial->peer.has_failed = dial->peer.has_ended = false;
         dial->peer.wsi = lws_client_connect_via_info(&info);
         if (dial->peer.wsi) {
             int twin_fd = fcntl(lws_get_socket_fd(dial->peer.wsi), F_DUPFD_CLOEXEC, 3);
@@ -122,7 +121,7 @@ static void dial__next(void *user)
         if (!dial->cause)
             dial->cause = "unreachable";
     }
-    dial->failed(dial->user, dial->cause ? dial->cause : "unreachable");
+    dial->failed(dial, dial->cause ? dial->cause : "unreachable");
 }
 
 void bridge_dial_start(struct bridge_dial *dial)
@@ -183,23 +182,20 @@ static bool dial__is_refused(const struct bridge_dial *dial, const char *text, s
 }
 
 /* OpenSSL gave the handshake up: for the certificate, or for what it read, but not for an end it read. */
-static bool dial__is_tls_failure(struct lws *wsi)
+static bool dial__is_tls_failure(const struct bridge_dial *dial)
 {
-    SSL *ssl = lws_get_ssl(wsi);
-    unsigned long error = ERR_peek_last_error();
+    SSL *ssl = lws_get_ssl(dial->peer.wsi);
 
-    if (!ssl)
-        return false;
-    if (SSL_get_verify_result(ssl) != X509_V_OK)
-        return true;
-    return !SSL_is_init_finished(ssl) && ERR_GET_LIB(error) == ERR_LIB_SSL &&
-           ERR_GET_REASON(error) != SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    if (!ssl || dial->peer.has_ended)
+        return dial->peer.has_failed;
+    /* lws has emptied OpenSSL's queue of errors by now; the connection's state tells too. */
+    return dial->peer.has_failed || SSL_get_verify_result(ssl) != X509_V_OK || !strcmp(SSL_state_string(ssl), "SSLERR");
 }
 
-/* What lws says of an answer it did not like; then it does not matter how the connection was ended. */
+/* What lws says of an answer it did not like, or did not get; then it does not matter how the connection ended. */
 static bool dial__is_bad_answer(const char *text, size_t bytes)
 {
-    static const char *const STARTS[] = {"HS: ", "problems parsing", "proxy "};
+    static const char *const STARTS[] = {"HS: ", "problems parsing", "proxy ", "Timed out"};
     size_t i;
 
     for (i = 0; i < sizeof(STARTS) / sizeof(STARTS[0]); i++)
@@ -219,8 +215,10 @@ static const char *dial__cause(const struct bridge_dial *dial, const char *text,
 
     if (dial->phase == BRIDGE_DIAL_CONNECTING)
         return error == ECONNREFUSED || dial__is_refused(dial, text, bytes) ? "refused" : "unreachable";
-    if (dial->peer.has_failed || dial__is_tls_failure(wsi))
+    if (dial__is_tls_failure(dial))
         return "tls";
+    if (dial__is_bad_answer(text, bytes))
+        return "unreachable";
     if (error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH)
         return "unreachable";
     if (dial->phase == BRIDGE_DIAL_OPEN) {
@@ -231,8 +229,6 @@ static const char *dial__cause(const struct bridge_dial *dial, const char *text,
             return "protocol";
         return "closed";
     }
-    if (dial__is_bad_answer(text, bytes))
-        return "unreachable";
     return state == STATE_ESTABLISHED ? "unreachable" : "reset";
 }
 
@@ -240,7 +236,6 @@ const char *bridge_dial_ended(struct bridge_dial *dial, const char *text, size_t
 {
     const char *cause = dial__cause(dial, text, bytes);
 
-    ERR_clear_error();
     bridge_dial_release(dial);
     if (!dial->cause)
         dial->cause = cause;
@@ -250,6 +245,13 @@ const char *bridge_dial_ended(struct bridge_dial *dial, const char *text, size_t
         return dial->cause;
     bridge_delay_start(dial->b, &dial->delay, 0, dial__next, dial);
     return NULL;
+}
+
+void bridge_dial_lost(struct bridge_dial *dial)
+{
+    dial->peer.wsi = NULL;
+    bridge_dial_release(dial);
+    dial->failed(dial, "unreachable");
 }
 
 void bridge_dial_release(struct bridge_dial *dial)

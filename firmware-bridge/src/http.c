@@ -12,10 +12,11 @@
 #include "client.h"
 
 struct request {
+    /* First: what lws knows a connection by. */
+    struct bridge_dial dial;
     struct request *next;
     struct bridge *b;
     int64_t id;
-    struct bridge_dial dial;
     struct bridge_delay limit;
     char method[BRIDGE_METHOD_CHARS_MAX + 1];
     char **headers;
@@ -74,9 +75,9 @@ static int http__end(struct request *request, const char *cause)
     return -1;
 }
 
-static void http__dial_failed(void *user, const char *cause)
+static void http__dial_failed(struct bridge_dial *dial, const char *cause)
 {
-    http__end(user, cause);
+    http__end((struct request *) dial, cause);
 }
 
 static void http__limit_reached(void *user)
@@ -269,7 +270,6 @@ static JSValue http__js_request(JSContext *ctx, JSValueConst this_val, int argc,
     b->http->requests = request;
     b->http->count++;
     request->dial.method = request->method;
-    request->dial.user = request;
     request->dial.failed = http__dial_failed;
     bridge_delay_start(b, &request->limit, timeout_ms, http__limit_reached, request);
     bridge_dial_start(&request->dial);

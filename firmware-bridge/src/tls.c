@@ -176,7 +176,10 @@ static void tls__info(const SSL *ssl, int where, int value)
         tls__begin(b, (SSL *) (uintptr_t) ssl);
     if (where & SSL_CB_ALERT && value >> 8 == SSL3_AL_FATAL) {
         peer = tls__peer(b->tls, ssl);
-        if (peer)
+        /* An end is answered by an alert too, which nobody reads any more. */
+        if (peer && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+            peer->has_ended = true;
+        else if (peer)
             peer->has_failed = true;
     }
 }

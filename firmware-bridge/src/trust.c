@@ -79,19 +79,23 @@ static bool trust__is_hashed(const char *path)
     return is_hashed;
 }
 
+/* A variable of the environment; NULL when it is empty. */
+static const char *trust__variable(const char *name)
+{
+    const char *value = secure_getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
 /* Where the certificates are: what the program names, or OpenSSL's variables, or its built-in places. Borrowed. */
 static const char *trust__path(const struct bridge_trust *trust)
 {
-    const char *path = trust->ca_file;
+    const char *file = trust->ca_file ? trust->ca_file : trust__variable(X509_get_default_cert_file_env());
+    const char *path = file ? file : trust__variable(X509_get_default_cert_dir_env());
 
     if (path)
         return path;
-    path = secure_getenv(X509_get_default_cert_file_env());
-    if (path)
-        return path;
-    path = secure_getenv(X509_get_default_cert_dir_env());
-    if (!path)
-        path = X509_get_default_cert_dir();
+    path = X509_get_default_cert_dir();
     return trust__is_hashed(path) ? path : X509_get_default_cert_file();
 }
 

@@ -21,10 +21,11 @@ struct frame {
 };
 
 struct link {
+    /* First: what lws knows a connection by. */
+    struct bridge_dial dial;
     struct link *next;
     struct bridge *b;
     int64_t id;
-    struct bridge_dial dial;
     /* While opening: the whole time it may take. While closing: how long what is queued may take. */
     struct bridge_delay limit;
     bool is_open;
@@ -113,9 +114,9 @@ static void websocket__end(struct link *link, const char *cause, int http_status
         bridge_emit_link_closed(b, id, cause, http_status, retry_after_s);
 }
 
-static void websocket__dial_failed(void *user, const char *cause)
+static void websocket__dial_failed(struct bridge_dial *dial, const char *cause)
 {
-    websocket__end(user, cause, -1, -1);
+    websocket__end((struct link *) dial, cause, -1, -1);
 }
 
 /* Opening, or closing, takes too long. */
@@ -178,6 +179,8 @@ static void websocket__opened(struct link *link)
 /* Appends to the message; false when memory is short. */
 static bool websocket__append(struct link *link, const uint8_t *part, size_t bytes)
 {
+    if (bytes == 0)
+        return true;
     if (link->message_bytes + bytes > link->message_bytes_allocated) {
         size_t allocated = link->message_bytes_allocated ? link->message_bytes_allocated * 2 : 4096;
         uint8_t *grown;
@@ -266,6 +269,12 @@ int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason,
     const char *cause;
 
     switch (reason) {
+    /* This protocol is the vhost's first, which hears of the end of all. */
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (user)
+            bridge_dial_lost(user);
+        return 0;
+
     case LWS_CALLBACK_WSI_CREATE:
         if (link)
             bridge_dial_connected(&link->dial, wsi);
@@ -313,6 +322,8 @@ int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason,
         }
         return 0;
 
+    /* Until the upgrade is done lws has it for HTTP. */
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
     case LWS_CALLBACK_CLIENT_CLOSED:
         cause = link ? bridge_dial_ended(&link->dial, in, len) : NULL;
@@ -392,7 +403,6 @@ static JSValue websocket__js_open(JSContext *ctx, JSValueConst this_val, int arg
     b->websockets->links = link;
     b->websockets->count++;
     link->dial.subprotocol = link->subprotocol;
-    link->dial.user = link;
     link->dial.failed = websocket__dial_failed;
     bridge_delay_start(b, &link->limit, LIMIT_OPEN_TIMEOUT_MS, websocket__limit_reached, link);
     bridge_dial_start(&link->dial);
