@@ -1,12 +1,34 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+
+/** Suites of whoever meets the user agent at its app socket: the same for `godwit agent` and for godwitd, where that was built. */
+const AT_APP_SOCKET = [
+  "test/end-to-end/app-socket*.test.ts",
+  "test/end-to-end/apps-process.test.ts",
+  "test/end-to-end/screens.test.ts",
+  "test/cli/at-agent.test.ts",
+];
+const isGodwitdBuilt = existsSync(new URL("build/firmware/godwitd", import.meta.url));
+if (!isGodwitdBuilt)
+  console.warn("build/firmware/godwitd is missing: the suites of the app socket run on Node alone");
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: "test/temporary-directory.ts",
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: "node", include: ["test/**/*.test.ts"] } },
+      ...(isGodwitdBuilt
+        ? [
+            {
+              extends: true as const,
+              test: { name: "godwitd", include: AT_APP_SOCKET, env: { TEST_AGENT: "godwitd" } },
+            },
+          ]
+        : []),
+    ],
   },
 });

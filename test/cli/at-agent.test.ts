@@ -40,7 +40,7 @@ afterAll(() => stage.close());
 
 async function startAgent(directory: string, ...args: string[]): Promise<Program> {
   const where = ["--service", service.origin, "--ca", service.caFile, "--state", directory];
-  const program = stage.godwit(["agent", ...where, "--app-port", "0", ...args]);
+  const program = stage.userAgent([...where, "--app-port", "0", ...args]);
   await program.stderr.match(/^agent ready/);
   return program;
 }
@@ -620,7 +620,7 @@ describe("an agent that is not there, or goes", () => {
   test("without a port of loopback there is no dashboard", async () => {
     const directory = stage.newDirectory();
     const where = ["--service", service.origin, "--ca", service.caFile, "--state", directory];
-    const program = stage.godwit(["agent", ...where]);
+    const program = stage.userAgent([...where]);
     await program.stderr.match(/^agent ready/);
     const result = await stage.run(["dashboard", "--state", directory]);
     expect(result).toMatchObject({ code: 78, stdout: "" });

@@ -38,7 +38,7 @@ beforeAll(async () => {
   const service = await stage.service();
   const state = stage.newDirectory();
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", state];
-  agent = stage.godwit(["agent", ...args, "--permission", "granted", "--app-port", "0"]);
+  agent = stage.userAgent([...args, "--permission", "granted", "--app-port", "0"]);
   port = Number(/127\.0\.0\.1:(\d+)$/.exec(await agent.stderr.match(/^agent ready/))?.[1]);
   path = join(state, "app.sock");
   adminToken = readFileSync(join(state, "admin.token"), "utf8").trim();
@@ -271,7 +271,7 @@ test("an agent that may open no more files goes on, and takes connections again 
   const state = stage.newDirectory();
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", state, "--keep-connected"];
   const limit = ["sh", "-c", 'ulimit -n 48 && exec "$@"', "sh"];
-  const program = stage.godwit(["agent", ...args], {}, 0.1, limit);
+  const program = stage.userAgent([...args], {}, 0.1, limit);
   await program.stderr.match(/^registered/);
   const at = join(state, "app.sock");
   const token = readFileSync(join(state, "admin.token"), "utf8").trim();

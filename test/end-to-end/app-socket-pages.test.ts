@@ -48,7 +48,7 @@ afterAll(() => stage.close());
 
 async function startAgent(at = 0): Promise<void> {
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", state, "--policy", policy];
-  agent = stage.godwit(["agent", ...args, "--app-port", String(at)]);
+  agent = stage.userAgent([...args, "--app-port", String(at)]);
   port = Number(/127\.0\.0\.1:(\d+)$/.exec(await agent.stderr.match(/^agent ready/))?.[1]);
 }
 

@@ -31,7 +31,7 @@ afterAll(() => stage.close());
 
 async function startAgent(): Promise<void> {
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", state, "--app-port", "0"];
-  agent = stage.godwit(["agent", ...args], {}, 0.1);
+  agent = stage.userAgent([...args], {}, 0.1);
   port = Number(/127\.0\.0\.1:(\d+)$/.exec(await agent.stderr.match(/^agent ready/))?.[1]);
   admin = await enterAdmin();
 }

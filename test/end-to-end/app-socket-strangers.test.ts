@@ -36,7 +36,7 @@ beforeAll(async () => {
   const pageOrigins = [PAGE, OTHER_PAGE];
   const policy = stage.file("policy.json", { permission: "granted", pageOrigins });
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", state, "--policy", policy];
-  agent = stage.godwit(["agent", ...args, "--app-port", "0"]);
+  agent = stage.userAgent([...args, "--app-port", "0"]);
   port = Number(/127\.0\.0\.1:(\d+)$/.exec(await agent.stderr.match(/^agent ready/))?.[1]);
   admin = await SocketClient.enter(unix(), { role: "admin", token: secretOf("admin.token") });
   for (const owner of [VICTIM, ATTACKER]) {

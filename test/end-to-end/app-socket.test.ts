@@ -34,7 +34,7 @@ afterAll(() => stage.close());
 async function startAgent(appPort = 0) {
   const policy = stage.file("policy.json", { permission: "ask", pageOrigins: [PAGE] });
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", state, "--policy", policy];
-  const program = stage.godwit(["agent", ...args, "--app-port", String(appPort)], {}, 0.1);
+  const program = stage.userAgent([...args, "--app-port", String(appPort)], {}, 0.1);
   const ready = await program.stderr.match(/^agent ready/);
   return { agent: program, port: Number(/127\.0\.0\.1:(\d+)$/.exec(ready)?.[1]) };
 }
@@ -139,7 +139,7 @@ test("an owner has so many connections, and one more is told that it is one too 
 test("a port that is taken ends the agent at once, with its socket", async () => {
   const other = stage.newDirectory();
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", other];
-  const result = await stage.run(["agent", ...args, "--app-port", String(port)]);
+  const result = await stage.ended(stage.userAgent([...args, "--app-port", String(port)]));
   expect(result).toMatchObject({
     code: 78,
     stderr: expect.stringMatching(/127\.0\.0\.1, port \d+ \(EADDRINUSE\): name another one$/),
@@ -150,7 +150,7 @@ test("a port that is taken ends the agent at once, with its socket", async () =>
 test("without a loopback port there are no pages and no dashboard, and nobody listens", async () => {
   const other = stage.newDirectory();
   const args = ["--service", service.origin, "--ca", service.caFile, "--state", other];
-  const program = stage.godwit(["agent", ...args], {}, 0.1);
+  const program = stage.userAgent([...args], {}, 0.1);
   expect(await program.stderr.match(/^agent ready/)).not.toContain("127.0.0.1");
   const token = readFileSync(join(other, "admin.token"), "utf8").trim();
   const client = await SocketClient.enter({ at: join(other, "app.sock") }, { role: "admin", token });
@@ -189,7 +189,7 @@ describe("a test push that is under way when the agent stops", () => {
 
   async function startOther(origin: string, directory: string) {
     const args = ["--service", origin, "--ca", service.caFile, "--state", directory];
-    const program = stage.godwit(["agent", ...args], {}, 0.1);
+    const program = stage.userAgent([...args], {}, 0.1);
     await program.stderr.match(/^agent ready/);
     const token = readFileSync(join(directory, "admin.token"), "utf8").trim();
     const at = join(directory, "app.sock");

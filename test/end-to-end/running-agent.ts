@@ -63,7 +63,7 @@ export class RunningAgent {
     const args = [...this.#args, ...port];
     this.#program =
       this.#command === null
-        ? this.#stage.godwit(["agent", ...args], this.#environment, 0.1)
+        ? this.#stage.userAgent(args, this.#environment, 0.1)
         : this.#stage.start(this.#command[0] ?? "", [...this.#command, ...args], {
             stdio: ["ignore", "pipe", "pipe"],
             env: this.#stage.environment(this.#environment),

@@ -20,6 +20,10 @@ import type { ShownNotification } from "../../src/user-agent/display.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist", "cli.js");
+const DASHBOARD = join(ROOT, "dist", "dashboard");
+export const GODWITD = join(ROOT, "build", "firmware", "godwitd");
+/** Which user agent the suites of the app socket and of the commands are about: vitest.config.ts runs them once with each. */
+export const AGENT = process.env.TEST_AGENT === "godwitd" ? "godwitd" : "node";
 const CHILDREN = fileURLToPath(new URL("children", import.meta.url));
 /** Nothing waited for takes nearly this long; it only makes a failure readable. */
 const WAIT_MS_MAX = 25_000;
@@ -398,9 +402,26 @@ export class Stage {
     });
   }
 
+  /** Starts the user agent as a daemon: `godwit agent`, or godwitd (see {@link AGENT}), which `random` does nothing to. */
+  userAgent(
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+    random?: number,
+    prefix: readonly string[] = [],
+  ): Program {
+    if (AGENT === "node") return this.godwit(["agent", ...args], environment, random, prefix);
+    const command = [...prefix, GODWITD, "--dashboard-files", DASHBOARD, ...args];
+    const env = this.environment(environment);
+    return this.start("godwitd", command, { stdio: ["ignore", "pipe", "pipe"], env });
+  }
+
   /** Runs `godwit` to its end. */
-  async run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-    const program = this.godwit(args, environment);
+  run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+    return this.ended(this.godwit(args, environment));
+  }
+
+  /** What a program that ends by itself left. */
+  async ended(program: Program) {
     const { code, signal } = await program.exited;
     return {
       code: code ?? signal,
