@@ -257,7 +257,8 @@ int bridge_loop_open(struct bridge *b)
     loop->protocols[count] = (struct lws_protocols) {.name = BRIDGE__WATCH_PROTOCOL, .callback = bridge__watch_callback};
 
     lws_set_log_level(0, bridge__discard_log);
-    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    /* Text messages, which only the daemon's app socket takes, are checked where they are read. */
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_VALIDATE_UTF8;
     info.fd_limit_per_thread = BRIDGE_DESCRIPTORS_MAX;
     info.user = b;
     b->lws = lws_create_context(&info);

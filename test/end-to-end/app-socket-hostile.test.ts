@@ -17,7 +17,7 @@ import {
 } from "../../src/limits.ts";
 import { ALL_CODES } from "../error-codes.ts";
 import { type Message, SocketClient } from "./socket-client.ts";
-import { type Program, Stage } from "./stage.ts";
+import { AGENT, type Program, Stage } from "./stage.ts";
 
 const OWNERS = ["loud", "quiet"] as const;
 const REFUSED = 4401;
@@ -115,11 +115,13 @@ describe("malformed", () => {
     expect(await client.closed).toEqual({ closeCode: TOO_BIG });
   });
 
-  test("a giant frame that is only announced is cut off at once", async () => {
+  test("a giant frame is cut off as soon as it is announced, or with its first bytes", async () => {
     const client = await dial(port);
     const { _socket: socket } = client.webSocket as unknown as { readonly _socket: Socket };
     // FIN and text; masked, 64-bit length: 2^40 bytes.
     socket.write(Buffer.from("81ff0000010000000000", "hex"));
+    // libwebsockets tells of a frame when it has read some of it.
+    if (AGENT === "godwitd") socket.write(Buffer.alloc(8192));
     expect(await client.closed).toEqual({ closeCode: TOO_BIG });
   });
 
@@ -245,7 +247,7 @@ describe("too much", () => {
     await admin.ask("clearData", { owner: "loud" });
   });
 
-  test("a peer that pings and does not read the pongs is cut off", async () => {
+  test("a peer that pings and does not read the pongs is cut off, or goes without", async () => {
     const app = await enterApp("loud");
     app.webSocket.pause();
     const payload = Buffer.alloc(125);
@@ -253,7 +255,11 @@ describe("too much", () => {
     const other = await enterApp("quiet");
     expect(await other.ask("permissionState")).toMatchObject({ permission: expect.any(String) });
     await other.close();
-    expect(await app.closed).toEqual({ closeCode: CUT });
+    if (AGENT === "node") return expect(await app.closed).toEqual({ closeCode: CUT });
+    // libwebsockets keeps one pong at most, and forgets the others: this peer costs no memory, and may go on.
+    app.webSocket.resume();
+    expect(await app.ask("permissionState")).toMatchObject({ permission: expect.any(String) });
+    await app.close();
   });
 });
 
