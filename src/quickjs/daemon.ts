@@ -85,11 +85,11 @@ class Daemon {
     } catch (error) {
       const message = error instanceof Error ? error.message : "failed";
       const code = error instanceof GodwitError ? error.code : null;
+      await this.#close().catch(() => {});
       bridge.log(
         ERROR,
         this.#options.isJson ? JSON.stringify({ error: { code, message } }) : `godwitd: ${message}`,
       );
-      await this.#close().catch(() => {});
       this.#daemon.finish(exitCodeOf(error));
     }
   }

@@ -117,6 +117,7 @@ static void daemon__retract(struct bridge *b, void *user)
     struct daemon *d = user;
 
     (void) b;
+    bridge_delay_cancel(&d->patience);
     bridge_watch_remove(d->signals);
     d->signals = NULL;
     daemon_bus_close(d);
@@ -126,6 +127,15 @@ static void daemon__retract(struct bridge *b, void *user)
 }
 
 /* ---- signals ---- */
+
+/* What is on disk holds; nobody waits longer for the rest. */
+static void daemon__handle_impatience(void *user)
+{
+    struct daemon *d = user;
+
+    daemon_log_write(NULL, 4, "godwitd: stopping takes too long: ended without saying goodbye");
+    d->exit_code = DAEMON_EXIT_FAILURE;
+}
 
 static void daemon__handle_signal(void *user)
 {
@@ -137,6 +147,7 @@ static void daemon__handle_signal(void *user)
         if (d->stop_asked_ms < 0) {
             d->stop_asked_ms = now_ms;
             daemon_notify_stopping(&d->notify, DAEMON_STOP_MS_MAX);
+            bridge_delay_start(d->b, &d->patience, DAEMON_STOP_MS_MAX, daemon__handle_impatience, d);
             bridge_emit(d->b, "stopAsked", 0, NULL);
         } else if (now_ms - d->stop_asked_ms > DAEMON_ONE_SIGNAL_MS) {
             /* It takes too long for somebody. */

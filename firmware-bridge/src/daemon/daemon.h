@@ -40,6 +40,8 @@ struct daemon {
     struct daemon_awake awake;
     int signal_fd;
     struct bridge_watch *signals;
+    /* From then on. */
+    struct bridge_delay patience;
     /* When SIGTERM or SIGINT came first, by CLOCK_BOOTTIME; -1 before. */
     int64_t stop_asked_ms;
     /* What to end with, or -1. */
