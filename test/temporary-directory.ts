@@ -6,12 +6,14 @@
 
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const PREFIX = "godwit-tests-";
 
 export default function setUp(): () => void {
   const before = process.env.TMPDIR;
+  // Each project sets up: the first for all.
+  if (before !== undefined && basename(before).startsWith(`${PREFIX}${process.pid}-`)) return () => {};
   removeAbandoned();
   const directory = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
   // Workers are started after this and inherit it.
