@@ -40,7 +40,7 @@ static bool api__are_texts(const char *const *texts, size_t count, size_t count_
 static bool api__is_good(const struct godwit_config *c)
 {
     return api_is_text(c->service_url, 1, GODWIT_URL_BYTES_MAX) &&
-           api_is_text(c->state_directory, 1, GODWIT_PATH_BYTES_MAX) &&
+           api_is_text(c->state_directory, 1, GODWIT_PATH_BYTES_MAX) && c->state_directory[0] == '/' &&
            (c->device_id == NULL || api_is_text(c->device_id, 1, GODWIT_DEVICE_ID_BYTES_MAX)) &&
            (c->ca_file == NULL || api_is_text(c->ca_file, 1, GODWIT_PATH_BYTES_MAX)) &&
            (c->ca_pem == NULL || api_is_text(c->ca_pem, 1, GODWIT_PEM_BYTES_MAX)) &&

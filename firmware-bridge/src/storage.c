@@ -358,6 +358,7 @@ void bridge_storage_close(struct bridge *b)
         if (b->storage->files[i].id != 0)
             close(b->storage->files[i].fd);
     }
+    bridge_storage_remove_links(b->storage);
     bridge_quota_close(&b->storage->quota);
     bridge_free(b->storage);
     b->storage = NULL;

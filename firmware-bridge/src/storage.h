@@ -9,6 +9,8 @@
 
 /* Files the script has open at once: a segment, the one being written, a directory; the rest is room for mistakes. */
 #define BRIDGE_FILES_OPEN_MAX 16
+/* The lock of the directory, and what it is taken over with. */
+#define BRIDGE_LINKS_MAX 4
 /* Permission bits the script may ask for. */
 #define BRIDGE_MODE_MAX 0777
 
@@ -20,8 +22,16 @@ struct bridge__file {
     bool is_counted;
 };
 
+/* A symbolic link the script made and did not remove: a lock. */
+struct bridge__link {
+    /* Owned; NULL: free. */
+    char *path;
+    char *target;
+};
+
 struct bridge_storage {
     struct bridge__file files[BRIDGE_FILES_OPEN_MAX];
+    struct bridge__link links[BRIDGE_LINKS_MAX];
     int64_t last_id;
     struct bridge_quota quota;
 };
@@ -39,6 +49,11 @@ struct bridge_storage {
 const char *bridge_arg_path(JSContext *ctx, const struct bridge_storage *storage, JSValueConst value);
 /* Opens for reading, or returns -1 with errno. Never waits for the other end of a pipe; a directory is allowed. */
 int bridge_storage_open_read(const char *path, int more_flags);
+/*
+ * Removes the links that are still there: the process goes on, and would hold the lock of an agent that is gone. After a
+ * SIGKILL they stay, and name a process that is none any more.
+ */
+void bridge_storage_remove_links(struct bridge_storage *storage);
 /* Adds the functions that deal with names to the script's `fs`. Negative with an exception pending. */
 int bridge_storage_add_names(JSContext *ctx, JSValueConst fs);
 

@@ -111,6 +111,27 @@ out:
     return result;
 }
 
+/* The place of `path`; for NULL a free one. NULL when there is none. */
+static struct bridge__link *bridge__link_of(struct bridge_storage *storage, const char *path)
+{
+    for (size_t i = 0; i < BRIDGE_LINKS_MAX; i++) {
+        struct bridge__link *link = &storage->links[i];
+
+        if (path == NULL ? link->path == NULL : link->path != NULL && strcmp(link->path, path) == 0)
+            return link;
+    }
+    return NULL;
+}
+
+static void bridge__forget_link(struct bridge__link *link)
+{
+    if (link == NULL)
+        return;
+    bridge_free(link->path);
+    bridge_free(link->target);
+    link->path = link->target = NULL;
+}
+
 /* unlink(path) */
 static JSValue bridge__js_unlink(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
@@ -125,6 +146,8 @@ static JSValue bridge__js_unlink(JSContext *ctx, JSValueConst this_val, int argc
         return JS_EXCEPTION;
     bytes = bridge_quota_bytes_of(&storage->quota, path);
     failed = unlink(path);
+    if (!failed)
+        bridge__forget_link(bridge__link_of(storage, path));
     JS_FreeCString(ctx, path);
     if (failed)
         return bridge_throw_errno(ctx, errno, "unlink");
@@ -132,7 +155,49 @@ static JSValue bridge__js_unlink(JSContext *ctx, JSValueConst this_val, int argc
     return JS_UNDEFINED;
 }
 
-/* symlink(target, path): the target is any text without NUL. */
+void bridge_storage_remove_links(struct bridge_storage *storage)
+{
+    char target[PATH_MAX];
+
+    for (size_t i = 0; i < BRIDGE_LINKS_MAX; i++) {
+        struct bridge__link *link = &storage->links[i];
+        ssize_t bytes = link->path != NULL ? readlink(link->path, target, sizeof target - 1) : -1;
+
+        /* Somebody may have taken it over. */
+        if (bytes >= 0) {
+            target[bytes] = '\0';
+            if (strcmp(target, link->target) == 0)
+                (void) unlink(link->path);
+        }
+        bridge__forget_link(link);
+    }
+}
+
+/* 0, or -1 with errno. */
+static int bridge__make_link(struct bridge_storage *storage, const char *target, const char *path)
+{
+    struct bridge__link *known = bridge__link_of(storage, path);
+    struct bridge__link *place = known != NULL ? known : bridge__link_of(storage, NULL);
+    struct bridge__link made = {.path = bridge_strdup(path), .target = bridge_strdup(target)};
+    int error = 0;
+
+    if (place == NULL)
+        error = EMFILE;
+    else if (made.path == NULL || made.target == NULL)
+        error = ENOMEM;
+    else if (symlink(target, path) < 0)
+        error = errno;
+    if (error != 0) {
+        bridge__forget_link(&made);
+        errno = error;
+        return -1;
+    }
+    bridge__forget_link(known);
+    *place = made;
+    return 0;
+}
+
+/* symlink(target, path): the target is any text without NUL. Removed when the bridge closes, if the script did not. */
 static JSValue bridge__js_symlink(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     struct bridge_storage *storage = bridge_of(ctx)->storage;
@@ -149,7 +214,7 @@ static JSValue bridge__js_symlink(JSContext *ctx, JSValueConst this_val, int arg
         goto out;
     if (strlen(target) != bytes)
         result = bridge_throw_errno(ctx, EINVAL, "symlink");
-    else if (symlink(target, path) < 0)
+    else if (bridge__make_link(storage, target, path) < 0)
         result = bridge_throw_errno(ctx, errno, "symlink");
     else
         result = JS_UNDEFINED;
