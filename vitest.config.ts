@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 /** Suites of whoever meets the user agent at its app socket: the same for `godwit agent` and for godwitd, where that was built. */
 const AT_APP_SOCKET = [
@@ -8,6 +8,8 @@ const AT_APP_SOCKET = [
   "test/end-to-end/screens.test.ts",
   "test/cli/at-agent.test.ts",
 ];
+/** The same, of what godwitd alone has. */
+const AT_GODWITD = ["test/firmware/helper.test.ts", "test/firmware/receive.test.ts"];
 const isGodwitdBuilt = existsSync(new URL("build/firmware/godwitd", import.meta.url));
 if (!isGodwitdBuilt)
   console.warn("build/firmware/godwitd is missing: the suites of the app socket run on Node alone");
@@ -20,12 +22,24 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: "node", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: {
+          name: "node",
+          include: ["test/**/*.test.ts"],
+          // Where there is no godwitd they are here to be counted as skipped.
+          exclude: [...configDefaults.exclude, ...(isGodwitdBuilt ? AT_GODWITD : [])],
+        },
+      },
       ...(isGodwitdBuilt
         ? [
             {
               extends: true as const,
-              test: { name: "godwitd", include: AT_APP_SOCKET, env: { TEST_AGENT: "godwitd" } },
+              test: {
+                name: "godwitd",
+                include: [...AT_APP_SOCKET, ...AT_GODWITD],
+                env: { TEST_AGENT: "godwitd" },
+              },
             },
           ]
         : []),
