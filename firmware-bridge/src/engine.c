@@ -31,6 +31,9 @@ struct bridge_engine {
     struct bridge *b;
     /* NULL but while the context is made. */
     void *reserves[BRIDGE__RESERVES];
+    /* The engine was refused memory since the script was entered: whatever it throws then, that is why. And: ever. */
+    bool ran_out;
+    bool ever_ran_out;
     /* True while the script, or one of its jobs, runs. */
     bool is_running;
     bool is_closing;
@@ -45,10 +48,17 @@ struct bridge_engine {
 
 /* ---- Memory ---- */
 
+/* Returns `at`, and notes when there is none. */
+static void *bridge__note(struct bridge_engine *engine, void *at)
+{
+    if (at == NULL)
+        engine->ran_out = engine->ever_ran_out = true;
+    return at;
+}
+
 static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
 {
-    (void) opaque;
-    return bridge_calloc(count, bytes);
+    return bridge__note(opaque, bridge_calloc(count, bytes));
 }
 
 static void *bridge__engine_malloc(void *opaque, size_t bytes)
@@ -60,7 +70,7 @@ static void *bridge__engine_malloc(void *opaque, size_t bytes)
         at = engine->reserves[i];
         engine->reserves[i] = NULL;
     }
-    return at;
+    return bridge__note(engine, at);
 }
 
 static void bridge__engine_free(void *opaque, void *at)
@@ -71,8 +81,7 @@ static void bridge__engine_free(void *opaque, void *at)
 
 static void *bridge__engine_realloc(void *opaque, void *at, size_t bytes)
 {
-    (void) opaque;
-    return bridge_realloc(at, bytes);
+    return bridge__note(opaque, bridge_realloc(at, bytes));
 }
 
 static size_t bridge__engine_usable(const void *at)
@@ -139,7 +148,8 @@ static bool bridge__report(struct bridge *b, JSValueConst error)
     const char *text = JS_ToCString(ctx, error);
     JSValue stack = JS_IsError(error) ? JS_GetPropertyStr(ctx, error, "stack") : JS_UNDEFINED;
     const char *where = JS_IsString(stack) ? JS_ToCString(ctx, stack) : NULL;
-    bool is_memory = text == NULL || strstr(text, "out of memory") != NULL;
+    /* The last is how the engine names its own bound. */
+    bool is_memory = b->engine->ran_out || text == NULL || strstr(text, "out of memory") != NULL;
 
     bridge_log(b, 3, "script failed: %s %s", text != NULL ? text : "out of memory", where != NULL ? where : "");
     JS_FreeCString(ctx, where);
@@ -164,6 +174,7 @@ static void bridge__fail_with_exception(struct bridge *b)
 static void bridge__enter(struct bridge *b)
 {
     b->engine->is_running = true;
+    b->engine->ran_out = false;
     b->engine->cpu_deadline_us = bridge__cpu_us() + (int64_t) BRIDGE_SCRIPT_CPU_MS_MAX * 1000;
     /* The program around may call from another depth of its stack each time. */
     JS_UpdateStackTop(b->rt);
@@ -317,7 +328,7 @@ int bridge_engine_run(struct bridge *b, const struct bridge_script *script)
     JS_FreeValue(b->ctx, result);
     if (b->failed == 0 && JS_IsUndefined(b->events)) {
         bridge_log(b, 3, "the script does not listen");
-        bridge_fail(b, BRIDGE_E_SCRIPT);
+        bridge_fail(b, b->engine->ran_out ? BRIDGE_E_NOMEM : BRIDGE_E_SCRIPT);
     }
     return bridge__leave(b);
 }
@@ -478,6 +489,9 @@ void bridge_engine_close(struct bridge *b)
         JS_FreeValue(b->ctx, b->object);
         JS_FreeContext(b->ctx);
     }
+    /* JS_ToCStringLen of QuickJS-ng 0.17 leaks its argument when it runs out of memory: told in debug builds, no reason to abort. */
+    if (b->rt != NULL && engine->ever_ran_out && JS_GetDumpFlags(b->rt) != 0)
+        JS_SetDumpFlags(b->rt, JS_DUMP_LEAKS);
     if (b->rt != NULL)
         JS_FreeRuntime(b->rt);
     b->ctx = NULL;

@@ -46,7 +46,7 @@ static void malformed_utf8_is_replaced_as_the_standard_says(void)
         "  [0xf4, 0x91, 0x92, 0x93, 0xff, 0x41, 0x80, 0xbf, 0x42], [0xe1, 0x80, 0xe2, 0xf0, 0x91, 0x92, 0xf1, 0xbf, 0x41],"
         "  [0xef, 0xbb, 0xbf, 0x41], [0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf], [0x41, 0xef, 0xbb, 0xbf], [0xef, 0xbb], [0xef], [], [0],"
         "  [0xf0, 0x9f, 0x98, 0x80], [0xf0, 0x9f, 0x98], [0xf4, 0x8f, 0xbf, 0xbf], [0xe2, 0x82, 0xac]]) check(bytes);"
-        "for (let a = 0x70; a < 256; a++) for (let b = 0; b < 256; b++) { check([a, b]); check([a, b, 0x80, 0x41]); check([65, a, b, 0xbf, 0xbf]); }"
+        "for (let a = 0x70; a < 256; a++) for (let b = 0; b < 256; b++) check([a, b, 0x80, 0x41, a, b]);"
         "say(wrong); bridge.listen({});");
     CHECK_TEXT(test_said(), "0\n");
 }
@@ -78,8 +78,10 @@ static void lone_surrogates_are_written_as_u_fffd(void)
 
 static void every_code_point_comes_back(void)
 {
-    run("let wrong = 0; for (let cp = 0; cp < 0x110000; cp++) { if (cp >= 0xd800 && cp < 0xe000) continue;"
-        "  const text = 'x' + String.fromCodePoint(cp); if (bridge.utf8Decode(bridge.utf8Encode(text)) !== text) wrong++; }"
+    run("let wrong = 0; const length = 1024; for (let first = 0; first < 0x110000; first += length) {"
+        "  if (first >= 0xd800 && first < 0xe000) continue;"
+        "  const text = 'x' + String.fromCodePoint(...Array.from({ length }, (_, i) => first + i));"
+        "  if (bridge.utf8Decode(bridge.utf8Encode(text)) !== text) wrong++; }"
         "say(wrong); bridge.listen({});");
     CHECK_TEXT(test_said(), "0\n");
 }
