@@ -82,6 +82,8 @@ struct bridge {
     struct lws_context *lws;
     /* Client vhost: WebSocket, HTTP. */
     struct lws_vhost *vhost;
+    /* Processor time of one event with its jobs. */
+    int64_t script_cpu_us_max;
     /* First BRIDGE_E that ended the agent, else 0. Nothing is emitted any more then. */
     int failed;
     bool is_stopping;

@@ -175,7 +175,7 @@ static void bridge__enter(struct bridge *b)
 {
     b->engine->is_running = true;
     b->engine->ran_out = false;
-    b->engine->cpu_deadline_us = bridge__cpu_us() + (int64_t) BRIDGE_SCRIPT_CPU_MS_MAX * 1000;
+    b->engine->cpu_deadline_us = bridge__cpu_us() + b->script_cpu_us_max;
     /* The program around may call from another depth of its stack each time. */
     JS_UpdateStackTop(b->rt);
 }
@@ -442,6 +442,7 @@ int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
     b->engine = engine;
     engine->b = b;
     engine->last = &engine->first;
+    b->script_cpu_us_max = (int64_t) BRIDGE_SCRIPT_CPU_MS_MAX * 1000;
     b->rt = JS_NewRuntime2(&memory, engine);
     if (b->rt == NULL)
         return BRIDGE_E_NOMEM;

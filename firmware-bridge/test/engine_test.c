@@ -144,6 +144,27 @@ static void the_heap_and_the_stack_have_bounds(void)
     bridge_destroy(b);
 }
 
+static void a_script_that_runs_away_is_stopped(void)
+{
+    static const char *const events[] = {"loop", "jobs", "expression"};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct bridge *b;
+
+        CHECK_INT(test_create(&b,
+                              "const again = () => Promise.resolve().then(again); bridge.listen({"
+                              "  loop() { try { for (;;); } catch { say('caught'); } finally { say('finally'); } },"
+                              "  jobs() { again(); },"
+                              "  expression() { /^(a|a)*$/.test('a'.repeat(60) + 'b'); } });",
+                              NULL),
+                  0);
+        b->script_cpu_us_max = 50000;
+        CHECK_INT(bridge_emit(b, events[i], 0, NULL), BRIDGE_E_SCRIPT);
+        CHECK_TEXT(test_said(), "");
+        bridge_destroy(b);
+    }
+}
+
 static void the_script_cannot_compile_code(void)
 {
     struct bridge *b;
@@ -190,6 +211,7 @@ int main(void)
     RUN(a_rejection_nobody_handles_ends_the_agent);
     RUN(a_script_that_fails_or_does_not_listen_makes_no_bridge);
     RUN(the_heap_and_the_stack_have_bounds);
+    RUN(a_script_that_runs_away_is_stopped);
     RUN(the_script_cannot_compile_code);
     RUN(the_program_calls_functions_of_the_script);
     return 0;
