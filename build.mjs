@@ -24,6 +24,7 @@ import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
+import { nobleRewrites } from "./scripts/noble-rewrites.mjs";
 
 const quick = process.argv.includes("--quick");
 const { version } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -150,12 +151,12 @@ await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.q
 /** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
 const firmwarePackages = new Set(packagesIn(dashboard.metafile));
 for (const [name, entry] of Object.entries(FIRMWARE_SCRIPTS)) {
-  const metafile = await buildForQuickJs(
-    entry,
-    `dist/firmware/${name}.js`,
-    budgets[`firmware/${name}`],
-    name === "config" ? { define: { ...shared.define, __GODWIT_KNOWN_OPTIONS__: await knownOptions() } } : {},
-  );
+  const metafile = await buildForQuickJs(entry, `dist/firmware/${name}.js`, budgets[`firmware/${name}`], {
+    plugins: [nobleRewrites],
+    ...(name === "config"
+      ? { define: { ...shared.define, __GODWIT_KNOWN_OPTIONS__: await knownOptions() } }
+      : {}),
+  });
   for (const bundled of packagesIn(metafile)) firmwarePackages.add(bundled);
 }
 await writeLimits("dist/firmware/script_limits.h");
@@ -207,7 +208,7 @@ async function knownOptions() {
 }
 
 /** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. Returns what is in it. */
-async function buildForQuickJs(entry, outfile, budget, options = {}) {
+async function buildForQuickJs(entry, outfile, budget, { plugins = [], ...options } = {}) {
   const { metafile } = await build({
     ...shared,
     ...options,
@@ -220,7 +221,7 @@ async function buildForQuickJs(entry, outfile, budget, options = {}) {
     mainFields: ["module", "main"],
     minify: true,
     metafile: true,
-    plugins: [{ name: "globals", setup: keepGlobals }],
+    plugins: [{ name: "globals", setup: keepGlobals }, ...plugins],
   });
   const outside = Object.values(metafile.outputs).flatMap(({ imports }) => imports.filter((i) => i.external));
   if (outside.length > 0) fail(`${outfile} imports ${outside.map((i) => i.path).join(", ")}`);

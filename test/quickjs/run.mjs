@@ -13,6 +13,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { nobleRewrites } from "../../scripts/noble-rewrites.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, "..", "..");
@@ -149,6 +150,8 @@ async function bundle(spec) {
     plugins: [
       { name: "raw", setup: resolveRaw },
       { name: "specs", setup: keepSpecs },
+      // As the firmware has it; Node runs the specs with noble as it is.
+      nobleRewrites,
     ],
     logLevel: "silent",
   });
