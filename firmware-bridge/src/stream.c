@@ -7,7 +7,6 @@
  * connections take the first address of a host only and read packets of any size (mqtt.c). Only resolving blocks.
  */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -19,7 +18,6 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "bridge_limits.h"
 #include "stream.h"
@@ -148,58 +146,6 @@ static int bridge__stream_tls_failed(struct bridge_stream *stream, int result)
     return -1;
 }
 
-/* What the certificate has to be for, and what the server is told. 0, or -1 without memory. */
-static int bridge__stream_name_host(SSL *ssl, const char *host)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-
-    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 ? 0 : -1;
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1 ? 0 : -1;
-}
-
-/* 0, or -1 without memory. */
-static int bridge__stream_set_alpn(SSL *ssl, const char *alpn)
-{
-    unsigned char list[32];
-    size_t length = strlen(alpn);
-
-    if (length + 1 > sizeof list)
-        return -1;
-    list[0] = (unsigned char) length;
-    memcpy(list + 1, alpn, length);
-    return SSL_set_alpn_protos(ssl, list, (unsigned int) length + 1) == 0 ? 0 : -1;
-}
-
-/* 0, or -1: no memory, or certificates that cannot be read. */
-static int bridge__stream_make_tls(struct bridge_stream *stream)
-{
-    SSL_CTX *settings = SSL_CTX_new(TLS_client_method());
-    int result = -1;
-
-    if (settings == NULL)
-        goto out;
-    SSL_CTX_set_verify(settings, SSL_VERIFY_PEER, NULL);
-    /* Many servers end without a goodbye; MQTT has its own. */
-    (void) SSL_CTX_set_options(settings, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
-    (void) SSL_CTX_set_mode(settings, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                          SSL_MODE_RELEASE_BUFFERS);
-    if (bridge_tls_prepare(stream->b, settings))
-        goto out;
-    stream->ssl = SSL_new(settings);
-    if (stream->ssl == NULL || bridge__stream_name_host(stream->ssl, stream->url.host) ||
-        (stream->alpn != NULL && bridge__stream_set_alpn(stream->ssl, stream->alpn)) ||
-        SSL_set_fd(stream->ssl, stream->fd) != 1)
-        goto out;
-    SSL_set_connect_state(stream->ssl);
-    result = 0;
-out:
-    SSL_CTX_free(settings);
-    ERR_clear_error();
-    return result;
-}
-
 static void bridge__stream_opened(struct bridge_stream *stream)
 {
     stream->state = BRIDGE__OPEN;
@@ -305,7 +251,8 @@ static void bridge__stream_check_connected(struct bridge_stream *stream)
         return;
     }
     stream->state = BRIDGE__GREETING;
-    if (bridge__stream_make_tls(stream))
+    stream->ssl = bridge_stream_tls_new(stream->b, stream->url.host, stream->alpn, stream->fd);
+    if (stream->ssl == NULL)
         bridge__stream_end(stream, "local");
     else
         bridge__stream_greet(stream);

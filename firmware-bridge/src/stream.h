@@ -31,4 +31,12 @@ size_t bridge_stream_write(struct bridge_stream *stream, const uint8_t *bytes, s
 /* Says goodbye in TLS where it can at once. NULL is allowed; no event comes any more. */
 void bridge_stream_close(struct bridge_stream *stream);
 
+/* ---- stream_tls.c ---- */
+
+/*
+ * An OpenSSL SSL that is to greet `host` over the connected socket `fd`, which stays the caller's: certificates and
+ * sessions as tls.c has them. `alpn`: one protocol's name or NULL. Freed with SSL_free. NULL without memory.
+ */
+void *bridge_stream_tls_new(struct bridge *b, const char *host, const char *alpn, int fd);
+
 #endif

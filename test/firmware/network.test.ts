@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Network } from "../../src/agent/events.ts";
@@ -290,6 +291,20 @@ describe.skipIf(problem !== null)("network", () => {
     const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
     return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)?.[1]);
   }
+
+  test("while nothing changes it makes no system call", async () => {
+    plugIn();
+    const bridge = startBridge();
+    expect(await bridge.next()).toEqual(OVER_ETH0);
+    // The claim is about time on the wall. A new interface has things to say for some seconds.
+    const counts = [sleeps(bridge)];
+    do {
+      await wait(5_000);
+      counts.push(sleeps(bridge));
+    } while (counts.at(-1) !== counts.at(-2) && counts.length < 5);
+    expect(counts.at(-1)).toBe(counts.at(-2));
+    await bridge.end();
+  });
 
   test("addresses that are renewed and routes that lead elsewhere are no news", async () => {
     plugIn();
