@@ -38,6 +38,8 @@ struct bridge_engine {
     bool is_running;
     bool is_closing;
     int64_t cpu_deadline_us;
+    /* What the engine was told last; it chooses another one whenever it has collected. */
+    size_t gc_threshold;
     struct bridge__event *first;
     struct bridge__event **last;
     int queued;
@@ -217,6 +219,20 @@ static void bridge__call_event(struct bridge *b, const char *name, int argc, JSV
     bridge__settle(b);
 }
 
+/*
+ * Garbage that holds itself (closures, promises) waits for a collection, and the engine waits for half as much again as the
+ * heap had after the last one: a device would pay for 1.5 heaps. Here it waits for BRIDGE_GARBAGE_BYTES_MAX.
+ */
+static void bridge__bound_garbage(struct bridge *b)
+{
+    size_t threshold = JS_GetGCThreshold(b->rt);
+
+    if (threshold == b->engine->gc_threshold)
+        return;
+    b->engine->gc_threshold = threshold / 3 * 2 + BRIDGE_GARBAGE_BYTES_MAX;
+    JS_SetGCThreshold(b->rt, b->engine->gc_threshold);
+}
+
 /* Everything that natives queued meanwhile; then nobody is in the script any more. */
 static int bridge__leave(struct bridge *b)
 {
@@ -234,6 +250,7 @@ static int bridge__leave(struct bridge *b)
         bridge_free(event);
     }
     engine->is_running = false;
+    bridge__bound_garbage(b);
     bridge_loop_hurry(b);
     return b->failed;
 }
@@ -320,12 +337,15 @@ int bridge_engine_run(struct bridge *b, const struct bridge_script *script)
     JSValue result;
 
     bridge__enter(b);
+    /* Nothing it makes while it is read and begins is garbage. */
+    JS_SetGCThreshold(b->rt, SIZE_MAX);
     result = JS_ReadObject(b->ctx, script->bytecode, script->bytes, JS_READ_OBJ_BYTECODE);
     if (!JS_IsException(result))
         result = JS_EvalFunction(b->ctx, result);
     if (JS_IsException(result))
         bridge__fail_with_exception(b);
     JS_FreeValue(b->ctx, result);
+    JS_SetGCThreshold(b->rt, 0);
     if (b->failed == 0 && JS_IsUndefined(b->events)) {
         bridge_log(b, 3, "the script does not listen");
         bridge_fail(b, b->engine->ran_out ? BRIDGE_E_NOMEM : BRIDGE_E_SCRIPT);

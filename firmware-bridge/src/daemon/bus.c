@@ -11,12 +11,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <systemd/sd-bus.h>
 #include <time.h>
 
 #include "bus_values.h"
 #include "daemon.h"
 #include "script_limits.h"
+#include "sd_bus.h"
 
 /* Calls without an answer. The display makes one at a time. */
 #define DAEMON_BUS_CALLS_MAX 16
@@ -42,6 +42,9 @@ static void daemon__bus_work(void *user);
 /* Lets go of the bus. What comes of open calls is not told. */
 static void daemon__bus_end(struct daemon_bus *bus)
 {
+    /* The library may not even be loaded. */
+    if (bus->bus == NULL)
+        return;
     for (int i = 0; i < DAEMON_BUS_CALLS_MAX; i++)
         bus->calls[i].slot = sd_bus_slot_unref(bus->calls[i].slot);
     bridge_delay_cancel(&bus->delay);
@@ -155,7 +158,9 @@ static JSValue daemon__bus_open(JSContext *ctx, JSValueConst this_val, int argc,
     (void) argc;
     (void) argv;
     daemon__bus_end(bus);
-    result = sd_bus_open_user(&bus->bus);
+    result = daemon_sd_bus_load();
+    if (result >= 0)
+        result = sd_bus_open_user(&bus->bus);
     if (result >= 0)
         result = sd_bus_add_filter(bus->bus, NULL, daemon__bus_came, bus);
     if (result >= 0) {

@@ -4,7 +4,7 @@
 #ifndef DAEMON_BUS_VALUES_H
 #define DAEMON_BUS_VALUES_H
 
-#include <systemd/sd-bus.h>
+#include "sd_bus.h"
 
 #include "quickjs.h"
 
