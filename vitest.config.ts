@@ -7,6 +7,7 @@ const AT_APP_SOCKET = [
   "test/end-to-end/apps-process.test.ts",
   "test/end-to-end/screens.test.ts",
   "test/cli/at-agent.test.ts",
+  "test/end-to-end/idle.test.ts",
 ];
 /** The same, of what godwitd alone has. */
 const AT_GODWITD = ["test/firmware/helper.test.ts", "test/firmware/receive.test.ts"];
