@@ -22,7 +22,9 @@ const SPAN_MS = 60_000;
  * once more for each that was cleared meanwhile; the longest of those is the 20 s for opening a link.
  */
 const PATIENCE_MS = 150_000;
-const TEST_MS_MAX = 240_000;
+/** A service that died may be tried again anywhere in its spread; only `godwit agent` is told a random number. */
+const RECONNECT_MS_MAX = 70_000;
+const TEST_MS_MAX = 300_000;
 
 const problem = namespaceProblem();
 if (problem !== null) console.warn(`idle.test.ts leaves the monitor of the network out: ${problem}`);
@@ -98,8 +100,10 @@ class Device {
     await this.service.end("SIGKILL");
     this.service = await this.service.again(this.#place.service);
     const isIt = (line: string): boolean => line.startsWith("registered ");
-    await this.agent.stderr.until("it is registered again", (lines) =>
-      lines.filter(isIt).length >= 2 ? true : null,
+    await this.agent.stderr.until(
+      "it is registered again",
+      (lines) => (lines.filter(isIt).length >= 2 ? true : null),
+      RECONNECT_MS_MAX,
     );
   }
 
