@@ -12,7 +12,7 @@ import type { MqttClient } from "mqtt";
 import type { AgentEvent, LinkCause, MqttAddress } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
 import { LINK_QUEUED_BYTES_MAX, MQTT_CLOSE_MS, MQTT_PACKET_BYTES_MAX, OPEN_TIMEOUT_MS } from "../limits.ts";
-import { BoundedMqttStream } from "./bounded-mqtt-stream.ts";
+import { BoundedMqttStream, MQTT_PACKET, MQTT_QOS_OVER_1 } from "./bounded-mqtt-stream.ts";
 import { trustedCertificates } from "./tls.ts";
 import { causeOf } from "./websocket.ts";
 
@@ -149,7 +149,10 @@ export class MqttLinks {
         ? this.#connectTls(url, host, port)
         : connectTcp({ host, port }).setNoDelay(true);
     socket.on("error", (error: NodeJS.ErrnoException) => link.closed(causeOf(error)));
-    const stream = new BoundedMqttStream(socket, MQTT_PACKET_BYTES_MAX);
+    // A message of QoS 2, which nobody subscribed to, would be kept for as long as it pleases the broker.
+    const takes = (type: number, _bytes: number, flags: number): boolean =>
+      type !== MQTT_PACKET.publish || (flags & MQTT_QOS_OVER_1) === 0;
+    const stream = new BoundedMqttStream(socket, MQTT_PACKET_BYTES_MAX, takes);
     stream.on("error", () => link.closed("protocol"));
     return stream;
   }

@@ -312,6 +312,14 @@ function mqtt(stage: Stage): void {
       expect(await stage.host.events.next("linkClosed")).toEqual(gone("refused"));
     });
 
+    test("a message of QoS 2, which nobody asked for, ends the link", async () => {
+      const { port, sockets } = await stage.servers.silent();
+      await stage.host.operations.openLink({ ...ids, url: `mqtt://127.0.0.1:${port}`, mqtt: address });
+      // CONNACK, and a PUBLISH that is to be kept until a PUBREL comes.
+      (await sockets.next()).write(Buffer.of(0x20, 2, 0, 0, 0x34, 5, 0, 1, 0x78, 0, 1));
+      expect(await stage.host.events.next("linkClosed")).toEqual(gone("protocol"));
+    });
+
     test("what is no MQTT ends the link", async () => {
       const { port, sockets } = await stage.servers.silent();
       await stage.host.operations.openLink({ ...ids, url: `mqtt://127.0.0.1:${port}`, mqtt: address });

@@ -266,6 +266,8 @@ describe.skipIf(!isFirmwareBuilt)("with a broker that minds", () => {
     peer.publish(`${DOWN}/more`, Uint8Array.of(3));
     peer.publish(DOWN, Uint8Array.of(4), 1);
     expect(await peer.next("puback")).toMatchObject({ messageId: 99 });
+    // For something it never sent.
+    peer.send({ cmd: "puback", messageId: 777 });
     expect(await host.events.next("linkMessage")).toMatchObject({ frame: Uint8Array.of(4) });
     expect(host.events.rest).toEqual([]);
   });
