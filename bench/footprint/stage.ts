@@ -186,12 +186,15 @@ export class Device {
     this.#child.kill("SIGTERM");
     await once(this.#child, "exit");
   }
+}
 
-  /** The subscription of an owner, made by the administrator. */
-  static subscriptionOf(answer: Answer): Subscription {
-    const { endpoint, keys } = answer as { endpoint: string; keys: { p256dh: string; auth: string } };
-    return { endpoint, publicKey: base64urlDecode(keys.p256dh), authSecret: base64urlDecode(keys.auth) };
-  }
+/** A subscription as application servers take it. */
+export function subscriptionOf(answer: {
+  readonly endpoint: string;
+  readonly keys: { readonly p256dh: string; readonly auth: string };
+}): Subscription {
+  const { endpoint, keys } = answer;
+  return { endpoint, publicKey: base64urlDecode(keys.p256dh), authSecret: base64urlDecode(keys.auth) };
 }
 
 export type Answer = Readonly<Record<string, unknown>>;

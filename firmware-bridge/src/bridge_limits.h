@@ -6,8 +6,8 @@
 
 /* Heap of the script where the embedding program names no bound: ten times what 1000 subscriptions take. */
 #define BRIDGE_HEAP_BYTES_MAX ((size_t) 64 * 1024 * 1024)
-/* Garbage the script's heap may hold between collections: some hundred messages' worth, a collection takes 2 ms. */
-#define BRIDGE_GARBAGE_BYTES_MAX ((size_t) 128 * 1024)
+/* Garbage the script's heap may hold between collections, each of which takes some milliseconds. */
+#define BRIDGE_GARBAGE_BYTES_MAX ((size_t) 64 * 1024)
 /* C stack the script may use. Elliptic curves and CBOR go 40 frames deep; threads of small C libraries have 128 KiB in all. */
 #if !defined(BRIDGE_STACK_BYTES_MAX)
 #define BRIDGE_STACK_BYTES_MAX ((size_t) 96 * 1024)

@@ -169,6 +169,8 @@ export class Inbox {
     if (storeEpoch !== this.#storeEpoch) return false;
     this.#handled.set(id, code);
     this.#unwritten.push(id);
+    // Where every message has an app that handles it, nothing is written for days.
+    if (this.#unwritten.length >= 2 * DEDUPE_IDS_MAX) this.#unwritten.splice(0, DEDUPE_IDS_MAX);
     if (this.#handled.size > DEDUPE_IDS_MAX) {
       for (const oldest of this.#handled.keys()) {
         this.#handled.delete(oldest);
