@@ -43,7 +43,10 @@ class Daemon {
   #peers: Peers | null = null;
   #socket: AppSocket | null = null;
   #userAgent: UserAgent | null = null;
+  /** Resolves when it has, or failed. */
+  #started: Promise<void> = Promise.resolve();
   #isStopping = false;
+  #isOver = false;
 
   constructor(daemon: DaemonBridge, options: DaemonOptions) {
     this.#daemon = daemon;
@@ -61,7 +64,9 @@ class Daemon {
   get events(): AllEvents {
     return {
       ...this.#runtime.events,
-      startAsked: () => void this.#run(() => this.#start()),
+      startAsked: () => {
+        this.#started = this.#run(() => this.#start());
+      },
       stopAsked: () => void this.#stop(),
       peerCame: (...peer) => this.#peers?.peerCame(...peer),
       upgradeAsked: (...request) => this.#peers?.upgradeAsked(...request),
@@ -90,7 +95,7 @@ class Daemon {
         ERROR,
         this.#options.isJson ? JSON.stringify({ error: { code, message } }) : `godwitd: ${message}`,
       );
-      this.#daemon.finish(exitCodeOf(error));
+      this.#finish(exitCodeOf(error));
     }
   }
 
@@ -166,14 +171,22 @@ class Daemon {
 
   async #stop(): Promise<void> {
     if (this.#isStopping) return;
+    this.#isStopping = true;
+    // What has begun to open is opened first, and closed then.
+    await this.#started;
+    if (this.#isOver) return;
     await this.#run(async () => {
       await this.#close();
-      this.#daemon.finish(0);
+      this.#finish(0);
     });
   }
 
+  #finish(exitCode: number): void {
+    this.#isOver = true;
+    this.#daemon.finish(exitCode);
+  }
+
   async #close(): Promise<void> {
-    this.#isStopping = true;
     const [socket, peers] = [this.#socket, this.#peers];
     if (socket !== null && peers !== null) {
       await Promise.all([socket.close(), peers.close()]);

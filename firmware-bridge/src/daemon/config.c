@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -266,14 +267,52 @@ static int daemon__evaluate(JSContext *ctx, const struct bridge_script *script)
     return result;
 }
 
+/* ---- the engine's memory: ours, so that tests can make any allocation fail ---- */
+
+static void *daemon__engine_calloc(void *opaque, size_t count, size_t bytes)
+{
+    (void) opaque;
+    return bridge_calloc(count, bytes);
+}
+
+static void *daemon__engine_malloc(void *opaque, size_t bytes)
+{
+    (void) opaque;
+    return bridge_malloc(bytes);
+}
+
+static void daemon__engine_free(void *opaque, void *at)
+{
+    (void) opaque;
+    bridge_free(at);
+}
+
+static void *daemon__engine_realloc(void *opaque, void *at, size_t bytes)
+{
+    (void) opaque;
+    return bridge_realloc(at, bytes);
+}
+
+static size_t daemon__engine_usable(const void *at)
+{
+    return malloc_usable_size((void *) (uintptr_t) at);
+}
+
 int daemon_config_read(struct daemon_config *config, const struct bridge_script *script, int argc, char **argv)
 {
+    static const JSMallocFunctions memory = {
+        .js_calloc = daemon__engine_calloc,
+        .js_malloc = daemon__engine_malloc,
+        .js_free = daemon__engine_free,
+        .js_realloc = daemon__engine_realloc,
+        .js_malloc_usable_size = daemon__engine_usable,
+    };
     JSRuntime *rt = NULL;
     JSContext *ctx = NULL;
     int result = BRIDGE_E_NOMEM;
 
     *config = (struct daemon_config){.exit_code = -1};
-    rt = JS_NewRuntime();
+    rt = JS_NewRuntime2(&memory, NULL);
     if (rt == NULL)
         goto out;
     JS_SetMemoryLimit(rt, DAEMON_CONFIG_HEAP_BYTES_MAX);

@@ -124,6 +124,7 @@ static void daemon__retract(struct bridge *b, void *user)
     daemon_processes_close(d);
     daemon_listeners_close(d);
     daemon_socket_close(d);
+    d->b = NULL;
 }
 
 /* ---- signals ---- */
@@ -236,13 +237,14 @@ static int daemon__start(const struct daemon_config *config)
         .retract = daemon__retract,
         .extend_user = &d,
     };
+    struct bridge *b = NULL;
     int exit_code = DAEMON_EXIT_FAILURE;
     int result = daemon__open_signals(&d);
 
     daemon_notify_open(&d.notify, daemon__monotonic_ms());
     (void) daemon_awake_open(&d.awake, DAEMON_WAKE_LOCK_FILE);
     if (result == 0)
-        result = bridge_create(&d.b, &options);
+        result = bridge_create(&b, &options);
     if (result == 0) {
         d.signals = bridge_watch_add(d.b, d.signal_fd, daemon__handle_signal, NULL, &d);
         result = d.signals == NULL ? BRIDGE_E_NOMEM : 0;
@@ -251,7 +253,7 @@ static int daemon__start(const struct daemon_config *config)
         exit_code = daemon__run(&d);
     else
         fprintf(stderr, "godwitd: cannot start: %s\n", daemon__describe(result));
-    bridge_destroy(d.b);
+    bridge_destroy(b);
     daemon_awake_close(&d.awake);
     if (d.signal_fd >= 0)
         close(d.signal_fd);
@@ -283,5 +285,7 @@ int daemon_main(int argc, char **argv)
         exit_code = daemon__start(&config);
     }
     daemon_config_free(&config);
+    if (fflush(stdout) != 0 && exit_code == DAEMON_EXIT_OK)
+        exit_code = DAEMON_EXIT_FAILURE;
     return exit_code;
 }
