@@ -47,6 +47,7 @@ const ENTRIES = {
 const FIRMWARE_SCRIPTS = {
   embedding: "src/quickjs/embedding.ts",
   daemon: "src/quickjs/daemon.ts",
+  doctor: "src/quickjs/doctor.ts",
   config: "src/quickjs/config.ts",
   bench: "bench/godwitd.ts",
 };

@@ -45,6 +45,11 @@ void bridge_trust_free(struct bridge_trust *trust);
  * read, the one before, and at first one that trusts nobody.
  */
 void *bridge_trust_store(struct bridge_trust *trust, bool *has_changed);
+/*
+ * How many certificates are trusted, of `ca_file` (not those of ca_pem) or the system's; `*path`, borrowed, is where they
+ * are. 0 where none can be read.
+ */
+int bridge_trust_count(const char *ca_file, const char **path);
 /* Trusts nobody. */
 void *bridge_trust_nobody(struct bridge_trust *trust);
 

@@ -10,6 +10,8 @@ extern const uint8_t bridge_script_embedding[];
 extern const uint32_t bridge_script_embedding_size;
 extern const uint8_t bridge_script_daemon[];
 extern const uint32_t bridge_script_daemon_size;
+extern const uint8_t bridge_script_doctor[];
+extern const uint32_t bridge_script_doctor_size;
 extern const uint8_t bridge_script_config[];
 extern const uint32_t bridge_script_config_size;
 extern const uint8_t bridge_script_bench[];

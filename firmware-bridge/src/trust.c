@@ -63,20 +63,20 @@ static bool trust__is_same(const struct stamp *a, const struct stamp *b)
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-/* True when the directory holds names such as `c_rehash` makes: 8 hex digits, a dot, a number. */
-static bool trust__is_hashed(const char *path)
+/* How many names the directory has such as `c_rehash` makes, 8 hex digits, a dot, a number, up to `count_max`. */
+static int trust__count_hashed(const char *path, int count_max)
 {
     DIR *directory = opendir(path);
     struct dirent *entry;
-    bool is_hashed = false;
+    int count = 0;
 
     if (!directory)
-        return false;
-    while (!is_hashed && (entry = readdir(directory)) != NULL)
-        is_hashed = strspn(entry->d_name, "0123456789abcdef") == 8 && entry->d_name[8] == '.' &&
-                    isdigit((unsigned char) entry->d_name[9]);
+        return 0;
+    while (count < count_max && (entry = readdir(directory)) != NULL)
+        count += strspn(entry->d_name, "0123456789abcdef") == 8 && entry->d_name[8] == '.' &&
+                 isdigit((unsigned char) entry->d_name[9]);
     closedir(directory);
-    return is_hashed;
+    return count;
 }
 
 /* A variable of the environment; NULL when it is empty. */
@@ -88,15 +88,15 @@ static const char *trust__variable(const char *name)
 }
 
 /* Where the certificates are: what the program names, or OpenSSL's variables, or its built-in places. Borrowed. */
-static const char *trust__path(const struct bridge_trust *trust)
+static const char *trust__path(const char *ca_file)
 {
-    const char *file = trust->ca_file ? trust->ca_file : trust__variable(X509_get_default_cert_file_env());
+    const char *file = ca_file ? ca_file : trust__variable(X509_get_default_cert_file_env());
     const char *path = file ? file : trust__variable(X509_get_default_cert_dir_env());
 
     if (path)
         return path;
     path = X509_get_default_cert_dir();
-    return trust__is_hashed(path) ? path : X509_get_default_cert_file();
+    return trust__count_hashed(path, 1) > 0 ? path : X509_get_default_cert_file();
 }
 
 /*
@@ -150,6 +150,29 @@ void bridge_trust_free(struct bridge_trust *trust)
     bridge_free(trust);
 }
 
+int bridge_trust_count(const char *ca_file, const char **path)
+{
+    bool is_directory;
+    X509 *certificate;
+    BIO *bio;
+    int count = 0;
+
+    *path = trust__path(ca_file);
+    (void) trust__stamp(*path, &is_directory);
+    if (is_directory)
+        return trust__count_hashed(*path, BRIDGE_CA_CERTIFICATES_MAX);
+    bio = BIO_new_file(*path, "r");
+    while (bio && count < BRIDGE_CA_CERTIFICATES_MAX &&
+           (certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
+        X509_free(certificate);
+        count++;
+    }
+    BIO_free(bio);
+    /* The end of the text counts as an error too. */
+    ERR_clear_error();
+    return count;
+}
+
 void *bridge_trust_nobody(struct bridge_trust *trust)
 {
     return trust->nobody;
@@ -157,7 +180,7 @@ void *bridge_trust_nobody(struct bridge_trust *trust)
 
 void *bridge_trust_store(struct bridge_trust *trust, bool *has_changed)
 {
-    const char *path = trust__path(trust);
+    const char *path = trust__path(trust->ca_file);
     bool is_directory, is_good;
     struct stamp stamp = trust__stamp(path, &is_directory);
     X509_STORE *store;

@@ -16,14 +16,12 @@ import {
 import { delimiter, dirname, join, resolve } from "node:path";
 import { whyUnwritable } from "../configuration/arguments.ts";
 import { CommandError, EXIT } from "../configuration/exit.ts";
-import type { Options } from "../configuration/options.ts";
+import { APP_TOKENS, type Options } from "../configuration/options.ts";
 import { withAgent } from "./agent-client.ts";
 import { ownerOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { plain } from "./output.ts";
 
-/** Folder of the state directory for the tokens of apps that nobody named another file for. */
-export const APP_TOKENS = "app-tokens";
 const STDOUT = "-";
 
 const installCommand: Command = {

@@ -276,6 +276,9 @@ function defaultConfigPath({ environment, home, exists }: Surroundings): string 
   return [`${directory}/godwit/config.json`, "/etc/godwit/config.json"].find(exists) ?? null;
 }
 
+/** Directory of the state directory that holds a file for each installed app, with its token. */
+export const APP_TOKENS = "app-tokens";
+
 /** Where state goes without `--state`: systemd's choice, else XDG's. */
 export function defaultStateDirectory(
   { environment, home }: Pick<Surroundings, "environment" | "home">,

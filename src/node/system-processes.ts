@@ -3,7 +3,7 @@
 
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { type ProcessIdentity, parseIdentity } from "../user-agent/directory-lock.ts";
+import { holderOf } from "../user-agent/directory-lock.ts";
 import { systemCode } from "../user-agent/file-system.ts";
 import { processTable } from "../user-agent/process-table.ts";
 
@@ -35,13 +35,12 @@ export function systemBootId(): string {
 }
 
 /** The process that the lock of `directory` names, or null when there is no lock that says something proper. */
-export function lockHolder(directory: string): (ProcessIdentity & { readonly isRunning: boolean }) | null {
-  let text = "";
+export function lockHolder(directory: string): ReturnType<typeof holderOf> {
+  let target = "";
   try {
-    text = readlinkSync(join(directory, "lock"));
+    target = readlinkSync(join(directory, "lock"));
   } catch {
     return null;
   }
-  const holder = parseIdentity(text);
-  return holder === null ? null : { ...holder, isRunning: systemProcesses.isRunning(holder) };
+  return holderOf(target, systemProcesses);
 }

@@ -10,6 +10,7 @@ import { DAEMON_OPTIONS } from "../configuration/daemon-options.ts";
 import { CommandError, EXIT, exitCodeOf } from "../configuration/exit.ts";
 import {
   COMMON,
+  defaultStateDirectory,
   kebab,
   type OptionSpecs,
   type Options,
@@ -17,7 +18,10 @@ import {
   readTextFile,
   type Surroundings,
 } from "../configuration/options.ts";
+import { checkConfiguredFiles } from "../doctor/configured-files.ts";
+import { type Finding, fail, ok } from "../doctor/finding.ts";
 import { daemonOptionsJson } from "./daemon-options.ts";
+import type { DoctorOptions } from "./doctor-options.ts";
 
 /** What config.c lends. */
 interface ConfigHost extends Pick<Surroundings, "readFile" | "exists" | "isCertificate"> {
@@ -45,6 +49,8 @@ interface Configuration {
   /** File trusted instead of the system's. */
   readonly caBundle: string | null;
   readonly quotaBytes: number | null;
+  /** Not the agent is to run, but the doctor. */
+  readonly isDoctor: boolean;
 }
 
 declare const __GODWIT_KNOWN_OPTIONS__: OptionSpecs;
@@ -52,7 +58,10 @@ declare const __GODWIT_KNOWN_OPTIONS__: OptionSpecs;
 const NOTHING: Configuration = {
   ...{ exitCode: null, stdout: null, stderr: null, options: null, stateDirectory: null },
   ...{ deviceKey: null, caPem: null, caBundle: null, quotaBytes: null },
+  isDoctor: false,
 };
+/** The one command; without one the agent runs. */
+const DOCTOR = "doctor";
 const SPECS: OptionSpecs = { ...AGENT_OPTIONS, ...DAEMON_OPTIONS };
 
 const { host } = globalThis as unknown as { readonly host: ConfigHost };
@@ -65,7 +74,7 @@ function configure(host: ConfigHost): Configuration {
   if (ours.includes("--help") || ours.includes("-h"))
     return { ...NOTHING, exitCode: EXIT.ok, stdout: help() };
   try {
-    return read(host);
+    return args[0] === DOCTOR ? readForDoctor(host) : read(host);
   } catch (error) {
     const message = error instanceof Error ? error.message : "failed";
     const line = ours.includes("--json")
@@ -76,11 +85,7 @@ function configure(host: ConfigHost): Configuration {
 }
 
 function read(host: ConfigHost): Configuration {
-  const environment = Object.fromEntries(
-    host.environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
-  );
-  const { readFile, exists, isCertificate } = host;
-  const surroundings = { environment, home: environment.HOME ?? "/", readFile, exists, isCertificate };
+  const surroundings = surroundingsOf(host);
   const options = readOptions(host.args, SPECS, __GODWIT_KNOWN_OPTIONS__, surroundings);
   const [extra] = options.positionals;
   if (extra !== undefined) throw new CommandError(EXIT.usage, `unexpected argument "${extra}"`);
@@ -102,6 +107,60 @@ function read(host: ConfigHost): Configuration {
     caBundle: caBundleOf(options, host, surroundings),
     quotaBytes: options.number("stateQuota"),
   };
+}
+
+/**
+ * The same for the doctor: what is wrong becomes a finding, and what does not depend on it is looked at all the same.
+ *
+ * @throws {CommandError} 2 for a command line that cannot be meant
+ */
+function readForDoctor(host: ConfigHost): Configuration {
+  const surroundings = surroundingsOf(host);
+  const findings: Finding[] = [];
+  const args = host.args.slice(1);
+  const specs = __GODWIT_KNOWN_OPTIONS__;
+  let options: Options;
+  try {
+    options = readOptions(args, SPECS, specs, surroundings);
+    if (options.file !== null) findings.push(ok("config", options.file));
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.exitCode !== EXIT.config) throw error;
+    findings.push(fail("config", EXIT.config, error.message, "correct it: godwit config names every option"));
+    // What is left without flags, environment and files.
+    options = readOptions([], SPECS, specs, { ...surroundings, environment: {}, exists: () => false });
+  }
+  const [extra] = options.positionals;
+  if (extra !== undefined) throw new CommandError(EXIT.usage, `unexpected argument "${extra}"`);
+  const { ca, deviceKey, findings: ofFiles } = checkConfiguredFiles(options, surroundings);
+  const given = options.text("state") ?? defaultStateDirectory(surroundings, "agent");
+  const stateDirectory = absolute(given, host.directory);
+  const doctorOptions: DoctorOptions = {
+    findings: [...findings, ...ofFiles],
+    stateDirectory,
+    serviceUrl: options.text("service"),
+    caBundle: pathOf(options, "caBundle", host.directory),
+    quotaBytes: options.number("stateQuota"),
+    helper: pathOf(options, "helper", host.directory),
+    isOnDesktop: options.flag("desktop"),
+    watchNetwork: !options.flag("ignoreNetwork"),
+    isJson: args.includes("--json"),
+  };
+  return {
+    ...NOTHING,
+    isDoctor: true,
+    options: JSON.stringify(doctorOptions),
+    stateDirectory,
+    deviceKey,
+    caPem: ca,
+    caBundle: doctorOptions.caBundle,
+  };
+}
+
+function surroundingsOf({ environment, readFile, exists, isCertificate }: ConfigHost): Surroundings {
+  const variables = Object.fromEntries(
+    environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+  );
+  return { environment: variables, home: variables.HOME ?? "/", readFile, exists, isCertificate };
 }
 
 /** Looked at now, so that a mistake is told and not met at the first connection. */
@@ -128,5 +187,5 @@ function help(): string {
     const words = spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`;
     return `  ${flag.padEnd(32)} ${spec.help}${fallback}${words}`;
   });
-  return `usage: godwitd [OPTIONS]\n       godwitd --version\n\nrun the user agent\n\n${lines.join("\n")}\n`;
+  return `usage: godwitd [OPTIONS]\n       godwitd doctor [OPTIONS]\n       godwitd bench\n       godwitd --version\n\nrun the user agent; doctor: check everything it needs with these options, and say what to do\n\n${lines.join("\n")}\n`;
 }

@@ -87,6 +87,15 @@ export function parseIdentity(text: string): ProcessIdentity | null {
   return { pid: Number(pid), startTicks, bootId };
 }
 
+/** The process that a lock's target names, or null where it says nothing proper. */
+export function holderOf(
+  target: string,
+  processes: ProcessTable,
+): (ProcessIdentity & { readonly isRunning: boolean }) | null {
+  const holder = parseIdentity(target);
+  return holder === null ? null : { ...holder, isRunning: processes.isRunning(holder) };
+}
+
 /** Only our own lock: it may have been taken over while this process was thought dead. */
 async function release(fileSystem: FileSystem, path: string, self: string): Promise<void> {
   if ((await fileSystem.readlink(path).catch(() => "")) === self) await unlinkIfThere(fileSystem, path);

@@ -201,6 +201,16 @@ static int daemon__take_number(JSContext *ctx, JSValueConst from, const char *na
     return result;
 }
 
+static int daemon__take_flag(JSContext *ctx, JSValueConst from, const char *name, bool *out)
+{
+    JSValue value = JS_GetPropertyStr(ctx, from, name);
+    int result = JS_IsBool(value) ? 0 : BRIDGE_E_SCRIPT;
+
+    *out = result == 0 && JS_ToBool(ctx, value) == 1;
+    JS_FreeValue(ctx, value);
+    return result;
+}
+
 /* 32 bytes, or null. 0, or a BRIDGE_E. */
 static int daemon__take_key(JSContext *ctx, JSValueConst from, struct daemon_config *config)
 {
@@ -245,6 +255,8 @@ static int daemon__take(JSContext *ctx, struct daemon_config *config)
         result = daemon__take_text(ctx, found, "caBundle", &config->ca_file);
     if (result == 0)
         result = daemon__take_number(ctx, found, "quotaBytes", &quota_bytes);
+    if (result == 0)
+        result = daemon__take_flag(ctx, found, "isDoctor", &config->is_doctor);
     if (result == 0)
         result = daemon__take_key(ctx, found, config);
     if (result == 0 && exit_code < 0 && (config->options_json == NULL || config->state_directory == NULL))

@@ -102,6 +102,8 @@ static int daemon__extend(struct bridge *b, void *user)
         result = daemon_processes_open(d);
     if (result == 0)
         result = daemon_bus_open(d);
+    if (result == 0 && d->is_doctor)
+        result = daemon_doctor_open(d);
     global = JS_GetGlobalObject(b->ctx);
     /* From here on it belongs to the script. */
     if (JS_SetPropertyStr(b->ctx, global, "daemon", d->object) < 0 && result == 0)
@@ -220,10 +222,11 @@ static const char *daemon__describe(int error)
 
 static int daemon__start(const struct daemon_config *config)
 {
-    const struct bridge_script script = {bridge_script_daemon, bridge_script_daemon_size};
-    struct daemon d = {.object = JS_UNDEFINED, .exit_code = -1, .signal_fd = -1, .stop_asked_ms = -1};
+    const struct bridge_script agent = {bridge_script_daemon, bridge_script_daemon_size};
+    const struct bridge_script doctor = {bridge_script_doctor, bridge_script_doctor_size};
+    struct daemon d = {.object = JS_UNDEFINED, .is_doctor = config->is_doctor, .exit_code = -1, .signal_fd = -1, .stop_asked_ms = -1};
     const struct bridge_options options = {
-        .script = &script,
+        .script = config->is_doctor ? &doctor : &agent,
         .options_json = config->options_json,
         .device_key = config->has_device_key ? config->device_key : NULL,
         .ca_file = config->ca_file,
@@ -241,8 +244,11 @@ static int daemon__start(const struct daemon_config *config)
     int exit_code = DAEMON_EXIT_FAILURE;
     int result = daemon__open_signals(&d);
 
-    daemon_notify_open(&d.notify, daemon__monotonic_ms());
-    (void) daemon_awake_open(&d.awake, DAEMON_WAKE_LOCK_FILE);
+    d.awake.fd = -1;
+    if (!config->is_doctor) {
+        daemon_notify_open(&d.notify, daemon__monotonic_ms());
+        (void) daemon_awake_open(&d.awake, DAEMON_WAKE_LOCK_FILE);
+    }
     if (result == 0)
         result = bridge_create(&b, &options);
     if (result == 0) {

@@ -38,6 +38,7 @@ struct daemon {
     struct daemon_bus *bus;
     struct daemon_notify notify;
     struct daemon_awake awake;
+    bool is_doctor;
     int signal_fd;
     struct bridge_watch *signals;
     /* From then on. */
@@ -67,7 +68,9 @@ struct daemon_config {
     int exit_code;
     char *stdout_text;
     char *stderr_text;
-    /* JSON for src/quickjs/daemon.ts. */
+    /* Not the agent is to run, but the doctor. */
+    bool is_doctor;
+    /* JSON for src/quickjs/daemon.ts or doctor.ts. */
     char *options_json;
     char *state_directory;
     char *ca_pem;
@@ -101,6 +104,11 @@ void daemon_socket_take(struct daemon *d, int fd, bool is_loopback);
 int daemon_processes_open(struct daemon *d);
 /* Those that still run are told to end, and left to the init process. */
 void daemon_processes_close(struct daemon *d);
+
+/* ---- doctor.c: `godwitd doctor` ---- */
+
+/* Adds what it looks with to the script's `daemon` object. 0 or a BRIDGE_E. */
+int daemon_doctor_open(struct daemon *d);
 
 /* ---- log.c: stderr, with priorities where the journal reads it ---- */
 

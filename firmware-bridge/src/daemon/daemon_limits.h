@@ -19,6 +19,8 @@
 #define DAEMON_STOP_MS_MAX 10000
 /* Configuration file, policy, certificates, key: each. */
 #define DAEMON_FILE_BYTES_MAX ((size_t) 1024 * 1024)
+/* Names of a directory that the doctor looks at. */
+#define DAEMON_NAMES_MAX 4096
 /* Heap and stack of the configuration script. */
 #define DAEMON_CONFIG_HEAP_BYTES_MAX ((size_t) 32 * 1024 * 1024)
 #define DAEMON_CONFIG_STACK_BYTES_MAX ((size_t) 256 * 1024)

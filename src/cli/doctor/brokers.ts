@@ -4,10 +4,10 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { EXIT } from "../../configuration/exit.ts";
+import { type Finding, fail, ok, warn } from "../../doctor/finding.ts";
 import { DOCTOR_STEP_MS_MAX, MQTT_PACKET_BYTES_MAX } from "../../limits.ts";
 import { BoundedMqttStream } from "../../node/bounded-mqtt-stream.ts";
 import { trustedCertificates } from "../../node/tls.ts";
-import { type Finding, fail, ok, warn } from "./finding.ts";
 import { certificateProblem } from "./service.ts";
 
 const ALPN_PORT = 443;

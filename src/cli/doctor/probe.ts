@@ -7,6 +7,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { TLSSocket } from "node:tls";
+import { errnoOf } from "../../doctor/service-answers.ts";
 import { DOCTOR_RESPONSE_BYTES_MAX, DOCTOR_STEP_MS_MAX } from "../../limits.ts";
 import { proxyAgent } from "../../node/proxy.ts";
 import { trustedCertificates } from "../../node/tls.ts";
@@ -99,13 +100,4 @@ function describeCertificate(socket: TLSSocket): Certificate {
     validToMs: Date.parse(valid_to),
     protocol: socket.getProtocol() ?? "TLS",
   };
-}
-
-function errnoOf(text: string): number | null {
-  try {
-    const { errno } = JSON.parse(text);
-    return typeof errno === "number" ? errno : null;
-  } catch {
-    return null;
-  }
 }

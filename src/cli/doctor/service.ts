@@ -9,6 +9,8 @@ import { connect, isIP } from "node:net";
 import { getProxyForUrl } from "proxy-from-env";
 import { WebSocket } from "ws";
 import { EXIT } from "../../configuration/exit.ts";
+import { type Finding, fail, ok, warn } from "../../doctor/finding.ts";
+import { checkReadyAnswer, checkRefusal, ERRNO_METHOD, ERRNO_UPGRADE } from "../../doctor/service-answers.ts";
 import {
   CERTIFICATE_ENDS_WARN_MS,
   CLOCK_OFF_FAIL_MS,
@@ -17,13 +19,10 @@ import {
 } from "../../limits.ts";
 import { proxyAgent } from "../../node/proxy.ts";
 import { trustedCertificates } from "../../node/tls.ts";
-import { type Finding, fail, ok, warn } from "./finding.ts";
 import { type Answer, type Certificate, probe, whyUnreachable } from "./probe.ts";
 
-/** errno of a method that a path does not have, and of a request without UA token (SPEC.md, "HTTP errors"). */
-const ERRNO_METHOD = 321;
+/** errno of a request without UA token (SPEC.md, "HTTP errors"). */
 const ERRNO_TOKEN = 310;
-const ERRNO_UPGRADE = 313;
 
 export interface ServiceTarget {
   /** Origin of the push service. */
@@ -60,7 +59,7 @@ export async function* checkService(target: ServiceTarget): AsyncGenerator<Findi
   yield tls;
   yield checkClock(answer);
   if (tls.result === "fail") return;
-  const http = checkAnswer(answer);
+  const http = checkRefusal(answer.status, answer.errno, ERRNO_METHOD);
   yield http;
   if (http.result === "fail") return;
   yield await checkReady(target);
@@ -169,33 +168,10 @@ function checkClock({ headers, halfwayEpochMs }: Answer): Finding {
     : fail("clock", EXIT.failure, `this clock is ${off}`, `${advice}: messages expire by it`);
 }
 
-function checkAnswer({ status, errno }: Answer): Finding {
-  if (status === 405 && errno === ERRNO_METHOD) return ok("http", "a push service answers");
-  if (errno !== null)
-    return fail(
-      "http",
-      EXIT.unreachable,
-      `the push service answers ${status}/${errno}`,
-      "see its log, and the meaning of the number in SPEC.md",
-    );
-  return fail(
-    "http",
-    EXIT.unreachable,
-    `something else answers (status ${status})`,
-    "see whether --service is right; on a network with a log-in page, log in first",
-  );
-}
-
 async function checkReady({ serviceUrl, ca }: ServiceTarget): Promise<Finding> {
   try {
     const { status } = await probe("GET", `${serviceUrl}/readyz`, ca);
-    if (status === 200) return ok("ready", "the push service can store messages");
-    return fail(
-      "ready",
-      EXIT.unreachable,
-      `the push service cannot store messages (status ${status})`,
-      "see its log and its free disk",
-    );
+    return checkReadyAnswer(status);
   } catch (error) {
     return warn("ready", `no answer: ${whyUnreachable(error)}`, "try again, and see the push service's log");
   }

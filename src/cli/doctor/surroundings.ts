@@ -6,11 +6,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentStatus } from "../../agent/status.ts";
 import { EXIT } from "../../configuration/exit.ts";
+import { type Finding, fail, ok, warn } from "../../doctor/finding.ts";
 import { toolEnvironment } from "../../node/network-reader.ts";
 import { lockHolder } from "../../node/system-processes.ts";
 import { isLoopbackOrigin } from "../../user-agent/service-urls.ts";
 import { faultText, overMqtt } from "../status.ts";
-import { type Finding, fail, ok, warn } from "./finding.ts";
 
 /** @param status of the running agent, or null when none answers */
 export function* checkAgent(directory: string, status: AgentStatus | null): Generator<Finding> {

@@ -1,35 +1,65 @@
 // SPDX-License-Identifier: MIT
-/** Checks of `godwit doctor` on the state directory: who may read it, who uses it, whether the journal is whole, room. Only reads. */
+/** Checks of a doctor on the state directory: who may read it, who uses it, whether the journal is whole, room. Only reads. */
 
-import { type Dirent, lstatSync, readdirSync, readFileSync, type Stats, statfsSync } from "node:fs";
-import { join } from "node:path";
-import { whyUnreadable } from "../../configuration/arguments.ts";
-import { EXIT } from "../../configuration/exit.ts";
-import { type JournalReport, keySealer, plainSealer, recoverJournal } from "../../journal/index.ts";
-import { JOURNAL_RESERVE_BYTES, JOURNAL_SEGMENT_BYTES_MAX, STATE_FREE_BYTES_WARN } from "../../limits.ts";
-import { nodeProvider } from "../../node/crypto.ts";
-import { systemRandomFill } from "../../node/platform.ts";
-import { machineId } from "../../node/user-agent.ts";
-import { bindingOf } from "../../user-agent/start.ts";
-import { APP_TOKENS } from "../apps.ts";
+import { whyUnreadable } from "../configuration/arguments.ts";
+import { EXIT } from "../configuration/exit.ts";
+import { APP_TOKENS } from "../configuration/options.ts";
+import { type JournalReport, keySealer, plainSealer, recoverJournal } from "../journal/index.ts";
+import { JOURNAL_RESERVE_BYTES, JOURNAL_SEGMENT_BYTES_MAX, STATE_FREE_BYTES_WARN } from "../limits.ts";
+import { bindingOf } from "../user-agent/start.ts";
+import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
+
+/** What lies at a path; a symbolic link counts as it is. */
+export interface Looked {
+  readonly kind: "directory" | "file" | "other";
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly size: number;
+}
+
+/** What is asked of the file system. What throws has a `code`. */
+export interface DoctorFiles {
+  /** Whose process this is; null where there are no users. */
+  readonly uid: number | null;
+  /** Null when nothing is there, or it cannot be seen. */
+  look(path: string): Looked | null;
+  /** Names in a directory. */
+  list(path: string): readonly string[];
+  read(path: string): Uint8Array;
+  freeBytes(path: string): number;
+}
+
+export interface StateSurroundings {
+  readonly files: DoctorFiles;
+  /** What the journal is bound to. */
+  readonly deviceId: string;
+  readonly provider: CryptoProvider;
+  readonly randomFill: RandomFill;
+}
 
 const OTHERS = 0o077;
 const FILES_NAMED_MAX = 5;
 const JOURNALS = ["journal-0", "journal-1"];
 
 /** @param deviceKey 32 bytes, or null where the journal is not sealed */
-export function* checkStateDirectory(directory: string, deviceKey: Uint8Array | null): Generator<Finding> {
-  const found = statOf(directory);
+export function* checkStateDirectory(
+  directory: string,
+  deviceKey: Uint8Array | null,
+  surroundings: StateSurroundings,
+): Generator<Finding> {
+  const { files } = surroundings;
+  const found = files.look(directory);
   if (found === null) {
     yield ok("state", `${directory} is not there yet; the agent makes it`);
     return;
   }
-  const state = checkDirectory(directory, found);
+  const state = checkDirectory(directory, found, files.uid);
   yield state;
-  let entries: Dirent[];
+  let names: readonly string[];
   try {
-    entries = readdirSync(directory, { withFileTypes: true });
+    names = files.list(directory);
   } catch (error) {
     if (state.result !== "fail")
       yield fail(
@@ -40,14 +70,14 @@ export function* checkStateDirectory(directory: string, deviceKey: Uint8Array | 
       );
     return;
   }
-  yield checkModes(directory, entries);
-  yield checkJournal(directory, deviceKey);
-  if (entries.some(({ name }) => JOURNALS.includes(name))) yield checkReserve(directory);
-  yield checkDisk(directory);
+  yield checkModes(directory, names, files);
+  yield checkJournal(directory, deviceKey, surroundings);
+  if (names.some((name) => JOURNALS.includes(name))) yield checkReserve(directory, files);
+  yield roomFinding(directory, files.freeBytes(directory));
 }
 
-function checkDirectory(directory: string, found: Stats): Finding {
-  if (!found.isDirectory())
+function checkDirectory(directory: string, found: Looked, uid: number | null): Finding {
+  if (found.kind !== "directory")
     return fail("state", EXIT.config, `${directory} is no directory`, "name another one with --state");
   const mode = found.mode & 0o777;
   if ((mode & OTHERS) !== 0)
@@ -57,8 +87,7 @@ function checkDirectory(directory: string, found: Stats): Finding {
       `${directory} has mode 0${mode.toString(8)}: others may look inside`,
       `chmod 700 ${directory}`,
     );
-  const uid = process.getuid?.() ?? found.uid;
-  if (found.uid !== uid)
+  if (uid !== null && found.uid !== uid)
     return warn(
       "state",
       `${directory} belongs to user ${found.uid}, and this is user ${uid}`,
@@ -68,11 +97,14 @@ function checkDirectory(directory: string, found: Stats): Finding {
 }
 
 /** Everything in it holds something that is nobody else's business, also the sockets' tokens. */
-function checkModes(directory: string, entries: readonly Dirent[]): Finding {
-  const readable = [...entries, ...entriesOf(join(directory, APP_TOKENS))]
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name))
-    .filter((path) => ((statOf(path)?.mode ?? 0) & OTHERS) !== 0);
+function checkModes(directory: string, names: readonly string[], files: DoctorFiles): Finding {
+  const tokens = namesIn(`${directory}/${APP_TOKENS}`, files).map((name) => `${APP_TOKENS}/${name}`);
+  const readable = [...names, ...tokens]
+    .map((name) => `${directory}/${name}`)
+    .filter((path) => {
+      const found = files.look(path);
+      return found?.kind === "file" && (found.mode & OTHERS) !== 0;
+    });
   if (readable.length === 0) return ok("files", "none that others may read");
   const named = readable.slice(0, FILES_NAMED_MAX);
   const more = readable.length - named.length;
@@ -84,31 +116,33 @@ function checkModes(directory: string, entries: readonly Dirent[]): Finding {
   );
 }
 
-function entriesOf(directory: string): Dirent[] {
+function namesIn(directory: string, files: DoctorFiles): readonly string[] {
   try {
-    return readdirSync(directory, { withFileTypes: true });
+    return files.list(directory);
   } catch {
     return [];
   }
 }
 
-function checkJournal(directory: string, deviceKey: Uint8Array | null): Finding {
+function checkJournal(
+  directory: string,
+  deviceKey: Uint8Array | null,
+  { files, deviceId, provider, randomFill }: StateSurroundings,
+): Finding {
   const images: Uint8Array[] = [];
   for (const name of JOURNALS) {
-    const path = join(directory, name);
-    const found = statOf(path);
+    const path = `${directory}/${name}`;
+    const found = files.look(path);
     if (found === null) continue;
     try {
-      images.push(
-        found.size > JOURNAL_SEGMENT_BYTES_MAX ? new Uint8Array(0) : new Uint8Array(readFileSync(path)),
-      );
+      images.push(found.size > JOURNAL_SEGMENT_BYTES_MAX ? new Uint8Array(0) : files.read(path));
     } catch (error) {
       return fail("journal", EXIT.config, `${path} ${whyUnreadable(error)}`, "run this as the agent's user");
     }
   }
   if (images.length === 0) return ok("journal", "none yet");
-  const sealer = deviceKey === null ? plainSealer() : keySealer(deviceKey, systemRandomFill);
-  const recovery = recoverJournal(images, { deviceBinding: bindingOf(machineId(), nodeProvider), sealer });
+  const sealer = deviceKey === null ? plainSealer() : keySealer(deviceKey, randomFill);
+  const recovery = recoverJournal(images, { deviceBinding: bindingOf(deviceId, provider), sealer });
   const { subscriptions } = recovery.state;
   return (
     journalProblem(recovery.report, images.length) ??
@@ -153,19 +187,14 @@ function journalProblem(report: JournalReport, segments: number): Finding | null
   return null;
 }
 
-function checkReserve(directory: string): Finding {
-  const bytes = statOf(join(directory, "reserve"))?.size ?? 0;
+function checkReserve(directory: string, files: DoctorFiles): Finding {
+  const bytes = files.look(`${directory}/reserve`)?.size ?? 0;
   if (bytes >= JOURNAL_RESERVE_BYTES) return ok("reserve", `${bytes} bytes for opting out on a full disk`);
   return warn(
     "reserve",
     `${bytes} of ${JOURNAL_RESERVE_BYTES} bytes: opting out may fail on a full disk`,
     "free some disk and start the agent again, which lays it in",
   );
-}
-
-function checkDisk(directory: string): Finding {
-  const { bavail, bsize } = statfsSync(directory);
-  return roomFinding(directory, Number(bavail) * Number(bsize));
 }
 
 export function roomFinding(directory: string, freeBytes: number): Finding {
@@ -178,14 +207,6 @@ export function roomFinding(directory: string, freeBytes: number): Finding {
     free,
     "free some disk: nothing can be written down, so messages wait at the service",
   );
-}
-
-function statOf(path: string): Stats | null {
-  try {
-    return lstatSync(path);
-  } catch {
-    return null;
-  }
 }
 
 function count(amount: number, what: string): string {
