@@ -124,7 +124,7 @@ int bridge_create(struct bridge **out, const struct bridge_options *options);
 /* NULL is allowed. Never emits. */
 void bridge_destroy(struct bridge *b);
 
-/* ---- engine.c: every way into the script ---- */
+/* ---- engine.c, engine_object.c: every way into the script ---- */
 
 int bridge_engine_open(struct bridge *b, size_t heap_bytes_max);
 int bridge_engine_run(struct bridge *b, const struct bridge_script *script);

@@ -5,142 +5,11 @@
  * jobs, then the events that natives queued meanwhile. Whatever the script throws, or leaves rejected, ends the agent.
  */
 
-#include <malloc.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "bridge.h"
 #include "bridge_limits.h"
-#if defined(BRIDGE_MEMORY_FAULTS)
-#include "memory_faults.h"
-#endif
-
-struct bridge__event {
-    struct bridge__event *next;
-    const char *name;
-    int argc;
-    JSValue argv[];
-};
-
-/*
- * JS_NewContextRaw of QuickJS-ng 0.17 allocates twice before its context is whole, and when the second fails it leaves the
- * freed context in a list of the runtime. Both can fall back on blocks that were there before.
- */
-#define BRIDGE__RESERVES 2
-#define BRIDGE__RESERVE_BYTES 8192
-
-struct bridge_engine {
-    struct bridge *b;
-    /* NULL but while the context is made. */
-    void *reserves[BRIDGE__RESERVES];
-    /* The engine was refused memory since the script was entered: whatever it throws then, that is why. And: ever. */
-    bool ran_out;
-    bool ever_ran_out;
-    /* What the engine holds of malloc, and may. */
-    size_t heap_bytes;
-    size_t heap_bytes_max;
-    /* True while the script, or one of its jobs, runs. */
-    bool is_running;
-    bool is_closing;
-    int64_t cpu_deadline_us;
-    /* What the engine was told last; it chooses another one whenever it has collected. */
-    size_t gc_threshold;
-    struct bridge__event *first;
-    struct bridge__event **last;
-    int queued;
-    /* Promises that were rejected and nobody handles yet. */
-    JSValue *rejected;
-    int rejected_count;
-};
-
-/* ---- Memory ---- */
-
-static size_t bridge__engine_usable(const void *at)
-{
-    return malloc_usable_size((void *) (uintptr_t) at);
-}
-
-/*
- * Counts `at`, which replaces a block of `before` bytes, or notes that there is none. Then nothing is collected any more in this
- * turn: QuickJS-ng 0.17 makes its error while a shape it could not grow is out of its lists, and a collection would stumble.
- */
-static void *bridge__note(struct bridge_engine *engine, size_t before, void *at)
-{
-    if (at == NULL) {
-        engine->ran_out = engine->ever_ran_out = true;
-        if (engine->b->rt != NULL)
-            JS_SetGCThreshold(engine->b->rt, SIZE_MAX);
-        return NULL;
-    }
-    engine->heap_bytes += bridge__engine_usable(at) - before;
-    return at;
-}
-
-/* Whether the heap may grow by so much. The engine's own bound (JS_SetMemoryLimit) would pass bridge__note by. */
-static bool bridge__has_room(const struct bridge_engine *engine, size_t bytes)
-{
-    return engine->heap_bytes <= engine->heap_bytes_max && bytes <= engine->heap_bytes_max - engine->heap_bytes;
-}
-
-/* A build that collects at every allocation would stumble at each refusal; tests refuse the engine nothing there. */
-static void bridge__spare_engine(bool is_spared)
-{
-#if defined(BRIDGE_GC_STRESS) && defined(BRIDGE_MEMORY_FAULTS)
-    bridge_memory_faults_pause(is_spared);
-#else
-    (void) is_spared;
-#endif
-}
-
-static void *bridge__engine_malloc(void *opaque, size_t bytes)
-{
-    struct bridge_engine *engine = opaque;
-    void *at = NULL;
-
-    bridge__spare_engine(true);
-    if (bridge__has_room(engine, bytes))
-        at = bridge_malloc(bytes);
-    bridge__spare_engine(false);
-    for (int i = 0; at == NULL && i < BRIDGE__RESERVES && bytes <= BRIDGE__RESERVE_BYTES; i++) {
-        at = engine->reserves[i];
-        engine->reserves[i] = NULL;
-    }
-    return bridge__note(engine, 0, at);
-}
-
-static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
-{
-    struct bridge_engine *engine = opaque;
-    void *at = NULL;
-
-    bridge__spare_engine(true);
-    if (bytes == 0 || (count <= SIZE_MAX / bytes && bridge__has_room(engine, count * bytes)))
-        at = bridge_calloc(count, bytes);
-    bridge__spare_engine(false);
-    return bridge__note(engine, 0, at);
-}
-
-static void *bridge__engine_realloc(void *opaque, void *at, size_t bytes)
-{
-    struct bridge_engine *engine = opaque;
-    size_t before = bridge__engine_usable(at);
-    void *moved = NULL;
-
-    bridge__spare_engine(true);
-    if (bytes <= before || bridge__has_room(engine, bytes - before))
-        moved = bridge_realloc(at, bytes);
-    bridge__spare_engine(false);
-    return bridge__note(engine, before, moved);
-}
-
-static void bridge__engine_free(void *opaque, void *at)
-{
-    struct bridge_engine *engine = opaque;
-
-    engine->heap_bytes -= bridge__engine_usable(at);
-    bridge_free(at);
-}
+#include "engine_parts.h"
 
 /* ---- What the script may not do ---- */
 
@@ -406,43 +275,7 @@ int bridge_engine_run(struct bridge *b, const struct bridge_script *script)
     return bridge__leave(b);
 }
 
-/* ---- The object `bridge` ---- */
-
-struct bridge *bridge_of(JSContext *ctx)
-{
-    return JS_GetContextOpaque(ctx);
-}
-
-/* listen(events: BridgeEvents) -> undefined. Throws TypeError the second time. */
-static JSValue bridge__listen(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
-{
-    struct bridge *b = bridge_of(ctx);
-
-    (void) this_val;
-    (void) argc;
-    if (!JS_IsUndefined(b->events) || !JS_IsObject(argv[0]))
-        return JS_ThrowTypeError(ctx, "listen: once, with an object");
-    b->events = JS_DupValue(ctx, argv[0]);
-    return JS_UNDEFINED;
-}
-
-int bridge_add_functions(struct bridge *b, const JSCFunctionListEntry *functions, int count)
-{
-    if (JS_SetPropertyFunctionList(b->ctx, b->object, functions, count) == 0)
-        return 0;
-    JS_FreeValue(b->ctx, JS_GetException(b->ctx));
-    return BRIDGE_E_NOMEM;
-}
-
-
-int bridge_set_member(struct bridge *b, const char *name, JSValue value)
-{
-    if (!JS_IsException(value) &&
-        JS_DefinePropertyValueStr(b->ctx, b->object, name, value, JS_PROP_C_W_E) >= 0)
-        return 0;
-    JS_FreeValue(b->ctx, JS_GetException(b->ctx));
-    return BRIDGE_E_NOMEM;
-}
+/* ---- Open and close ---- */
 
 /* What a script made of our bundles uses. Without Eval the linker leaves the parser out: it takes bytecode only. */
 static int bridge__add_intrinsics(JSContext *ctx)
@@ -450,30 +283,6 @@ static int bridge__add_intrinsics(JSContext *ctx)
     return JS_AddIntrinsicBaseObjects(ctx) || JS_AddIntrinsicDate(ctx) || JS_AddIntrinsicRegExp(ctx) ||
            JS_AddIntrinsicJSON(ctx) || JS_AddIntrinsicMapSet(ctx) || JS_AddIntrinsicTypedArrays(ctx) ||
            JS_AddIntrinsicPromise(ctx);
-}
-
-/* The object `bridge`, with what needs no module. */
-static int bridge__add_object(struct bridge *b)
-{
-    static const JSCFunctionListEntry functions[] = {
-        JS_PROP_INT32_DEF("abi", BRIDGE_ABI, JS_PROP_ENUMERABLE),
-        JS_CFUNC_DEF("listen", 1, bridge__listen),
-    };
-    JSValue global = JS_GetGlobalObject(b->ctx);
-    int result;
-
-    b->object = JS_NewObject(b->ctx);
-    result = JS_IsException(b->object)
-                 ? -1
-                 : JS_DefinePropertyValueStr(b->ctx, global, "bridge", JS_DupValue(b->ctx, b->object), JS_PROP_ENUMERABLE);
-    JS_FreeValue(b->ctx, global);
-    if (result < 0) {
-        JS_FreeValue(b->ctx, JS_GetException(b->ctx));
-        return BRIDGE_E_NOMEM;
-    }
-    if (bridge_add_functions(b, functions, 2) || bridge_set_member(b, "pid", JS_NewInt32(b->ctx, (int32_t) getpid())))
-        return BRIDGE_E_NOMEM;
-    return bridge_set_member(b, "crypto", JS_NULL);
 }
 
 /* The context without anything in it. 0 or BRIDGE_E_NOMEM. */
@@ -500,13 +309,6 @@ static int bridge__add_context(struct bridge *b)
 
 int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
 {
-    static const JSMallocFunctions memory = {
-        .js_calloc = bridge__engine_calloc,
-        .js_malloc = bridge__engine_malloc,
-        .js_free = bridge__engine_free,
-        .js_realloc = bridge__engine_realloc,
-        .js_malloc_usable_size = bridge__engine_usable,
-    };
     struct bridge_engine *engine = bridge_calloc(1, sizeof *engine);
 
     b->object = b->events = JS_UNDEFINED;
@@ -517,7 +319,7 @@ int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
     engine->last = &engine->first;
     engine->heap_bytes_max = heap_bytes_max > 0 ? heap_bytes_max : BRIDGE_HEAP_BYTES_MAX;
     b->script_cpu_us_max = (int64_t) BRIDGE_SCRIPT_CPU_MS_MAX * 1000;
-    b->rt = JS_NewRuntime2(&memory, engine);
+    b->rt = JS_NewRuntime2(&bridge_engine_memory, engine);
     if (b->rt == NULL)
         return BRIDGE_E_NOMEM;
 #if !defined(NDEBUG)
@@ -532,7 +334,7 @@ int bridge_engine_open(struct bridge *b, size_t heap_bytes_max)
         JS_FreeValue(b->ctx, JS_GetException(b->ctx));
         return BRIDGE_E_NOMEM;
     }
-    return bridge__add_object(b);
+    return bridge_engine_add_object(b);
 }
 
 void bridge_engine_stop(struct bridge *b)

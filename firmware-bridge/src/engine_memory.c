@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+
+/* engine_memory: the script's heap, with its bound, and what has to be done when there is no more. */
+
+#include <malloc.h>
+
+#include "engine_parts.h"
+#if defined(BRIDGE_MEMORY_FAULTS)
+#include "memory_faults.h"
+#endif
+
+static size_t bridge__engine_usable(const void *at)
+{
+    return malloc_usable_size((void *) (uintptr_t) at);
+}
+
+/*
+ * Counts `at`, which replaces a block of `before` bytes, or notes that there is none. Then nothing is collected any more in this
+ * turn: QuickJS-ng 0.17 makes its error while a shape it could not grow is out of its lists, and a collection would stumble.
+ */
+static void *bridge__note(struct bridge_engine *engine, size_t before, void *at)
+{
+    if (at == NULL) {
+        engine->ran_out = engine->ever_ran_out = true;
+        if (engine->b->rt != NULL)
+            JS_SetGCThreshold(engine->b->rt, SIZE_MAX);
+        return NULL;
+    }
+    engine->heap_bytes += bridge__engine_usable(at) - before;
+    return at;
+}
+
+/* Whether the heap may grow by so much. The engine's own bound (JS_SetMemoryLimit) would pass bridge__note by. */
+static bool bridge__has_room(const struct bridge_engine *engine, size_t bytes)
+{
+    return engine->heap_bytes <= engine->heap_bytes_max && bytes <= engine->heap_bytes_max - engine->heap_bytes;
+}
+
+/* A build that collects at every allocation would stumble at each refusal; tests refuse the engine nothing there. */
+static void bridge__spare_engine(bool is_spared)
+{
+#if defined(BRIDGE_GC_STRESS) && defined(BRIDGE_MEMORY_FAULTS)
+    bridge_memory_faults_pause(is_spared);
+#else
+    (void) is_spared;
+#endif
+}
+
+static void *bridge__engine_malloc(void *opaque, size_t bytes)
+{
+    struct bridge_engine *engine = opaque;
+    void *at = NULL;
+
+    bridge__spare_engine(true);
+    if (bridge__has_room(engine, bytes))
+        at = bridge_malloc(bytes);
+    bridge__spare_engine(false);
+    for (int i = 0; at == NULL && i < BRIDGE__RESERVES && bytes <= BRIDGE__RESERVE_BYTES; i++) {
+        at = engine->reserves[i];
+        engine->reserves[i] = NULL;
+    }
+    return bridge__note(engine, 0, at);
+}
+
+static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
+{
+    struct bridge_engine *engine = opaque;
+    void *at = NULL;
+
+    bridge__spare_engine(true);
+    if (bytes == 0 || (count <= SIZE_MAX / bytes && bridge__has_room(engine, count * bytes)))
+        at = bridge_calloc(count, bytes);
+    bridge__spare_engine(false);
+    return bridge__note(engine, 0, at);
+}
+
+static void *bridge__engine_realloc(void *opaque, void *at, size_t bytes)
+{
+    struct bridge_engine *engine = opaque;
+    size_t before = bridge__engine_usable(at);
+    void *moved = NULL;
+
+    bridge__spare_engine(true);
+    if (bytes <= before || bridge__has_room(engine, bytes - before))
+        moved = bridge_realloc(at, bytes);
+    bridge__spare_engine(false);
+    return bridge__note(engine, before, moved);
+}
+
+static void bridge__engine_free(void *opaque, void *at)
+{
+    struct bridge_engine *engine = opaque;
+
+    engine->heap_bytes -= bridge__engine_usable(at);
+    bridge_free(at);
+}
+
+const JSMallocFunctions bridge_engine_memory = {
+    .js_calloc = bridge__engine_calloc,
+    .js_malloc = bridge__engine_malloc,
+    .js_free = bridge__engine_free,
+    .js_realloc = bridge__engine_realloc,
+    .js_malloc_usable_size = bridge__engine_usable,
+};
