@@ -13,7 +13,12 @@ import { Tally } from "./tally.mjs";
 /** valgrind's exit code when it found something. */
 const VALGRIND_FOUND = 99;
 /** Specs that stay quick although garbage is collected at every allocation. */
-const GC_STRESS_SPECS = ["declarative", "wire", "journal/crc"];
+const GC_STRESS_SPECS = [
+  "declarative/activation",
+  "declarative/app-",
+  "declarative/badge",
+  "declarative/disposition",
+];
 
 const tally = new Tally();
 
