@@ -46,6 +46,8 @@
 /* A link that is closed waits this long for what is queued. */
 #define BRIDGE_WEBSOCKET_CLOSE_MS 2000
 #define BRIDGE_HTTP_REQUESTS_MAX 16
+/* Head of an answer, or of a request to the app socket, and what lws keeps with it: for as long as a connection is being opened. */
+#define BRIDGE_HTTP_HEAD_BYTES_MAX 8192
 #define BRIDGE_HTTP_TIMEOUT_MS_MAX 600000
 /* One push message goes out at most. */
 #define BRIDGE_HTTP_BODY_BYTES_MAX 16384

@@ -260,6 +260,7 @@ int bridge_loop_open(struct bridge *b)
     /* Text messages, which only the daemon's app socket takes, are checked where they are read. */
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_VALIDATE_UTF8;
     info.fd_limit_per_thread = BRIDGE_DESCRIPTORS_MAX;
+    info.max_http_header_data2 = BRIDGE_HTTP_HEAD_BYTES_MAX;
     info.user = b;
     b->lws = lws_create_context(&info);
     if (b->lws == NULL)
