@@ -71,6 +71,8 @@ struct bridge_dial {
     struct bridge_tls_peer peer;
     struct bridge_url url;
     enum bridge_dial_phase phase;
+    /* lws is being asked for a connection. One that fails at once it ends, with callbacks, before it answers. */
+    bool is_asking;
     /* HTTP method, or NULL for a WebSocket; its subprotocol. Borrowed. */
     const char *method;
     const char *subprotocol;

@@ -108,7 +108,11 @@ static void dial__next(void *user)
         if (!*info.address)
             info.address = dial->url.host;
         dial->peer.has_failed = dial->peer.has_ended = false;
+        dial->is_asking = true;
         dial->peer.wsi = lws_client_connect_via_info(&info);
+        dial->is_asking = false;
+        if (dial->peer.wsi && dial->phase != BRIDGE_DIAL_CONNECTING)
+            return;
         if (dial->peer.wsi) {
             int twin_fd = fcntl(lws_get_socket_fd(dial->peer.wsi), F_DUPFD_CLOEXEC, 3);
 
@@ -117,7 +121,9 @@ static void dial__next(void *user)
                 bridge_delay_start(b, &dial->delay, BRIDGE_DIAL_ADDRESS_MS_MAX, dial__give_up_address, dial);
             return;
         }
-        /* No route, no descriptors, no memory. */
+        /* No route, no descriptors, no memory. It may have been connected for a moment. */
+        bridge_dial_release(dial);
+        dial->phase = BRIDGE_DIAL_CONNECTING;
         if (!dial->cause)
             dial->cause = "unreachable";
     }
@@ -234,8 +240,11 @@ static const char *dial__cause(const struct bridge_dial *dial, const char *text,
 
 const char *bridge_dial_ended(struct bridge_dial *dial, const char *text, size_t bytes)
 {
-    const char *cause = dial__cause(dial, text, bytes);
+    const char *cause;
 
+    if (dial->is_asking)
+        return NULL;
+    cause = dial__cause(dial, text, bytes);
     bridge_dial_release(dial);
     if (!dial->cause)
         dial->cause = cause;
@@ -249,6 +258,8 @@ const char *bridge_dial_ended(struct bridge_dial *dial, const char *text, size_t
 
 void bridge_dial_lost(struct bridge_dial *dial)
 {
+    if (dial->is_asking)
+        return;
     dial->peer.wsi = NULL;
     bridge_dial_release(dial);
     dial->failed(dial, "unreachable");

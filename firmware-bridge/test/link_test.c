@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -246,6 +247,44 @@ static void what_is_asked_wrongly_is_an_exception(void)
     }
 }
 
+/* Without a route, or a descriptor, lws ends a connection before it has handed it out. */
+static void what_cannot_be_dialled_at_all_is_unreachable(void)
+{
+    static const char source[] =
+        "bridge.listen({"
+        "  go() {"
+        "    bridge.openWebSocket(1, 'ws://255.255.255.255:9/', 'test', [], 'bearer');"
+        "    bridge.openWebSocket(2, 'wss://255.255.255.255:9/', 'test', [], 'bearer');"
+        "    bridge.httpRequest(3, 'GET', 'http://255.255.255.255:9/', [], null, 9000);"
+        "  },"
+        "  linkClosed(id, cause) { say(`link ${id} ${cause}`); },"
+        "  httpDone(id, status, cause) { say(`http ${id} ${cause}`); },"
+        "});";
+    size_t before = bridge_memory_blocks();
+
+    for (int has_descriptors = 0; has_descriptors < 2; has_descriptors++) {
+        struct rlimit limit, none;
+        struct bridge *b;
+        int error;
+
+        test_forget();
+        CHECK_INT(test_create(&b, source, NULL), 0);
+        CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        none = limit;
+        none.rlim_cur = has_descriptors ? limit.rlim_cur : 3;
+        CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+        error = bridge_emit(b, "go", 0, NULL);
+        for (int turns = 0; !error && turns < 40 && !strstr(test_said(), "http 3"); turns++)
+            error = bridge_loop_step(b, 1000);
+        CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        CHECK_INT(error, 0);
+        CHECK(strstr(test_said(), "link 1 unreachable\n") && strstr(test_said(), "link 2 unreachable\n"));
+        CHECK(strstr(test_said(), "http 3 unreachable\n"));
+        bridge_destroy(b);
+        CHECK_INT((int64_t) bridge_memory_blocks(), (int64_t) before);
+    }
+}
+
 static void a_bridge_that_is_destroyed_meanwhile_tells_nothing(void)
 {
     size_t before = bridge_memory_blocks();
@@ -272,6 +311,7 @@ int main(void)
     start_server();
     RUN(whichever_allocation_fails_both_end);
     RUN(what_is_asked_wrongly_is_an_exception);
+    RUN(what_cannot_be_dialled_at_all_is_unreachable);
     RUN(a_bridge_that_is_destroyed_meanwhile_tells_nothing);
     stop_server();
     return 0;
