@@ -11,9 +11,9 @@ const AT_APP_SOCKET = [
 ];
 /** The same, of what godwitd alone has. */
 const AT_GODWITD = ["test/firmware/helper.test.ts", "test/firmware/receive.test.ts"];
-const isGodwitdBuilt = existsSync(new URL("build/firmware/godwitd", import.meta.url));
-if (!isGodwitdBuilt)
-  console.warn("build/firmware/godwitd is missing: the suites of the app socket run on Node alone");
+const GODWITD = `build/${process.env.GODWIT_FIRMWARE_BUILD ?? "firmware"}/godwitd`;
+const isGodwitdBuilt = existsSync(new URL(GODWITD, import.meta.url));
+if (!isGodwitdBuilt) console.warn(`${GODWITD} is missing: the suites of the app socket run on Node alone`);
 
 export default defineConfig({
   test: {

@@ -31,6 +31,10 @@ const SUITES = {
     tally.vitest("firmware's specs under ASan and UBSan", ["test/firmware"], {
       GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
     });
+    const appSocket = ["--project", "godwitd", "test/end-to-end/app-socket", "test/end-to-end/apps-process"];
+    tally.vitest("godwitd's app socket under ASan and UBSan", appSocket, {
+      GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
+    });
   },
   "sanitizers-specs"() {
     const directory = built("firmware-sanitize");

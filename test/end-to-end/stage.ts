@@ -21,8 +21,8 @@ import type { ShownNotification } from "../../src/user-agent/display.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CLI = join(ROOT, "dist", "cli.js");
 const DASHBOARD = join(ROOT, "dist", "dashboard");
-/** TEST_GODWITD names another build, such as one with sanitizers. */
-export const GODWITD = process.env.TEST_GODWITD ?? join(ROOT, "build", "firmware", "godwitd");
+/** Of `npm run firmware`, or of another of its builds by name. */
+export const GODWITD = join(ROOT, "build", process.env.GODWIT_FIRMWARE_BUILD ?? "firmware", "godwitd");
 /** Which user agent the suites of the app socket and of the commands are about: vitest.config.ts runs them once with each. */
 export const AGENT = process.env.TEST_AGENT === "godwitd" ? "godwitd" : "node";
 const CHILDREN = fileURLToPath(new URL("children", import.meta.url));
