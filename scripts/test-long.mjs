@@ -41,6 +41,13 @@ const SUITES = {
     if (directory === null) return;
     tally.pureSpecs("pure specs under ASan and UBSan", join(directory, "test", "spec_runner"));
   },
+  "memory-faults"() {
+    const directory = built("firmware");
+    if (directory === null) return;
+    // Every allocation of each API call and of the start, not a sample.
+    const env = { ...process.env, GODWIT_TEST_ALL: "1" };
+    tally.check("each allocation of an agent fails once", join(directory, "test", "api_memory"), [], { env });
+  },
   "gc-stress"() {
     const directory = built("firmware-gc-stress");
     if (directory === null) return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Goal: whatever a program hands in, it gets an error code and an agent that goes on. Method: every function with NULL, malformed
- * UTF-8, texts too long, numbers out of range and wrong struct_size; then the same agent does its work.
+ * Goal: whatever a program hands in, it gets an error code and an agent that goes on. Method: every function with NULL,
+ * malformed UTF-8, texts too long, numbers out of range and wrong struct_size; then the same agent does its work.
  */
 
 #include <limits.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Goal: each function of godwit.h does what the header says, callbacks may call back, and everything bad a program can hand in ends
- * in an error code. Method: an agent without a service, so that apps and people have it to themselves; test/firmware has the rest.
+ * Goal: each function of godwit.h does what the header says, callbacks may call back, and everything bad a program can
+ * hand in ends in an error code. Method: an agent without a service, so that apps and people have it to themselves;
+ * test/firmware has the rest.
  */
 
 #include <pthread.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What tests of godwit.h share: a program around an agent that notes each callback as a line, in a state directory of its own. */
+/*
+ * What tests of godwit.h share: a program around an agent that notes each callback as a line, in a state directory of
+ * its own.
+ */
 #ifndef TEST_SHELL_H
 #define TEST_SHELL_H
 
