@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Goal: what godwitd's doctor says of things a machine under test may not have. Method: each answer of the system, handed in.
+
+import { describe, expect, test } from "vitest";
+import * as device from "../../src/doctor/device.ts";
+import { type Finding, fail, ok, verdictOf, warn } from "../../src/doctor/finding.ts";
+
+const CASES: readonly (readonly [Finding, Finding["result"], RegExp])[] = [
+  [device.alarmFinding(null), "ok", /wake the machine$/],
+  [device.alarmFinding("EPERM"), "warn", /\(EPERM\)/],
+  [device.alarmFinding("EINVAL"), "warn", /\(EINVAL\)/],
+  [device.wakeLockFinding(null), "ok", /kept awake/],
+  [device.wakeLockFinding("EACCES"), "warn", /\(EACCES\)/],
+  [device.networkFinding(true, "wifi:home"), "ok", /wifi:home$/],
+  [device.networkFinding(true, null), "warn", /none now$/],
+  [device.networkFinding(false, null), "warn", /does not tell/],
+  [device.wallClockFinding(true), "ok", /after this build/],
+  [device.wallClockFinding(false), "warn", /before this build/],
+  [device.trustFinding("/ca", 0, true), "ok", /--ca alone/],
+  [device.trustFinding("/ca", 0, false), "fail", /no certificate/],
+  [device.machineFinding(false), "warn", /host name/],
+  [device.cryptographyFinding(null), "warn", /20 times slower/],
+  [device.quotaFinding(50, 100), "ok", /^50 of 100/],
+  [device.quotaFinding(51, 100), "warn", /^51 of 100/],
+  [device.quotaFinding(100, 100), "fail", /^100 of 100/],
+];
+
+describe("a device", () => {
+  test.each(CASES)("%o", (finding, result, found) => {
+    expect(finding.result).toBe(result);
+    expect(finding.found).toMatch(found);
+    // What is not well comes with what to do.
+    expect(finding.advice === null).toBe(result === "ok");
+  });
+});
+
+describe("a doctor's verdict", () => {
+  const warning = warn("a", "b", "c");
+
+  test("is none where nothing failed", () => {
+    expect(verdictOf([ok("a", "b"), warning])).toBe(null);
+  });
+
+  test.each([
+    [[1, 69, 78], 78],
+    [[1, 69], 69],
+    [[1], 1],
+  ] as const)("of failures with %o is %i: what is configured wrongly comes first", (codes, worst) => {
+    const failures = codes.map((code) => fail("a", code, "b", "c"));
+    const verdict = verdictOf([warning, ...failures]);
+    expect(verdict).toMatchObject({
+      exitCode: worst,
+      message: `${codes.length} of ${codes.length + 1} checks failed`,
+    });
+  });
+});
