@@ -182,6 +182,8 @@ describe.skipIf(!isFirmwareBuilt)("release tarball", () => {
     expect(expectDone(run(daemon, ["--version"]))).toBe(`${version}\n`);
     expect(expectDone(run(daemon, ["--help"]))).toContain("usage: godwitd");
     if (isLong) {
+      const shell = run(join(build, "examples", "feature-phone"), []);
+      expect([shell.status, shell.stderr]).toEqual([2, expect.stringMatching(/^usage: /)]);
       expectDone(run("ctest", ["--test-dir", build, "--output-on-failure"]));
       expectDone(run("cmake", ["--install", build, "--prefix", join(directory, "installed")]));
       expect(expectDone(run(join(directory, "installed/sbin/godwitd"), ["--version"]))).toBe(`${version}\n`);
