@@ -2,7 +2,15 @@
 // Goal: godwitd is configured like `godwit agent`, and is a daemon as supervisors expect one. Method: the built program beside
 // `godwit agent`, given the same, and compared; a real push service; what is on disk is handed from one to the other.
 
-import { existsSync, fstatSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { SocketClient } from "../end-to-end/socket-client.ts";
@@ -200,6 +208,17 @@ describe.skipIf(!isBuilt)("godwitd", () => {
     await program.end("SIGTERM");
     await other.end("SIGTERM");
     expect(await run([...args.slice(0, 4), "--ca-bundle", "package.json"])).toMatchObject({ code: CONFIG });
+  });
+
+  test("nothing of its own takes the place of stdin, stdout or stderr that it was started without", async () => {
+    const state = stage.newDirectory();
+    const command = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', GODWITD, ...atService(state)];
+    const program = stage.start("godwitd", command, { stdio: ["ignore", "pipe", "pipe"] });
+    await vi.waitUntil(() => existsSync(join(state, "app.sock")), { timeout: 20_000 });
+    const { pid } = program.child;
+    const standard = [0, 1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    expect(standard).toEqual(["/dev/null", "/dev/null", "/dev/null"]);
+    expect(await program.end("SIGTERM")).toEqual({ code: OK, signal: null });
   });
 
   test("an app it starts gets three descriptors, a group and a session of signals of its own", async () => {

@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,6 +267,20 @@ static int daemon__start(const struct daemon_config *config)
     return exit_code == DAEMON_EXIT_OK && d.lost_output ? DAEMON_EXIT_FAILURE : exit_code;
 }
 
+/*
+ * Whoever starts us may have closed stdin, stdout or stderr: then a journal or a connection would get the number, and be written
+ * to as if it were the screen. 0, or -1.
+ */
+static int daemon__fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd < 0 ? -1 : close(fd);
+}
+
 int daemon_main(int argc, char **argv)
 {
     const struct bridge_script script = {bridge_script_config, bridge_script_config_size};
@@ -273,6 +288,8 @@ int daemon_main(int argc, char **argv)
     int exit_code;
     int result;
 
+    if (daemon__fill_standard_descriptors() != 0)
+        return DAEMON_EXIT_FAILURE;
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return puts(GODWIT_VERSION) < 0 ? DAEMON_EXIT_FAILURE : DAEMON_EXIT_OK;
     if (argc > 1 && strcmp(argv[1], "bench") == 0)
