@@ -92,9 +92,10 @@ int bridge_mqtt_door_enter(struct bridge_mqtt_door *door, const char *directory,
         return -1;
     bridge__path_of(path, sizeof path, door->inode_fd, "");
     /* Never waits: a Unix socket is connected at once or not at all. Keep-alive 0: the agent has its own. */
-    if (mosquitto_connect_async(client, path, 0, 0) != MOSQ_ERR_SUCCESS)
-        return -1;
-    fd = bridge__door_accept(door);
+    fd = mosquitto_connect_async(client, path, 0, 0) == MOSQ_ERR_SUCCESS ? bridge__door_accept(door) : -1;
+    /* It may stand in front of the door nevertheless, and the next to come would be taken for it. */
+    if (fd < 0)
+        bridge_mqtt_door_close(door);
     /* For programs started later. */
     if (fd >= 0)
         (void) fcntl(mosquitto_socket(client), F_SETFD, FD_CLOEXEC);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,6 +110,58 @@ static void the_door_is_ours_alone_and_leaves_nothing(void)
     (void) mosquitto_lib_cleanup();
 }
 
+/* Whether what comes out of `fd` is the CONNECT of this client. */
+static bool is_connect_of(int fd, const char *name)
+{
+    char packet[128] = "";
+    const ssize_t bytes = read(fd, packet, sizeof packet - 1);
+
+    return bytes > 14 && memmem(packet, (size_t) bytes, name, strlen(name)) != NULL;
+}
+
+static void without_a_descriptor_nobody_is_taken_for_another(void)
+{
+    struct bridge_mqtt_door door = {-1, -1};
+    struct rlimit limit;
+    int refused = 0;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(mosquitto_lib_init() == MOSQ_ERR_SUCCESS);
+    for (rlim_t more = 0; more < 8; more++) {
+        struct mosquitto *first = mosquitto_new("first", true, NULL);
+        struct mosquitto *second = mosquitto_new("second", true, NULL);
+        struct rlimit few = limit;
+        int fd = bridge_mqtt_door_enter(&door, NULL, first);
+        int next;
+
+        /* The door is there, as in the midst of an agent's life. */
+        CHECK(fd >= 0 && is_connect_of(fd, "first"));
+        (void) close(fd);
+        mosquitto_destroy(first);
+        first = mosquitto_new("first", true, NULL);
+        next = dup(STDIN_FILENO);
+        CHECK(next >= 0 && close(next) == 0);
+        few.rlim_cur = (rlim_t) next + more;
+        CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+        fd = bridge_mqtt_door_enter(&door, NULL, first);
+        CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        if (fd >= 0) {
+            CHECK(is_connect_of(fd, "first"));
+            (void) close(fd);
+        } else {
+            refused++;
+        }
+        fd = bridge_mqtt_door_enter(&door, NULL, second);
+        CHECK(fd >= 0 && is_connect_of(fd, "second"));
+        (void) close(fd);
+        mosquitto_destroy(first);
+        mosquitto_destroy(second);
+        bridge_mqtt_door_close(&door);
+    }
+    CHECK(refused > 0 && refused < 8);
+    (void) mosquitto_lib_cleanup();
+}
+
 /* A child that plays SCENE to everybody; returns its pid. */
 static pid_t start_broker(int *port)
 {
@@ -177,6 +230,7 @@ int main(void)
     RUN(the_reader_takes_the_same_however_it_is_cut);
     RUN(the_reader_refuses_what_is_too_large_or_of_qos_2);
     RUN(the_door_is_ours_alone_and_leaves_nothing);
+    RUN(without_a_descriptor_nobody_is_taken_for_another);
     RUN(without_memory_a_link_ends_with_an_event_or_a_code);
     return 0;
 }
