@@ -499,9 +499,9 @@ int godwit_wake(struct godwit *agent);
 
 /*
  * *in_ms: how long the device may sleep as far as the agent is concerned when no packet comes, 0 when there is
- * something to do, or -1 when there is nothing to wake for. The end of the window its alarm has; where the system lets
- * a program wake the machine (CAP_WAKE_ALARM), the agent has done so, and this is for programs that arrange it
- * otherwise.
+ * something to do, or -1 when there is nothing to wake for. The end of the window its alarm has, or, sooner, the next
+ * step of what it has begun, such as a dial. Where the system lets a program wake the machine (CAP_WAKE_ALARM), the
+ * agent has done so for its alarm, and this is for programs that arrange it otherwise.
  */
 int godwit_next_deadline(struct godwit *agent, int64_t *in_ms);
 

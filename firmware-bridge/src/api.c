@@ -327,6 +327,7 @@ int godwit_next_deadline(struct godwit *agent, int64_t *in_ms)
 {
     int result = api__enter_any(agent);
     int64_t at_ms;
+    int64_t due_ms;
     int64_t now_ms;
 
     if (result != GODWIT_OK)
@@ -336,8 +337,10 @@ int godwit_next_deadline(struct godwit *agent, int64_t *in_ms)
     if (agent->b->failed != 0)
         return GODWIT_E_FAILED;
     at_ms = bridge_alarm_deadline_ms(agent->b);
-    if (agent->progress == API_STOPPING && agent->stop_at_ms < at_ms)
-        at_ms = agent->stop_at_ms;
+    /* What was begun: a dial, the limit of a request or a stop. */
+    due_ms = bridge_loop_due_ms(agent->b);
+    if (due_ms < at_ms)
+        at_ms = due_ms;
     now_ms = bridge_clock_boottime_us() / 1000;
     if (agent->first != NULL || api__is_over(agent))
         *in_ms = 0;

@@ -205,6 +205,9 @@ void bridge_watch_want_write(struct bridge_watch *watch);
 /* NULL is allowed. The loop's descriptor is closed at its next turn. */
 void bridge_watch_remove(struct bridge_watch *watch);
 
+/* When the next delay, or time-out of libwebsockets, is due: ms of CLOCK_BOOTTIME, INT64_MAX for none. Not within a step. */
+int64_t bridge_loop_due_ms(struct bridge *b);
+
 /* One call after `delay_ms`, on the loop. `delay` lies in the caller's memory and must be cancelled before that goes. */
 struct bridge_delay {
     lws_sorted_usec_list_t sul;

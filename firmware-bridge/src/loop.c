@@ -178,6 +178,25 @@ void bridge_delay_cancel(struct bridge_delay *delay)
         lws_sul_cancel(&delay->sul);
 }
 
+int64_t bridge_loop_due_ms(struct bridge *b)
+{
+    struct bridge_loop *loop = b->loop;
+    int64_t now_ms = bridge_clock_boottime_us() / 1000;
+    int64_t due_ms = INT64_MAX;
+
+    /* Our own entry leads to the list, which is in order. */
+    lws_sul_schedule(b->lws, 0, &loop->limit, bridge__limit_reached, LWS_US_PER_SEC);
+    for (lws_dll2_t *at = loop->limit.list.owner->head; at != NULL && due_ms == INT64_MAX; at = at->next) {
+        lws_sorted_usec_list_t *entry = lws_container_of(at, lws_sorted_usec_list_t, list);
+        int64_t left_us = entry->us - lws_now_usecs();
+
+        if (entry != &loop->limit)
+            due_ms = now_ms + (left_us > 0 ? (left_us + 999) / 1000 : 0);
+    }
+    lws_sul_cancel(&loop->limit);
+    return due_ms;
+}
+
 int bridge_loop_step(struct bridge *b, int64_t wait_ms)
 {
     struct bridge_loop *loop = b->loop;

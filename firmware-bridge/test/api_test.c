@@ -431,6 +431,34 @@ static void an_idle_agent_has_nothing_to_wake_for(void)
     shell_end(&shell);
 }
 
+static void nothing(void *user)
+{
+    (void) user;
+}
+
+static void what_was_begun_counts_as_something_to_wake_for(void)
+{
+    struct bridge_delay soon = {0};
+    struct bridge_delay at_once = {0};
+    int64_t in_ms = 0;
+
+    start();
+    shell_settle(&shell);
+    bridge_delay_start(api_bridge(shell.agent), &soon, 5000, nothing, NULL);
+    CHECK_INT(godwit_next_deadline(shell.agent, &in_ms), GODWIT_OK);
+    CHECK(in_ms > 0 && in_ms <= 5000);
+    bridge_delay_start(api_bridge(shell.agent), &at_once, 0, nothing, NULL);
+    CHECK_INT(godwit_next_deadline(shell.agent, &in_ms), GODWIT_OK);
+    CHECK(in_ms <= 1);
+    CHECK_INT(godwit_step(shell.agent, -1), GODWIT_OK);
+    CHECK_INT(godwit_next_deadline(shell.agent, &in_ms), GODWIT_OK);
+    CHECK(in_ms > 1 && in_ms <= 5000);
+    bridge_delay_cancel(&soon);
+    CHECK_INT(godwit_next_deadline(shell.agent, &in_ms), GODWIT_OK);
+    CHECK(in_ms == -1 || in_ms > 60000);
+    shell_end(&shell);
+}
+
 static void figures_come_as_struct_and_as_text(void)
 {
     struct {
@@ -691,6 +719,7 @@ int main(void)
     RUN(power_and_network_raise_the_least_urgency);
     RUN(a_told_network_takes_the_agent_offline);
     RUN(an_idle_agent_has_nothing_to_wake_for);
+    RUN(what_was_begun_counts_as_something_to_wake_for);
     RUN(figures_come_as_struct_and_as_text);
     RUN(another_thread_is_refused);
     RUN(another_thread_wakes_it);
