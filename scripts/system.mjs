@@ -8,8 +8,8 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Package → a program it brings, or with a slash a file. */
-const PACKAGES = {
+/** What tests use. Package → a program it brings, or with a slash a file. */
+export const TEST_PACKAGES = {
   mosquitto: "mosquitto_ctrl",
   iproute2: "ip",
   strace: "strace",
@@ -20,9 +20,12 @@ const PACKAGES = {
   dbus: "dbus-daemon",
   dunst: "dunst",
   xvfb: "Xvfb",
+  // The firmware's header is for C++ too, and how well its units are hardened systemd says.
+  "g++": "g++",
+  systemd: "systemd-analyze",
 };
 /** To build and test the firmware. */
-const FIRMWARE_PACKAGES = {
+export const FIRMWARE_PACKAGES = {
   gcc: "gcc",
   "libc6-dev": "/usr/include/stdio.h",
   make: "make",
@@ -44,7 +47,7 @@ const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(delimiter);
 /** Installs what tests use and is missing, or says how. */
 export function installSystemPackages({ long = false } = {}) {
   install(
-    { ...PACKAGES, ...FIRMWARE_PACKAGES, ...(long ? LONG_PACKAGES : {}) },
+    { ...TEST_PACKAGES, ...FIRMWARE_PACKAGES, ...(long ? LONG_PACKAGES : {}) },
     "Some tests will be skipped.",
   );
 }

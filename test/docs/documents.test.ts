@@ -3,9 +3,10 @@
 // code: diagrams, error codes, links between files, and what must never stand in a repository.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { mermaid, replaceBetween } from "../../scripts/mermaid.mjs";
+import { FIRMWARE_PACKAGES, TEST_PACKAGES } from "../../scripts/system.mjs";
 import { LINK_TRANSITIONS } from "../../src/agent/link-states.ts";
 import { PHASES } from "../../src/push-service/session-events.ts";
 import { ALL_CODES } from "../error-codes.ts";
@@ -17,6 +18,7 @@ const DOCUMENTS = [
   "SECURITY.md",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
+  "firmware-bridge/README.md",
 ];
 const read = (path: string) => readFileSync(path, "utf8");
 
@@ -62,13 +64,19 @@ describe("error codes", () => {
   });
 });
 
+test("README.md names each Debian package that npm test installs, in the order of scripts/system.mjs", () => {
+  const [tests, firmware] = [TEST_PACKAGES, FIRMWARE_PACKAGES].map((list) => Object.keys(list).join(", "));
+  expect(read("README.md")).toContain(`(${tests})`);
+  expect(read("README.md")).toContain(`(${firmware})`);
+});
+
 describe("files", () => {
   test.each(DOCUMENTS)("the links of %s lead somewhere", (document) => {
     const links = [...read(document).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(
       ([, target]) => target ?? "",
     );
     const local = links.filter((target) => !/^https?:/.test(target));
-    expect(local.filter((target) => !existsSync(target))).toEqual([]);
+    expect(local.filter((target) => !existsSync(join(dirname(document), target)))).toEqual([]);
   });
 
   test("no source file is over 450 lines", () => {
