@@ -172,7 +172,7 @@ function growthRows(memory: ReadonlyMap<string, readonly Stages[]>): Row[] {
 function sizeRows(sections: readonly Sections[]): Row[] {
   const row = (name: string, bytes: number): Row =>
     rowOf(SUITE, { name, runtime: "godwitd", unit: "B", peer: null }, [bytes], []);
-  const names = ["config", "daemon", "embedding", "bench"];
+  const names = ["config", "daemon", "doctor", "embedding", "bench"];
   return [
     row("stripped", strippedBytes(GODWITD)),
     ...names.map((name) => row(`script-${name}`, statSync(`dist/firmware/${name}.js`).size)),

@@ -44,7 +44,7 @@ switch (job) {
   case "bench":
     build();
     // What cannot be built says why; the benchmark then says that it is missing.
-    if (args.join(" ").includes("--runtime quickjs") || args.includes("--runtime=quickjs"))
+    if (needsFirmware())
       spawnSync(process.execPath, ["scripts/firmware.mjs"], {
         stdio: ["ignore", process.stderr, process.stderr],
       });
@@ -55,6 +55,13 @@ switch (job) {
       "usage: node scripts/run.mjs start|test|test:long|bench|firmware|release:firmware [ARGUMENTS]",
     );
     process.exit(2);
+}
+
+/** Benchmarks of godwitd: all of `--runtime quickjs`, and `footprint`, which runs also when no suite is named. */
+function needsFirmware() {
+  if (args.includes("--help")) return false;
+  const isNamed = args.some((arg) => ["decrypt", "parse", "battery"].includes(arg));
+  return args.join(" ").includes("quickjs") || args.includes("footprint") || !isNamed;
 }
 
 function checkNode() {
@@ -89,7 +96,10 @@ function install() {
 /** Builds when something that goes into dist/ is newer than it. */
 function build() {
   const built = existsSync("dist/.built") ? statSync("dist/.built").mtimeMs : 0;
-  const inputs = ["src", "bench", "build.mjs", "package.json", "tsconfig.base.json", "tsconfig.types.json"];
+  const inputs = [
+    ...["src", "bench", "build.mjs", "scripts/noble-rewrites.mjs"],
+    ...["package.json", "tsconfig.base.json", "tsconfig.types.json"],
+  ];
   if (inputs.every((input) => newest(input) <= built)) return;
   console.error("building");
   const { status } = spawnSync(process.execPath, ["build.mjs"], {
