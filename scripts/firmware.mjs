@@ -16,6 +16,9 @@ import { missingFirmwarePackages } from "./system.mjs";
 /** Builds by name: directory under build/, and what CMake is told besides. */
 export const BUILDS = {
   firmware: { CMAKE_BUILD_TYPE: "MinSizeRel" },
+  "firmware-mbedtls": { CMAKE_BUILD_TYPE: "MinSizeRel", GODWIT_CRYPTO: "mbedtls" },
+  // Messages are decrypted by the script.
+  "firmware-noble": { CMAKE_BUILD_TYPE: "MinSizeRel", GODWIT_CRYPTO: "none" },
   "firmware-debug": { CMAKE_BUILD_TYPE: "Debug" },
   "firmware-sanitize": { CMAKE_BUILD_TYPE: "Debug", GODWIT_SANITIZE: "ON" },
   "firmware-gc-stress": { CMAKE_BUILD_TYPE: "Debug", GODWIT_GC_STRESS: "ON" },

@@ -76,6 +76,23 @@ const SUITES = {
       ]);
     }
   },
+  /** Other cryptography than OpenSSL's: the host's contract, and messages from end to end. */
+  cryptography() {
+    for (const name of /** @type {const} */ (["firmware-mbedtls", "firmware-noble"])) {
+      const directory = built(name);
+      if (directory === null) continue;
+      if (name === "firmware-mbedtls") tally.ctest(`C, ${name}`, directory, ["--tests-regex", "crypto_test"]);
+      const build = { GODWIT_FIRMWARE_BUILD: name };
+      tally.vitest(`contract, ${name}`, ["--project", "node", "test/firmware/contract.test.ts"], build);
+      tally.vitest(`received, ${name}`, ["--project", "godwitd", "test/firmware/receive.test.ts"], build);
+    }
+  },
+  release() {
+    if (built("firmware") === null) return;
+    tally.vitest("the release, built and tested whole", ["test/firmware/release.test.ts"], {
+      GODWIT_LONG: "1",
+    });
+  },
   "power-cuts"() {
     if (built("firmware") === null) return;
     tally.vitest("every power cut", ["test/firmware/power-cut.test.ts"], { GODWIT_LONG: "1" });
