@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Goal: godwitd receives what any sender sends, opaque, declarative and mutable, over TLS: over WebSocket, and where a proxy refuses that, over
-// MQTT, with the broker inside the push service or a Mosquitto. Method: the real daemon, push service and broker; `web-push` sends; an app
-// and a shell at the app socket say what came.
+// MQTT, with the broker inside the push service or a Mosquitto; nothing of it is in its log. Method: the real daemon, push service and broker;
+// `web-push` sends; an app and a shell at the app socket say what came.
 
 import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -77,6 +77,7 @@ async function enterApp(agent: RunningAgent, admin: SocketClient, sender: Sender
   const { endpoint, p256dh, auth } = subscription;
   return {
     app,
+    token: String(token),
     subscription: { endpoint, expirationTime: null, keys: { p256dh, auth } } as PushSubscriptionJSON,
   };
 }
@@ -90,7 +91,7 @@ async function receivesEverything(world: World): Promise<void> {
     args,
   });
   const [admin, shell] = [await agent.enterAdmin(), await agent.enterShell()];
-  const { app, subscription } = await enterApp(agent, admin, sender);
+  const { app, token, subscription } = await enterApp(agent, admin, sender);
 
   await sender.send(subscription, "high water at six");
   const opaque = await app.event("push", ({ data }) => data !== null);
@@ -119,6 +120,20 @@ async function receivesEverything(world: World): Promise<void> {
   };
   expect(status).toMatchObject({ transport, link: "online" });
   expect((await agent.program.end("SIGTERM")).code).toBe(0);
+
+  const { endpoint, keys } = subscription;
+  const said = agent.program.stderr.all.join("\n");
+  expect(said).toMatch(/^agent ready/m);
+  const secrets = [
+    endpoint.slice(endpoint.lastIndexOf("/")),
+    keys.p256dh,
+    keys.auth,
+    token,
+    "high water",
+    "Ebb",
+    "Flood",
+  ];
+  expect(secrets.filter((secret) => said.includes(secret))).toEqual([]);
 }
 
 describe.skipIf(AGENT !== "godwitd" || !existsSync(GODWITD))(
