@@ -54,6 +54,16 @@ const REWRITES = {
   ],
   "@noble/ciphers/_polyval.js": [
     [/swapLE\((k\d)\)/g, 4, (_, n) => SWAP(n)],
+    [/const doubles = \[\];/g, 1, "const doubles = new Int32Array(4 * 128);"],
+    [
+      /doubles\.push\(\{ s0: (.*), s1: (.*), s2: (.*), s3: (.*) \}\);/g,
+      1,
+      (_, ...words) =>
+        words
+          .slice(0, 4)
+          .map((word, n) => `doubles[4 * i + ${n}] = ${word};`)
+          .join(" "),
+    ],
     [
       /\(\{ s0: k0, s1: k1, s2: k2, s3: k3 \} = mul2\(k0, k1, k2, k3\)\);/g,
       1,
@@ -73,7 +83,8 @@ const REWRITES = {
         for (let w = 0; w < windows; w++) {
             const base = 4 * windowSize * w;
             for (let j = W - 1, end = 4; j >= 0; j--, end *= 2) {
-                const { s0, s1, s2, s3 } = doubles[W * w + j];
+                const of = 4 * (W * w + j);
+                const s0 = doubles[of], s1 = doubles[of + 1], s2 = doubles[of + 2], s3 = doubles[of + 3];
                 for (let from = base, to = base + end; from < base + end; from += 4, to += 4) {
                     t[to] = t[from] ^ s0;
                     t[to + 1] = t[from + 1] ^ s1;
@@ -83,11 +94,20 @@ const REWRITES = {
             }
         }`,
     ],
+    // One step for each window; where its entries are moves along with it.
     [
-      /const \{ s0: e0, s1: e1, s2: e2, s3: e3 \} = t\[w \* windowSize \+ bit\];\n.*\n/g,
+      /let w = 0;\n[\s\S]*? w \+= 1;\n +\}\n +\}\n +\}/g,
       1,
-      `const at = 4 * (w * windowSize + bit);
-                    ((o0 ^= t[at]), (o1 ^= t[at + 1]), (o2 ^= t[at + 2]), (o3 ^= t[at + 3]));\n`,
+      `let base = 0;
+        for (let i = 0; i < 4; i++) {
+            const num = i === 0 ? s0 : i === 1 ? s1 : i === 2 ? s2 : s3;
+            for (let shift = 0; shift < 32; shift += 8) {
+                for (let bits = shift + 8 - W; bits >= shift; bits -= W, base += 4 * windowSize) {
+                    const at = base + 4 * ((num >>> bits) & mask);
+                    ((o0 ^= t[at]), (o1 ^= t[at + 1]), (o2 ^= t[at + 2]), (o3 ^= t[at + 3]));
+                }
+            }
+        }`,
     ],
     [/for \(const elm of t\) \{\n.*\n +\}/g, 1, "t.fill(0);"],
   ],
