@@ -4,6 +4,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { hexEncode } from "../../src/bytes.ts";
 import type { BridgeCrypto } from "../../src/quickjs/bridge.d.ts";
 import { createBridgeProvider } from "../../src/quickjs/provider.ts";
 import type { CryptoProvider } from "../../src/webpush/crypto.ts";
@@ -13,7 +14,7 @@ import { generateKeyPair, generateKeys } from "../../src/webpush/keys.ts";
 import { nobleSigningProvider as noble } from "../../src/webpush/noble-signing.ts";
 import { numRuns } from "../property-runs.ts";
 import { describeProvider } from "../webpush/provider-suite.ts";
-import { codeOf, seededFill } from "../webpush/support.ts";
+import { seededFill } from "../webpush/support.ts";
 import { describeVectors } from "../webpush/vector-suite.ts";
 
 declare const bridge: { readonly crypto: BridgeCrypto };
@@ -47,8 +48,14 @@ describe(`${native.name} and noble agree`, () => {
 
   test("on damaged messages", () => {
     const body = encrypt(new Uint8Array(30), keys, { salt: new Uint8Array(16), senderKeys, provider: noble });
-    const outcome = (bytes: Uint8Array, provider: CryptoProvider) =>
-      codeOf(() => decrypt(bytes, keys, { provider }));
+    // Damage that nothing authenticates, such as another record size, leaves the message as it was.
+    const outcome = (bytes: Uint8Array, provider: CryptoProvider) => {
+      try {
+        return hexEncode(decrypt(bytes, keys, { provider }));
+      } catch (error) {
+        return (error as { readonly code?: string }).code;
+      }
+    };
     const property = fc.property(fc.nat(body.length - 1), fc.integer({ min: 1, max: 255 }), (at, xor) => {
       const damaged = body.slice();
       damaged[at] = (damaged[at] ?? 0) ^ xor;

@@ -20,6 +20,7 @@
 
 /* Calls without an answer. The display makes one at a time. */
 #define DAEMON_BUS_CALLS_MAX 16
+#define DAEMON_BUS_STEPS_PER_TURN_MAX 32
 
 struct daemon__call {
     struct daemon_bus *bus;
@@ -77,20 +78,28 @@ static void daemon__bus_rest(struct daemon_bus *bus)
     bridge_delay_start(bus->d->b, &bus->delay, wait_ms > 0 ? wait_ms : 1, daemon__bus_work, bus);
 }
 
-/* Everything there is to do on the bus. It may be closed by the script meanwhile. */
+/*
+ * What there is to do on the bus, but no more than DAEMON_BUS_STEPS_PER_TURN_MAX of it: somebody who floods it with signals would
+ * keep the loop from everybody else. The script may close the bus meanwhile.
+ */
 static void daemon__bus_work(void *user)
 {
     struct daemon_bus *bus = user;
-    int result;
+    int result = 1;
 
-    do {
+    for (int steps = 0; result > 0 && steps < DAEMON_BUS_STEPS_PER_TURN_MAX; steps++) {
         /* sd-bus holds itself while it works, also when it is closed from within. */
         result = bus->bus != NULL ? sd_bus_process(bus->bus, NULL) : 0;
-    } while (result > 0);
+    }
     if (bus->bus == NULL)
         return;
-    if (result == 0 && sd_bus_is_open(bus->bus) > 0) {
+    if (result >= 0 && sd_bus_is_open(bus->bus) > 0) {
         daemon__bus_rest(bus);
+        /* What sd-bus has read already makes no descriptor readable. */
+        if (result > 0) {
+            bridge_delay_cancel(&bus->delay);
+            bridge_delay_start(bus->d->b, &bus->delay, 1, daemon__bus_work, bus);
+        }
         return;
     }
     daemon__bus_end(bus);
