@@ -21,7 +21,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",
-    maxWorkers: 2,
+    // Most of what takes long waits for something.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
