@@ -2,6 +2,49 @@
 /** A network of a test's own: a device and its routers in Linux network namespaces, joined by virtual cables. No tests here. */
 
 import { execFileSync, spawnSync } from "node:child_process";
+import { build } from "esbuild";
+import type { Network } from "../src/agent/events.ts";
+
+export const ROUTER_MAC = "02:00:00:00:00:01";
+export const OTHER_MAC = "02:00:00:00:00:02";
+/** What hosts call the network of {@link cableToRouter}. */
+export const OVER_ETH0: Network = { label: `ethernet:eth0@${ROUTER_MAC}`, kind: "ethernet", metered: false };
+
+/** The Node host's monitor, which prints what it tells as JSON lines. */
+const MONITOR = `
+import { NetworkMonitor } from "./src/node/network.ts";
+const print = (value) => console.log(JSON.stringify(value));
+const monitor = new NetworkMonitor({
+  onChange: print,
+  onNewAddress: (network) => print({ ...network, hasNewAddress: true }),
+  onTrigger: () => {},
+  onFault: (text) => print({ fault: text }),
+});
+await monitor.start();
+`;
+
+/** Makes a program of that monitor at `outfile`. @param rest what it does once the monitor has started */
+export async function buildMonitor(outfile: string, rest: string): Promise<void> {
+  await build({
+    stdin: { contents: `${MONITOR}${rest}`, resolveDir: process.cwd() },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    outfile,
+  });
+}
+
+/** A device with an address on a cable, eth0, to a router that is up; the device's end is down. */
+export function cableToRouter(): { readonly device: Namespace; readonly router: Namespace } {
+  const device = new Namespace();
+  const router = new Namespace();
+  device.connect("eth0", router, "lan0");
+  router.ip(`link set lan0 address ${ROUTER_MAC}`);
+  router.ip("address add 192.0.2.1/24 dev lan0");
+  router.ip("link set lan0 up");
+  device.ip("address add 192.0.2.5/24 dev eth0");
+  return { device, router };
+}
 
 let lastNumber = 0;
 

@@ -9,27 +9,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
-import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Network } from "../../src/agent/events.ts";
-import { Namespace, namespaceProblem } from "../network-namespace.ts";
+import {
+  buildMonitor,
+  cableToRouter,
+  type Namespace,
+  namespaceProblem,
+  OTHER_MAC,
+  OVER_ETH0,
+} from "../network-namespace.ts";
 import { FIRMWARE_BUILD, isFirmwareBuilt } from "./driver.ts";
 
 const problem = isFirmwareBuilt ? namespaceProblem() : "the firmware is not built (npm run firmware)";
 if (problem !== null) console.warn(`test/firmware/network.test.ts is skipped: ${problem}`);
 
-const NODE_PROGRAM = `
-import { NetworkMonitor } from "./src/node/network.ts";
-const print = (value) => console.log(JSON.stringify(value));
-const monitor = new NetworkMonitor({
-  onChange: print,
-  onNewAddress: (network) => print({ ...network, hasNewAddress: true }),
-  onTrigger: () => {},
-  onFault: (text) => print({ fault: text }),
-});
-await monitor.start();
-process.stdin.on("end", () => process.exit()).resume();
-`;
 const BRIDGE_SCRIPT = `
 const print = (value) => bridge.say(JSON.stringify(value));
 bridge.listen({
@@ -40,9 +33,6 @@ bridge.listen({
   },
 });
 `;
-const ROUTER_MAC = "02:00:00:00:00:01";
-const OTHER_MAC = "02:00:00:00:00:02";
-const OVER_ETH0: Network = { label: `ethernet:eth0@${ROUTER_MAC}`, kind: "ethernet", metered: false };
 
 let directory: string;
 let device: Namespace;
@@ -113,26 +103,17 @@ function startBoth() {
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "godwit-network-"));
   writeFileSync(join(directory, "watch.js"), BRIDGE_SCRIPT);
-  await build({
-    stdin: { contents: NODE_PROGRAM, resolveDir: process.cwd() },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    outfile: join(directory, "monitor.mjs"),
-  });
+  await buildMonitor(
+    join(directory, "monitor.mjs"),
+    `process.stdin.on("end", () => process.exit()).resume();`,
+  );
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 beforeEach(() => {
   if (problem !== null) return;
   watchers = [];
-  device = new Namespace();
-  router = new Namespace();
-  device.connect("eth0", router, "lan0");
-  router.ip(`link set lan0 address ${ROUTER_MAC}`);
-  router.ip("address add 192.0.2.1/24 dev lan0");
-  router.ip("link set lan0 up");
-  device.ip("address add 192.0.2.5/24 dev eth0");
+  ({ device, router } = cableToRouter());
 });
 afterEach(() => {
   if (problem !== null) return;

@@ -8,30 +8,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import type { Network } from "../../src/agent/events.ts";
-import { Namespace, namespaceProblem } from "../network-namespace.ts";
+import {
+  buildMonitor,
+  cableToRouter,
+  type Namespace,
+  namespaceProblem,
+  OTHER_MAC,
+  OVER_ETH0,
+} from "../network-namespace.ts";
 
 const problem = namespaceProblem();
 if (problem !== null) console.warn(`network-namespace.test.ts is skipped: ${problem}`);
-
-const PROGRAM = `
-import { NetworkMonitor } from "./src/node/network.ts";
-const print = (value) => console.log(JSON.stringify(value));
-const monitor = new NetworkMonitor({
-  onChange: print,
-  onNewAddress: (network) => print({ ...network, hasNewAddress: true }),
-  onTrigger: () => {},
-  onFault: (text) => print({ fault: text }),
-});
-await monitor.start();
-process.on("SIGTERM", () => process.exit());
-print("started");
-`;
-const ROUTER_MAC = "02:00:00:00:00:01";
-const OTHER_MAC = "02:00:00:00:00:02";
-const OVER_ETH0: Network = { label: `ethernet:eth0@${ROUTER_MAC}`, kind: "ethernet", metered: false };
 
 let directory: string;
 let device: Namespace;
@@ -43,25 +31,16 @@ let arrived: () => void;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "godwit-namespace-"));
-  await build({
-    stdin: { contents: PROGRAM, resolveDir: process.cwd() },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    outfile: join(directory, "monitor.mjs"),
-  });
+  await buildMonitor(
+    join(directory, "monitor.mjs"),
+    `process.on("SIGTERM", () => process.exit()); print("started");`,
+  );
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 beforeEach(() => {
   if (problem !== null) return;
-  device = new Namespace();
-  router = new Namespace();
-  device.connect("eth0", router, "lan0");
-  router.ip(`link set lan0 address ${ROUTER_MAC}`);
-  router.ip("address add 192.0.2.1/24 dev lan0");
-  router.ip("link set lan0 up");
-  device.ip("address add 192.0.2.5/24 dev eth0");
+  ({ device, router } = cableToRouter());
   lines = [];
 });
 afterEach(async () => {
