@@ -266,6 +266,8 @@ export const WATCH_INTERVAL_MS_MIN = 1_000;
 export const DASHBOARD_CODE_MS_MAX = 300_000;
 export const DASHBOARD_CODES_MAX = 16;
 export const DASHBOARD_SESSION_MS_MAX = 12 * 3600 * 1000;
+/** Of its files where they are read from a directory, each. */
+export const DASHBOARD_FILE_BYTES_MAX = 1_048_576;
 /** Installed apps, and the arguments of the command that starts one. */
 export const INSTALLED_APPS_MAX = 512;
 export const START_ARGUMENTS_MAX = 32;

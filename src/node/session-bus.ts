@@ -9,7 +9,7 @@ import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { GodwitError } from "../errors.ts";
 import { DBUS_CALL_TIMEOUT_MS, DBUS_GREETING_BYTES_MAX } from "../limits.ts";
-import type { DBusCall, MessageBus, MessageBusHandlers } from "../user-agent/message-bus.ts";
+import { BUS, type DBusCall, type MessageBus, type MessageBusHandlers } from "../user-agent/message-bus.ts";
 import {
   DBUS_ERROR,
   DBUS_FIXED_BYTES,
@@ -20,12 +20,6 @@ import {
   encodeCall,
   messageBytes,
 } from "./dbus-message.ts";
-
-const BUS = {
-  destination: "org.freedesktop.DBus",
-  path: "/org/freedesktop/DBus",
-  interface: "org.freedesktop.DBus",
-} as const;
 
 interface PendingCall {
   readonly resolve: (reply: DBusMessage) => void;
@@ -71,10 +65,6 @@ export class SessionBus implements MessageBus {
       bus.close();
       throw error;
     }
-  }
-
-  async match(rule: string): Promise<void> {
-    await this.call({ ...BUS, member: "AddMatch", body: [["s", rule]] });
   }
 
   call(call: DBusCall): Promise<DBusMessage> {

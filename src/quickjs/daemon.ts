@@ -10,6 +10,7 @@ import {
 } from "../configuration/agent-program.ts";
 import { exitCodeOf } from "../configuration/exit.ts";
 import { GodwitError } from "../errors.ts";
+import { DASHBOARD_FILE_BYTES_MAX } from "../limits.ts";
 import { AppSocket, listenError } from "../user-agent/app-socket.ts";
 import { DASHBOARD_FILES } from "../user-agent/dashboard-files.ts";
 import { DesktopDisplay } from "../user-agent/desktop-display.ts";
@@ -28,9 +29,6 @@ import { SessionBus } from "./session-bus.ts";
 
 /** Priorities of syslog. */
 const [ERROR, NOTICE, INFO] = [3, 5, 6];
-
-/** What the dashboard's largest file may have. */
-const FILE_BYTES_MAX = 1_048_576;
 
 class Daemon {
   readonly #daemon: DaemonBridge;
@@ -200,7 +198,7 @@ class Daemon {
 function dashboardFile(directory: string, path: string) {
   const file = DASHBOARD_FILES.get(path);
   if (file === undefined) return null;
-  return { type: file.type, body: bridge.fs.readFile(`${directory}/${file.name}`, FILE_BYTES_MAX) };
+  return { type: file.type, body: bridge.fs.readFile(`${directory}/${file.name}`, DASHBOARD_FILE_BYTES_MAX) };
 }
 
 /** Null in a build without D-Bus. */

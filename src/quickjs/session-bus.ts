@@ -10,12 +10,6 @@ interface PendingCall {
   readonly reject: (error: GodwitError) => void;
 }
 
-const BUS = {
-  destination: "org.freedesktop.DBus",
-  path: "/org/freedesktop/DBus",
-  interface: "org.freedesktop.DBus",
-} as const;
-
 /** The bus's natives, and where its events go. */
 export class SessionBus {
   readonly #bridge: BusBridge;
@@ -66,10 +60,6 @@ class Connection implements MessageBus {
     this.#bridge = bridge;
     this.handlers = handlers;
     this.#closed = closed;
-  }
-
-  async match(rule: string): Promise<void> {
-    await this.call({ ...BUS, member: "AddMatch", body: [["s", rule]] });
   }
 
   call({ destination, path, interface: interfaceName, member, body }: DBusCall): Promise<DBusNews> {

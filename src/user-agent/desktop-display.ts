@@ -8,17 +8,22 @@
 import { displayedText } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import type { Display, ShownNotification } from "./display.ts";
-import type { ConnectMessageBus, DBusNews, DBusValue, MessageBus } from "./message-bus.ts";
+import {
+  BUS,
+  type ConnectMessageBus,
+  type DBusNews,
+  type DBusValue,
+  type MessageBus,
+} from "./message-bus.ts";
 
 const SERVER = {
   destination: "org.freedesktop.Notifications",
   path: "/org/freedesktop/Notifications",
   interface: "org.freedesktop.Notifications",
 } as const;
-const BUS_NAME = "org.freedesktop.DBus";
 const RULES = [
   `type='signal',sender='${SERVER.destination}',interface='${SERVER.interface}',path='${SERVER.path}'`,
-  `type='signal',sender='${BUS_NAME}',interface='${BUS_NAME}',member='NameOwnerChanged',arg0='${SERVER.destination}'`,
+  `type='signal',sender='${BUS.destination}',interface='${BUS.destination}',member='NameOwnerChanged',arg0='${SERVER.destination}'`,
 ];
 
 /** What the specification calls the action of clicking the notification itself. */
@@ -135,7 +140,7 @@ export class DesktopDisplay implements Display {
       onGone: () => this.disconnect(),
     });
     try {
-      for (const rule of RULES) await bus.match(rule);
+      for (const rule of RULES) await bus.call({ ...BUS, member: "AddMatch", body: [["s", rule]] });
       // Starts the server where the desktop starts it on demand.
       const reply = await bus.call({ ...SERVER, member: "GetCapabilities", body: [] });
       const capabilities = reply.body[0];
@@ -159,7 +164,7 @@ export class DesktopDisplay implements Display {
 
   #handleSignal({ sender, member, body }: DBusNews): void {
     // The server ended, and with it what it showed. With the agent it is open still.
-    if (sender === BUS_NAME && member === "NameOwnerChanged") return this.disconnect();
+    if (sender === BUS.destination && member === "NameOwnerChanged") return this.disconnect();
     if (sender !== this.#server?.uniqueName) return;
     const [desktopId, detail] = body;
     const entry = [...this.#onScreen.values()].find((candidate) => candidate.desktopId === desktopId);

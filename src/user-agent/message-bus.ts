@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** The session bus as {@link DesktopDisplay} uses it (D-Bus): methods called, signals taken. Pure types. */
+/** The session bus as {@link DesktopDisplay} uses it (D-Bus): methods called, signals taken. Pure. */
 
 /** A value with its type: byte, boolean, signed and unsigned 32-bit integer, text, texts, dictionary of variants. */
 export type DBusValue =
@@ -8,6 +8,13 @@ export type DBusValue =
   | readonly ["s" | "o" | "g", string]
   | readonly ["as", readonly string[]]
   | readonly ["a{sv}", Readonly<Record<string, DBusValue>>];
+
+/** The bus itself, which says hello and takes rules. */
+export const BUS = {
+  destination: "org.freedesktop.DBus",
+  path: "/org/freedesktop/DBus",
+  interface: "org.freedesktop.DBus",
+} as const;
 
 export interface DBusCall {
   readonly destination: string;
@@ -27,8 +34,6 @@ export interface DBusNews {
 }
 
 export interface MessageBus {
-  /** Signals that match `rule` come to the handler from now on. @throws {GodwitError} ERR_DISPLAY */
-  match(rule: string): Promise<void>;
   /**
    * Calls a method, starting what offers it if need be.
    *
