@@ -115,6 +115,11 @@ static int64_t bridge__walk(int parent_fd, const char *name, int depth_left)
     return bytes;
 }
 
+int64_t bridge_quota_count(const char *directory)
+{
+    return bridge__walk(AT_FDCWD, directory, BRIDGE__FOLDERS_DEEP_MAX);
+}
+
 bool bridge_quota_allows(struct bridge_quota *quota, int64_t growth_bytes)
 {
     bool is_walked = false;
@@ -127,7 +132,7 @@ bool bridge_quota_allows(struct bridge_quota *quota, int64_t growth_bytes)
             return true;
         if (is_walked)
             return false;
-        quota->bytes_used = bridge__walk(AT_FDCWD, quota->directory, BRIDGE__FOLDERS_DEEP_MAX);
+        quota->bytes_used = bridge_quota_count(quota->directory);
         is_walked = true;
     }
 }

@@ -32,6 +32,8 @@ bool bridge_quota_covers(const struct bridge_quota *quota, const char *path);
 bool bridge_quota_escapes(const struct bridge_quota *quota, const char *path);
 /* Length of the regular file at `path` when it counts, else 0. Links count nothing. */
 int64_t bridge_quota_bytes_of(const struct bridge_quota *quota, const char *path);
+/* What a quota of `directory` counts there now. What cannot be read counts as nothing. */
+int64_t bridge_quota_count(const char *directory);
 /* Whether the files may grow by `growth_bytes`. */
 bool bridge_quota_allows(struct bridge_quota *quota, int64_t growth_bytes);
 void bridge_quota_grown(struct bridge_quota *quota, int64_t bytes);

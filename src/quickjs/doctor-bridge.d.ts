@@ -14,6 +14,8 @@ export interface DoctorBridge extends DaemonBridge {
   list(path: string): readonly string[];
   /** What a user who is not root may still write there. */
   freeBytes(path: string): number;
+  /** What the quota of a state directory counts there, folders included. */
+  usedBytes(path: string): number;
   /** Whether alarms may wake the machine. */
   tryAlarm(): void;
   /** Whether the machine can be kept awake. Takes no lock. */

@@ -120,11 +120,7 @@ class Doctor {
     const surroundings = { files, deviceId: bridgeMachineId(bridge), provider, randomFill };
     yield* checkStateDirectory(directory, bridge.deviceKey, surroundings);
     if (quotaBytes === null || this.#codeOf(() => daemon.list(directory)) !== null) return;
-    const sizes = daemon.list(directory).map((name) => daemon.look(`${directory}/${name}`)?.size ?? 0);
-    yield device.quotaFinding(
-      sizes.reduce((sum, size) => sum + size, 0),
-      quotaBytes,
-    );
+    yield device.quotaFinding(daemon.usedBytes(directory), quotaBytes);
   }
 
   #checkHolder(directory: string): Finding {

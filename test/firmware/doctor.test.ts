@@ -4,7 +4,7 @@
 // an authority it does not know, another machine's id, a configuration that cannot be read.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -153,9 +153,12 @@ describe.skipIf(!existsSync(GODWITD))("godwitd doctor", () => {
     expect([code, of("trust")?.found]).toEqual([0, `1 certificates in ${service.caFile}`]);
   });
 
-  test("says how full the quota is", async () => {
+  test("says how full the quota is, folders counted as the agent counts them", async () => {
     const state = stage.newDirectory();
-    writeFileSync(join(state, "something"), new Uint8Array(60_000), { mode: 0o600 });
+    mkdirSync(join(state, "apps", "deeper"), { recursive: true, mode: 0o700 });
+    symlinkSync("something", join(state, "link"));
+    for (const name of ["something", "apps/something", "apps/deeper/something"])
+      writeFileSync(join(state, name), new Uint8Array(20_000), { mode: 0o600 });
     const { code, of } = await doctor([...atService(state), "--state-quota", "65536"]);
     expect(of("quota")).toMatchObject({ result: "warn", found: "60000 of 65536 bytes used" });
     expect(code).toBe(0);

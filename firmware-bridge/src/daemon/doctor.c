@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../client.h"
+#include "../quota.h"
 #include "awake.h"
 #include "daemon.h"
 #include "daemon_limits.h"
@@ -100,6 +101,21 @@ static JSValue daemon__js_free_bytes(JSContext *ctx, JSValueConst this_val, int 
     return JS_NewFloat64(ctx, (double) found.f_bavail * (double) found.f_frsize);
 }
 
+/* usedBytes(path) -> number: what the quota of a state directory counts there */
+static JSValue daemon__js_used_bytes(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    const char *path = JS_ToCString(ctx, argv[0]);
+    int64_t bytes;
+
+    (void) this_val;
+    (void) argc;
+    if (path == NULL)
+        return JS_EXCEPTION;
+    bytes = bridge_quota_count(path);
+    JS_FreeCString(ctx, path);
+    return JS_NewInt64(ctx, bytes);
+}
+
 /* tryAlarm() -> undefined: whether alarms may wake the machine */
 static JSValue daemon__js_try_alarm(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
@@ -176,6 +192,7 @@ int daemon_doctor_open(struct daemon *d)
         JS_CFUNC_DEF("look", 1, daemon__js_look),
         JS_CFUNC_DEF("list", 1, daemon__js_list),
         JS_CFUNC_DEF("freeBytes", 1, daemon__js_free_bytes),
+        JS_CFUNC_DEF("usedBytes", 1, daemon__js_used_bytes),
         JS_CFUNC_DEF("tryAlarm", 0, daemon__js_try_alarm),
         JS_CFUNC_DEF("tryWakeLock", 0, daemon__js_try_wake_lock),
         JS_CFUNC_DEF("tryProgram", 1, daemon__js_try_program),
