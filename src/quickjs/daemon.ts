@@ -134,7 +134,7 @@ class Daemon {
     userAgent.addDisplay(
       new DesktopDisplay({
         connect: (handlers) => bus.connect(handlers),
-        openUrl: (url) => openOnDesktop(this.#processes, url),
+        start: (argv, ended) => this.#processes.start(argv, {}, ended),
         onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
         onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
       }),
@@ -205,18 +205,6 @@ function dashboardFile(directory: string, path: string) {
 function sessionBusOf({ busOpen, busCall, busClose }: DaemonBridge): SessionBus | null {
   if (busOpen === undefined || busCall === undefined || busClose === undefined) return null;
   return new SessionBus({ busOpen, busCall, busClose });
-}
-
-/** @throws {GodwitError} ERR_DISPLAY when there is no `xdg-open`, or it finds no browser */
-function openOnDesktop(processes: DaemonProcesses, url: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // An absolute http or https URL: never taken for an option, and no shell reads it.
-    processes.start(["xdg-open", url], {}, (how) => {
-      if (how.type === "exit" && how.code === 0) return resolve();
-      const why = how.type === "notStarted" ? "no xdg-open" : "xdg-open failed";
-      reject(new GodwitError("ERR_DISPLAY", `a link cannot be opened: ${why}`));
-    });
-  });
 }
 
 const { daemon } = globalThis as unknown as { readonly daemon: DaemonBridge };

@@ -15,6 +15,7 @@ import {
   type DBusValue,
   type MessageBus,
 } from "./message-bus.ts";
+import type { ChildEnd } from "./platform.ts";
 
 const SERVER = {
   destination: "org.freedesktop.Notifications",
@@ -37,8 +38,8 @@ const EXPIRES_NEVER = 0;
 
 export interface DesktopOptions {
   readonly connect: ConnectMessageBus;
-  /** Opens an absolute http or https URL in the person's browser. @throws {GodwitError} ERR_DISPLAY */
-  readonly openUrl: (url: string) => Promise<void>;
+  /** Starts a program; `ended` is called once, in a later turn. */
+  readonly start: (argv: readonly string[], ended: (how: ChildEnd) => void) => void;
   /** A person chose a notification; `action` is "" for the notification itself. */
   readonly onActivate: (notificationId: number, action: string) => void;
   readonly onDismiss: (notificationId: number) => void;
@@ -87,8 +88,18 @@ export class DesktopDisplay implements Display {
 
   setBadge(): void {}
 
+  /**
+   * @param url absolute, http or https: never taken for an option, and no shell reads it
+   * @throws {GodwitError} ERR_DISPLAY when there is no `xdg-open`, or it finds no browser
+   */
   openUrl(_owner: string, url: string): Promise<void> {
-    return this.#options.openUrl(url);
+    return new Promise((resolve, reject) => {
+      this.#options.start(["xdg-open", url], (how) => {
+        if (how.type === "exit" && how.code === 0) return resolve();
+        const why = how.type === "notStarted" ? "no xdg-open" : "xdg-open failed";
+        reject(new GodwitError("ERR_DISPLAY", `a link cannot be opened: ${why}`));
+      });
+    });
   }
 
   /** Lets go of the bus; what is shown stays there until its server closes it. */
