@@ -50,6 +50,8 @@ void *bridge_trust_store(struct bridge_trust *trust, bool *has_changed);
  * are. 0 where none can be read.
  */
 int bridge_trust_count(const char *ca_file, const char **path);
+/* Whether a PEM text begins with a certificate that can be read. */
+bool bridge_trust_is_certificate(const char *pem, size_t bytes);
 /* Trusts nobody. */
 void *bridge_trust_nobody(struct bridge_trust *trust);
 

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -99,6 +100,22 @@ static const char *trust__path(const char *ca_file)
     return trust__count_hashed(path, 1) > 0 ? path : X509_get_default_cert_file();
 }
 
+/* Without one OpenSSL asks for a passphrase on the terminal, or on stdin, and waits. */
+static int trust__no_passphrase(char *passphrase, int bytes_max, int is_writing, void *unused)
+{
+    (void) passphrase;
+    (void) bytes_max;
+    (void) is_writing;
+    (void) unused;
+    return -1;
+}
+
+/* The next certificate of a PEM text, the caller's; NULL where there is none that can be read. */
+static X509 *trust__read(BIO *bio)
+{
+    return PEM_read_bio_X509_AUX(bio, NULL, trust__no_passphrase, NULL);
+}
+
 /*
  * Adds the certificates of a PEM text; false when it holds none, or too many, or memory is short. Frees `bio`, may be
  * NULL.
@@ -109,7 +126,7 @@ static bool trust__add(X509_STORE *store, BIO *bio)
     int count = 0;
     bool is_good = bio != NULL;
 
-    while (is_good && (certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
+    while (is_good && (certificate = trust__read(bio)) != NULL) {
         is_good = ++count <= BRIDGE_CA_CERTIFICATES_MAX && X509_STORE_add_cert(store, certificate);
         X509_free(certificate);
     }
@@ -163,7 +180,7 @@ int bridge_trust_count(const char *ca_file, const char **path)
         return trust__count_hashed(*path, BRIDGE_CA_CERTIFICATES_MAX);
     bio = BIO_new_file(*path, "r");
     while (bio && count < BRIDGE_CA_CERTIFICATES_MAX &&
-           (certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
+           (certificate = trust__read(bio)) != NULL) {
         X509_free(certificate);
         count++;
     }
@@ -171,6 +188,18 @@ int bridge_trust_count(const char *ca_file, const char **path)
     /* The end of the text counts as an error too. */
     ERR_clear_error();
     return count;
+}
+
+bool bridge_trust_is_certificate(const char *pem, size_t bytes)
+{
+    BIO *bio = bytes <= INT_MAX ? BIO_new_mem_buf(pem, (int) bytes) : NULL;
+    X509 *certificate = bio ? trust__read(bio) : NULL;
+    bool is = certificate != NULL;
+
+    X509_free(certificate);
+    BIO_free(bio);
+    ERR_clear_error();
+    return is;
 }
 
 void *bridge_trust_nobody(struct bridge_trust *trust)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** `godwit push-service`: the push service as a daemon. */
 
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CommandError, EXIT } from "../configuration/exit.ts";
@@ -145,11 +146,10 @@ async function readTls(options: Options, directory: string, output: Output) {
   const certFile = options.text("tlsCert");
   const keyFile = options.text("tlsKey");
   if (options.flag("noTls")) return null;
-  if (certFile !== null && keyFile !== null)
-    return {
-      cert: readCertificates(certFile, nodeSurroundings()),
-      key: readSecretFile(keyFile, nodeSurroundings()),
-    };
+  if (certFile !== null && keyFile !== null) {
+    const cert = readCertificates(certFile, nodeSurroundings());
+    return { cert, key: readTlsKey(keyFile, cert) };
+  }
   if (certFile !== null || keyFile !== null) {
     throw new CommandError(EXIT.config, "--tls-cert and --tls-key go together");
   }
@@ -165,6 +165,25 @@ async function readTls(options: Options, directory: string, output: Output) {
   });
   output.log(`development certificate; clients trust it with --ca ${join(tlsDirectory, "ca.pem")}`);
   return made;
+}
+
+/** Looked at before it is used: what OpenSSL says of it later is in its own words. */
+function readTlsKey(path: string, certificates: string): string {
+  const pem = readSecretFile(path, nodeSurroundings());
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    throw new CommandError(
+      EXIT.config,
+      pem.includes("ENCRYPTED")
+        ? `${path} has a passphrase, which nobody is there to be asked for: openssl pkey removes it`
+        : `${path} does not hold a PEM private key`,
+    );
+  }
+  if (!new X509Certificate(certificates).checkPrivateKey(key))
+    throw new CommandError(EXIT.config, `${path} is not the key of the certificate`);
+  return pem;
 }
 
 function readEnrolment(options: Options): string[] {

@@ -2,6 +2,7 @@
 // Goal: every command does what its help says, says in one plain line what went wrong, and ends with the documented exit code.
 // Method: runs the program, against real agents and push services where it needs one.
 
+import { generateKeyPairSync } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -445,6 +446,19 @@ describe("secret files", () => {
     expect(result).toMatchObject({ code: CONFIG, stdout: "" });
     expect(result.stderr).toMatch(/does not hold/);
     expect(result.stderr).not.toContain(SECRET.slice(0, 4));
+  });
+
+  const passphrase = { format: "pem" as const, cipher: "aes-128-cbc", passphrase: SECRET };
+  test.each([
+    ["with a passphrase", { type: "pkcs8", ...passphrase } as const, /has a passphrase/],
+    ["with one in the old way", { type: "sec1", ...passphrase } as const, /has a passphrase/],
+    ["of no certificate of ours", { type: "pkcs8", format: "pem" } as const, /is not the key of the cert/],
+    ["that is none", null, /does not hold a PEM private key$/],
+  ])("a TLS key %s is refused", async (_what, encoding, message) => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const file = stage.file("key.pem", encoding === null ? SECRET : String(privateKey.export(encoding)));
+    const args = ["push-service", "--tls-cert", devCertificate, "--tls-key", file];
+    await expectRefusal(args, CONFIG, message, { XDG_STATE_HOME: stage.newDirectory() });
   });
 
   let devCertificate: string;

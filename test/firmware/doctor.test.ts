@@ -4,7 +4,16 @@
 // an authority it does not know, another machine's id, a configuration that cannot be read.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -151,6 +160,31 @@ describe.skipIf(!existsSync(GODWITD))("godwitd doctor", () => {
       ...["--service", service.origin, "--ca-bundle", service.caFile, "--state", stage.newDirectory()],
     ]);
     expect([code, of("trust")?.found]).toEqual([0, `1 certificates in ${service.caFile}`]);
+  });
+
+  test("nobody is asked for a certificate's passphrase", async () => {
+    const pem = new X509Certificate(readFileSync(service.caFile)).raw.toString("base64").match(/.{1,64}/g);
+    const file = stage.file(
+      "passphrase.pem",
+      [
+        "-----BEGIN CERTIFICATE-----",
+        "Proc-Type: 4,ENCRYPTED",
+        "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF",
+        "",
+        ...(pem ?? []),
+        ...["-----END CERTIFICATE-----", ""],
+      ].join("\n"),
+    );
+    // Without a terminal OpenSSL would ask stdin, which says nothing here.
+    const options = { stdio: "pipe", detached: true, env: stage.environment({}) } as const;
+    const at = [GODWITD, "--service", service.origin, "--state", stage.newDirectory()];
+    const agent = await stage.ended(stage.start("godwitd", [...at, "--ca", file], options));
+    expect([agent.code, agent.stderr]).toEqual([CONFIG, `godwitd: ${file} does not hold PEM certificates`]);
+    const looked = [GODWITD, "doctor", ...at.slice(1), "--ca-bundle", file];
+    const { code, stdout } = await stage.ended(stage.start("godwitd", looked, options));
+    expect(code).toBe(CONFIG);
+    expect(stdout).toMatch(/^fail {2}trust .* holds no certificate/m);
+    expect(stdout).toMatch(/^fail {2}tls /m);
   });
 
   test("says how full the quota is, folders counted as the agent counts them", async () => {

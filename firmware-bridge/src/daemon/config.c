@@ -7,16 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-
+#include "../client.h"
 #include "daemon.h"
 #include "daemon_limits.h"
 
@@ -103,21 +99,13 @@ static JSValue daemon__js_is_certificate(JSContext *ctx, JSValueConst this_val, 
 {
     size_t bytes;
     const char *pem = JS_ToCStringLen(ctx, &bytes, argv[0]);
-    X509 *certificate = NULL;
-    BIO *bio;
     bool is;
 
     (void) this_val;
     (void) argc;
     if (pem == NULL)
         return JS_EXCEPTION;
-    bio = bytes <= INT_MAX ? BIO_new_mem_buf(pem, (int) bytes) : NULL;
-    if (bio != NULL)
-        certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-    is = certificate != NULL;
-    X509_free(certificate);
-    BIO_free(bio);
-    ERR_clear_error();
+    is = bridge_trust_is_certificate(pem, bytes);
     JS_FreeCString(ctx, pem);
     return JS_NewBool(ctx, is);
 }
