@@ -22,7 +22,7 @@ const ROUNDS = 3;
 /** Starts of each kind. */
 const STARTS = 40;
 const MESSAGES = 10_000;
-/** After these every window of remembered messages is full, and what still grows would grow for ever. */
+/** After these the engine's heap has had every burst it has to take, and what still grows would grow for ever. */
 const WARM_UP_MESSAGES = 1_000;
 /** Apps that get the messages in turn, since each may ask the agent 64 times a second. */
 const APPS = 8;
@@ -157,14 +157,20 @@ function memoryRows(memory: ReadonlyMap<string, readonly Stages[]>): Row[] {
   return rows;
 }
 
-/** What the messages behind the first {@link WARM_UP_MESSAGES} left: 1 is nothing. */
+/** What the first {@link WARM_UP_MESSAGES} left, and what those behind them: 1 is nothing. */
 function growthRows(memory: ReadonlyMap<string, readonly Stages[]>): Row[] {
   return [...memory].flatMap(([runtime, rounds]) => {
-    const growth = rounds.flatMap(({ connected, "1000msgs": before = connected, "10000msgs": after }) =>
-      before === undefined || after === undefined ? [] : after.anon / before.anon,
-    );
-    const named = { name: "growth-10000msgs", runtime, unit: "1", peer: null };
-    return growth.length === 0 ? [] : rowOf(SUITE, named, growth, []);
+    const between = (name: string, first: (typeof STAGES)[number], last: (typeof STAGES)[number]): Row[] => {
+      const growth = rounds.flatMap(({ [first]: before, [last]: after }) =>
+        before === undefined || after === undefined ? [] : after.anon / before.anon,
+      );
+      const named = { name, runtime, unit: "1", peer: null };
+      return growth.length === 0 ? [] : [rowOf(SUITE, named, growth, [])];
+    };
+    return [
+      ...between("growth-1000msgs", "100subs", "1000msgs"),
+      ...between("growth-10000msgs", "1000msgs", "10000msgs"),
+    ];
   });
 }
 

@@ -8,6 +8,8 @@
 #define BRIDGE_HEAP_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 /* Garbage the script's heap may hold between collections, each of which takes some milliseconds. */
 #define BRIDGE_GARBAGE_BYTES_MAX ((size_t) 64 * 1024)
+/* The script's heap fell by so much: free pages go back to the system, which takes some ten microseconds. */
+#define BRIDGE_TRIM_BYTES ((size_t) 16 * 1024)
 /* C stack the script may use. Elliptic curves and CBOR go 40 frames deep; threads of small C libraries have 128 KiB in all. */
 #if !defined(BRIDGE_STACK_BYTES_MAX)
 #define BRIDGE_STACK_BYTES_MAX ((size_t) 96 * 1024)

@@ -173,6 +173,7 @@ static int bridge__leave(struct bridge *b)
     if (engine->ran_out)
         JS_SetGCThreshold(b->rt, 0);
     bridge__bound_garbage(b);
+    bridge_engine_trim(engine);
     bridge_loop_hurry(b);
     return b->failed;
 }

@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 
+#include "bridge_limits.h"
 #include "engine_parts.h"
 #if defined(BRIDGE_MEMORY_FAULTS)
 #include "memory_faults.h"
@@ -27,6 +28,8 @@ static void *bridge__note(struct bridge_engine *engine, size_t before, void *at)
         return NULL;
     }
     engine->heap_bytes += bridge__engine_usable(at) - before;
+    if (engine->heap_bytes > engine->heap_bytes_peak)
+        engine->heap_bytes_peak = engine->heap_bytes;
     return at;
 }
 
@@ -102,3 +105,13 @@ const JSMallocFunctions bridge_engine_memory = {
     .js_realloc = bridge__engine_realloc,
     .js_malloc_usable_size = bridge__engine_usable,
 };
+
+void bridge_engine_trim(struct bridge_engine *engine)
+{
+    if (engine->heap_bytes_peak - engine->heap_bytes < BRIDGE_TRIM_BYTES)
+        return;
+    engine->heap_bytes_peak = engine->heap_bytes;
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}

@@ -27,8 +27,9 @@ struct bridge_engine {
     /* The engine was refused memory since the script was entered: whatever it throws then, that is why. And: ever. */
     bool ran_out;
     bool ever_ran_out;
-    /* What the engine holds of malloc, and may. */
+    /* What the engine holds of malloc, held at most since pages went back to the system, and may. */
     size_t heap_bytes;
+    size_t heap_bytes_peak;
     size_t heap_bytes_max;
     /* True while the script, or one of its jobs, runs. */
     bool is_running;
@@ -46,6 +47,9 @@ struct bridge_engine {
 
 /* engine_memory.c: what the engine allocates with; `opaque` is its struct bridge_engine. */
 extern const JSMallocFunctions bridge_engine_memory;
+
+/* Between events: gives the system back what a burst or a rewritten journal took. */
+void bridge_engine_trim(struct bridge_engine *engine);
 
 /* engine_object.c: puts the object `bridge` on the script's globalThis, with what needs no module. 0 or BRIDGE_E_NOMEM. */
 int bridge_engine_add_object(struct bridge *b);

@@ -13,10 +13,11 @@ import type {
   MessageRecord,
   SubscriptionRecord,
 } from "../journal/index.ts";
-import { DEDUPE_IDS_MAX, NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
+import { NumberWindow } from "../journal/number-window.ts";
+import { NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
 import type { CryptoProvider } from "../webpush/crypto.ts";
 import { decrypt } from "../webpush/decrypt.ts";
-import type { AckCode, Notification } from "../wire/dialect.ts";
+import { ACK_CODES, type AckCode, type Notification } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
 import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
@@ -56,10 +57,10 @@ export class Inbox {
   readonly #options: InboxOptions;
   #deliveries: Deliveries | null = null;
   #storeEpoch = 0;
-  /** Ids dealt with in this store epoch, oldest first, with the code they were acknowledged with. */
-  readonly #handled = new Map<number, AckCode>();
+  /** Ids dealt with in this store epoch, by the code they were acknowledged with. */
+  #handled = windows();
   /** Of those, the ones the journal does not know yet. */
-  #unwritten: number[] = [];
+  #unwritten = new NumberWindow();
   /** Being shown at this moment: handled, and not to be acknowledged yet. */
   readonly #showing = new Set<string>();
   readonly #replays = new Replays();
@@ -70,7 +71,7 @@ export class Inbox {
     this.#options = options;
     const { handledEpoch, handledIds, userAgent } = options.state;
     this.#storeEpoch = handledEpoch ?? userAgent?.storeEpoch ?? 0;
-    for (const id of handledIds) this.#handled.set(id, "ok");
+    for (const id of handledIds.list()) this.#handled.ok.add(id);
   }
 
   /** The two know each other; set once, right after both exist. */
@@ -89,8 +90,8 @@ export class Inbox {
 
   /** Nothing is known of any message any more. */
   reset(): void {
-    this.#handled.clear();
-    this.#unwritten = [];
+    this.#handled = windows();
+    this.#unwritten = new NumberWindow();
     this.#options.acks.clear();
   }
 
@@ -101,8 +102,8 @@ export class Inbox {
     const { channel, attempt } = message;
     emit(reported({ type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt }));
     if (this.#showing.has(messageId)) return;
-    const known = this.#handled.get(message.id);
-    if (known !== undefined) return acks.add(message.id, known);
+    const known = ACK_CODES.find((code) => this.#handled[code].has(message.id));
+    if (known) return acks.add(message.id, known);
     if (this.#deliveries?.handleRepeat(this.#storeEpoch, message.id)) return;
     const subscription = registry.byChannel(channel);
     if (subscription === null) {
@@ -167,24 +168,16 @@ export class Inbox {
   /** The message is not taken again. False when it is of a store that is gone. */
   markHandled(storeEpoch: number, id: number, code: AckCode): boolean {
     if (storeEpoch !== this.#storeEpoch) return false;
-    this.#handled.set(id, code);
-    this.#unwritten.push(id);
-    // Where every message has an app that handles it, nothing is written for days.
-    if (this.#unwritten.length >= 2 * DEDUPE_IDS_MAX) this.#unwritten.splice(0, DEDUPE_IDS_MAX);
-    if (this.#handled.size > DEDUPE_IDS_MAX) {
-      for (const oldest of this.#handled.keys()) {
-        this.#handled.delete(oldest);
-        break;
-      }
-    }
+    this.#handled[code].add(id);
+    this.#unwritten.add(id);
     return true;
   }
 
   /** The window of handled ids rides with writes that happen anyway, such as that of a notification. */
   takeRiders(): JournalRecord[] {
-    if (this.#unwritten.length === 0) return [];
-    const ids = this.#unwritten.slice(-DEDUPE_IDS_MAX);
-    this.#unwritten = [];
+    const ids = this.#unwritten.list();
+    if (ids.length === 0) return [];
+    this.#unwritten = new NumberWindow();
     const record: HandledRecord = { type: "handled", storeEpoch: this.#storeEpoch, ids };
     return [record];
   }
@@ -293,4 +286,8 @@ export function messageName(storeEpoch: number, id: number): string {
 export function openedOf({ plaintext, disposition }: Extract<Reading, { ok: true }>): Opened {
   if (disposition.kind !== "declarative") return { plaintext, declared: null };
   return { plaintext, declared: { notification: disposition.notification, appBadge: disposition.appBadge } };
+}
+
+function windows(): Record<AckCode, NumberWindow> {
+  return { ok: new NumberWindow(), undecryptable: new NumberWindow(), rejected: new NumberWindow() };
 }

@@ -4,14 +4,14 @@
  * ones of each subscription that were dealt with are remembered, in memory only. Pure.
  */
 
+import { NumberWindow } from "../journal/number-window.ts";
 import { REPLAYS_REMEMBERED_MAX } from "../limits.ts";
 
-/** Salt and authentication tag: what nobody without the keys can change and still have it decrypted. */
-const SALT_BYTES = 16;
 const TAG_BYTES = 16;
 
 export class Replays {
-  readonly #seen = new Map<number, Set<string>>();
+  /** By subscription id, fingerprints. */
+  readonly #seen = new Map<number, NumberWindow>();
 
   /** True when this very ciphertext (borrowed) was dealt with. */
   has(subscriptionId: number, body: Uint8Array | null): boolean {
@@ -21,13 +21,9 @@ export class Replays {
   /** A message whose body (borrowed) decrypted was dealt with. One without body is like any other. */
   add(subscriptionId: number, body: Uint8Array | null): void {
     if (body === null) return;
-    const seen = this.#seen.get(subscriptionId) ?? new Set();
+    const seen = this.#seen.get(subscriptionId) ?? new NumberWindow(REPLAYS_REMEMBERED_MAX);
     this.#seen.set(subscriptionId, seen);
     seen.add(fingerprint(body));
-    for (const oldest of seen) {
-      if (seen.size <= REPLAYS_REMEMBERED_MAX) break;
-      seen.delete(oldest);
-    }
   }
 
   forget(subscriptionId: number): void {
@@ -35,6 +31,12 @@ export class Replays {
   }
 }
 
-function fingerprint(body: Uint8Array): string {
-  return String.fromCharCode(...body.subarray(0, SALT_BYTES), ...body.subarray(-TAG_BYTES));
+/**
+ * 53 bits of the authentication tag: nobody without the keys can change it and still have the message decrypted. What is
+ * shorter than a tag has none: NaN, which is in no window.
+ */
+function fingerprint(body: Uint8Array): number {
+  if (body.length < TAG_BYTES) return Number.NaN;
+  const tag = new DataView(body.buffer, body.byteOffset + body.length - TAG_BYTES);
+  return tag.getUint32(0) * 2 ** 21 + (tag.getUint32(4) >>> 11);
 }

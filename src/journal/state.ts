@@ -2,7 +2,8 @@
 /**
  * What the journal says when its records are folded: the whole durable state of the agent, which owns and reads it. Pure.
  */
-import { DEDUPE_IDS_MAX, NETWORKS_MAX } from "../limits.ts";
+import { NETWORKS_MAX } from "../limits.ts";
+import { NumberWindow } from "./number-window.ts";
 import type {
   ChoicesRecord,
   DeviceRecord,
@@ -45,8 +46,8 @@ export class JournalState {
   readonly notifications = new Map<number, NotificationRecord>();
   /** Store epoch of {@link JournalState.handledIds}; null before the first. */
   handledEpoch: number | null = null;
-  /** Ids dealt with, oldest first, at most {@link DEDUPE_IDS_MAX}. */
-  readonly handledIds = new Set<number>();
+  /** Ids dealt with last. */
+  handledIds = new NumberWindow();
   /** The next local id is one more than this. */
   subscriptionIdMax = 0;
   notificationIdMax = 0;
@@ -60,7 +61,7 @@ export class JournalState {
   /** The dedupe window as a record; null before the first message. */
   get handled(): HandledRecord | null {
     if (this.handledEpoch === null) return null;
-    return { type: "handled", storeEpoch: this.handledEpoch, ids: [...this.handledIds] };
+    return { type: "handled", storeEpoch: this.handledEpoch, ids: this.handledIds.list() };
   }
 
   /** Takes over what `record` says. Applying a record twice is the same as applying it once. */
@@ -155,7 +156,7 @@ export class JournalState {
     this.notifications.clear();
     this.networks.clear();
     this.handledEpoch = null;
-    this.handledIds.clear();
+    this.handledIds = new NumberWindow();
     this.suspect = null;
   }
 
@@ -183,13 +184,9 @@ export class JournalState {
   }
 
   #addHandled(storeEpoch: number, ids: readonly number[]): void {
-    if (this.handledEpoch !== storeEpoch) this.handledIds.clear();
+    if (this.handledEpoch !== storeEpoch) this.handledIds = new NumberWindow();
     this.handledEpoch = storeEpoch;
     for (const id of ids) this.handledIds.add(id);
-    for (const oldest of this.handledIds) {
-      if (this.handledIds.size <= DEDUPE_IDS_MAX) break;
-      this.handledIds.delete(oldest);
-    }
   }
 }
 
