@@ -280,7 +280,7 @@ export class Outbox {
   }
 
   #dispatch(message: StoredMessage, now: Instant): void {
-    const { id, channel, expiresMs, urgency, saysNotification, topic, body } = message;
+    const { id, channel, expiresMs, urgency, saysNotification, topic, body, aesgcm } = message;
     const before = this.#attempts.get(id)?.count ?? (message.mayHaveBeenSent ? 1 : 0);
     const attempt = Math.min(before + 1, ATTEMPT_MAX);
     if (expiresMs > now.epochMs) this.#attempts.set(id, { channel, count: attempt, expiresMs });
@@ -296,6 +296,7 @@ export class Outbox {
       saysNotification,
       topic,
       body,
+      ...(aesgcm === undefined ? {} : { aesgcm }),
     });
     this.traffic();
   }

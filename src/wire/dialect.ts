@@ -73,6 +73,18 @@ export type Upstream =
   | { readonly type: "conditions"; readonly conditions: Conditions }
   | { readonly type: "probe"; readonly nonce: number };
 
+/** What a device speaks, from its first word on; its endpoints and messages are of that kind for good. */
+export const DEVICE_DIALECTS = ["godwit.v1", "autopush"] as const;
+export type DeviceDialect = (typeof DEVICE_DIALECTS)[number];
+
+/** Headers of a message in the `aesgcm` coding (draft-ietf-webpush-encryption-04), which only dialect autopush carries. */
+export interface AesgcmHeaders {
+  /** `Encryption`, as the sender wrote it. */
+  readonly encryption: string;
+  /** `Crypto-Key`, as the sender wrote it. */
+  readonly cryptoKey: string;
+}
+
 /** One push message as the service hands it to the device. */
 export interface Notification {
   readonly type: "notification";
@@ -88,6 +100,8 @@ export interface Notification {
   readonly topic: string | null;
   /** Encrypted body as POSTed, or null for none. Views the frame. */
   readonly body: Uint8Array | null;
+  /** Absent when the body is in the `aes128gcm` coding, or there is none. */
+  readonly aesgcm?: AesgcmHeaders;
 }
 
 /** Service to device. */

@@ -66,6 +66,23 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(await store.getDevice(uaidOf(2))).toBeNull();
     });
 
+    test("knows what a device speaks", async () => {
+      const store = await open();
+      await store.createDevice(uaid, NOW_MS);
+      await store.createDevice(uaidOf(2), NOW_MS, "autopush");
+      expect(await store.getDevice(uaid)).toMatchObject({ dialect: "godwit.v1" });
+      expect(await store.getDevice(uaidOf(2))).toMatchObject({ dialect: "autopush" });
+    });
+
+    test("keeps the headers of an aesgcm message, and gives none to others", async () => {
+      const { store, channel } = await ready();
+      const aesgcm = { encryption: "salt=AAAA", cryptoKey: "dh=BBBB" };
+      await store.putMessage(uaid, channel, messageOf({ aesgcm }));
+      await store.putMessage(uaid, channel, messageOf());
+      const { messages } = await all(store);
+      expect(messages.map((message) => message.aesgcm)).toEqual([aesgcm, undefined]);
+    });
+
     test("raises the token generation and never lowers it", async () => {
       const { store } = await ready();
       await store.raiseTokenGeneration(uaid, 3);

@@ -4,7 +4,7 @@
  * msgpack.
  */
 
-import { REVOKE_REASONS, URGENCIES } from "../../wire/dialect.ts";
+import { DEVICE_DIALECTS, type DeviceDialect, REVOKE_REASONS, URGENCIES } from "../../wire/dialect.ts";
 import type { ChannelRecord, NewMessage, StoredMessage } from "./store.ts";
 
 /** Layout version, first element of the meta record. */
@@ -13,6 +13,7 @@ export type MetaValue = [version: number, epoch: number];
 
 export interface DeviceState {
   createdMs: number;
+  dialect: DeviceDialect;
   tokenGeneration: number;
   lastMessageId: number;
   lastChannel: number;
@@ -21,17 +22,33 @@ export interface DeviceState {
   messages: number;
   messageBytes: number;
 }
-export type DeviceValue = [number, number, number, number, number, number, number];
+/** The last one, an index into DEVICE_DIALECTS, is not there when it is 0. */
+export type DeviceValue =
+  | [number, number, number, number, number, number, number]
+  | [number, number, number, number, number, number, number, dialect: number];
 
 export function deviceState(value: unknown): DeviceState {
-  const [createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes] =
-    value as DeviceValue;
-  return { createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes };
+  const [
+    createdMs,
+    tokenGeneration,
+    lastMessageId,
+    lastChannel,
+    channels,
+    messages,
+    messageBytes,
+    dialect = 0,
+  ] = value as DeviceValue;
+  const counts = { lastMessageId, lastChannel, channels, messages, messageBytes };
+  return { createdMs, dialect: DEVICE_DIALECTS[dialect] ?? "godwit.v1", tokenGeneration, ...counts };
 }
 
 export function deviceValue(state: DeviceState): DeviceValue {
   const { createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes } = state;
-  return [createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes];
+  const dialect = DEVICE_DIALECTS.indexOf(state.dialect);
+  const counts = [lastMessageId, lastChannel, channels, messages, messageBytes] as const;
+  return dialect === 0
+    ? [createdMs, tokenGeneration, ...counts]
+    : [createdMs, tokenGeneration, ...counts, dialect];
 }
 
 /** `revoked` is an index into REVOKE_REASONS, or -1. */
@@ -67,11 +84,12 @@ export type MessageValue = [
   topic: string | null,
   instance: number,
   body: Uint8Array | null,
+  aesgcm?: [encryption: string, cryptoKey: string],
 ];
 
 /** `instance` is the run of the service that reads: a message of another run may have been sent by that. */
 export function storedMessage(id: number, value: unknown, instance: number): StoredMessage {
-  const [channel, receivedMs, expiresMs, urgency, saysNotification, topic, writer, body] =
+  const [channel, receivedMs, expiresMs, urgency, saysNotification, topic, writer, body, aesgcm] =
     value as MessageValue;
   return {
     id,
@@ -83,23 +101,18 @@ export function storedMessage(id: number, value: unknown, instance: number): Sto
     saysNotification,
     // The decoder hands out views of a buffer it may use again.
     body: body === null ? null : new Uint8Array(body),
+    ...(aesgcm === undefined ? {} : { aesgcm: { encryption: aesgcm[0], cryptoKey: aesgcm[1] } }),
     mayHaveBeenSent: writer !== instance,
   };
 }
 
 export function messageValue(channel: number, message: NewMessage, instance: number): MessageValue {
-  const { receivedMs, ttlS, urgency, saysNotification, topic, body } = message;
+  const { receivedMs, ttlS, urgency, saysNotification, topic, body, aesgcm } = message;
   const expiresMs = receivedMs + ttlS * 1000;
-  return [
-    channel,
-    receivedMs,
-    expiresMs,
-    URGENCIES.indexOf(urgency),
-    saysNotification,
-    topic,
-    instance,
-    body,
-  ];
+  const saying = [URGENCIES.indexOf(urgency), saysNotification, topic, instance, body] as const;
+  return aesgcm === undefined
+    ? [channel, receivedMs, expiresMs, ...saying]
+    : [channel, receivedMs, expiresMs, ...saying, [aesgcm.encryption, aesgcm.cryptoKey]];
 }
 
 /** A copy that is a plain Uint8Array, not the decoder's Buffer. */

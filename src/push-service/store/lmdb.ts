@@ -16,7 +16,7 @@ import {
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
 import type { Unlock } from "../../user-agent/directory-lock.ts";
-import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";
 import { lockStore } from "./lmdb-lock.ts";
@@ -105,10 +105,10 @@ class LmdbStore implements Store {
     });
   }
 
-  createDevice(uaid: Uint8Array, nowMs: number): Promise<void> {
+  createDevice(uaid: Uint8Array, nowMs: number, dialect: DeviceDialect = "godwit.v1"): Promise<void> {
     return this.#group.run(() => {
       if (this.#device(uaid) !== null) return;
-      const state = { createdMs: nowMs, tokenGeneration: 0, lastMessageId: 0, lastChannel: 0 };
+      const state = { createdMs: nowMs, dialect, tokenGeneration: 0, lastMessageId: 0, lastChannel: 0 };
       this.#putDevice(uaid, { ...state, channels: 0, messages: 0, messageBytes: 0 });
       this.#put(keys.unusedKey(nowMs, uaid), true);
     });

@@ -12,7 +12,7 @@ import {
   DEVICE_UNUSED_MS_MAX,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
-import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
@@ -28,6 +28,7 @@ import type {
 
 interface Device {
   readonly createdMs: number;
+  readonly dialect: DeviceDialect;
   tokenGeneration: number;
   lastMessageId: number;
   lastChannel: number;
@@ -43,11 +44,12 @@ export class MemoryStore implements Store {
   readonly #devices = new Map<string, Device>();
   #isClosed = false;
 
-  async createDevice(uaid: Uint8Array, nowMs: number): Promise<void> {
+  async createDevice(uaid: Uint8Array, nowMs: number, dialect: DeviceDialect = "godwit.v1"): Promise<void> {
     this.#check();
     if (this.#devices.has(hexEncode(uaid))) return;
     this.#devices.set(hexEncode(uaid), {
       createdMs: nowMs,
+      dialect,
       tokenGeneration: 0,
       lastMessageId: 0,
       lastChannel: 0,
@@ -61,8 +63,8 @@ export class MemoryStore implements Store {
   async getDevice(uaid: Uint8Array): Promise<DeviceRecord | null> {
     const device = this.#device(uaid);
     if (device === undefined) return null;
-    const { createdMs, tokenGeneration, lastMessageId, messages, messageBytes } = device;
-    return { createdMs, tokenGeneration, lastMessageId, messages: messages.size, messageBytes };
+    const { createdMs, dialect, tokenGeneration, lastMessageId, messages, messageBytes } = device;
+    return { createdMs, dialect, tokenGeneration, lastMessageId, messages: messages.size, messageBytes };
   }
 
   async raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void> {

@@ -4,12 +4,13 @@
  * `memory.ts` and `lmdb.ts` implement it and one contract suite checks both.
  */
 
-import type { IdRange, RevokeReason, Urgency } from "../../wire/dialect.ts";
+import type { AesgcmHeaders, DeviceDialect, IdRange, RevokeReason, Urgency } from "../../wire/dialect.ts";
 
 /** What the store knows of one device beside its channels and messages. */
 export interface DeviceRecord {
   /** ms since 1970. */
   readonly createdMs: number;
+  readonly dialect: DeviceDialect;
   /** uaTokens of a lower generation are refused. */
   readonly tokenGeneration: number;
   /** The id given last; 0 before the first. Ids rise, and are never given twice within a store epoch. */
@@ -42,6 +43,8 @@ export interface NewMessage {
   readonly saysNotification: boolean;
   /** Encrypted, borrowed for the call; null for none. */
   readonly body: Uint8Array | null;
+  /** Absent when the body is in the `aes128gcm` coding, or there is none. */
+  readonly aesgcm?: AesgcmHeaders;
   /** ms since 1970. */
   readonly receivedMs: number;
 }
@@ -58,6 +61,7 @@ export interface StoredMessage {
   readonly topic: string | null;
   readonly saysNotification: boolean;
   readonly body: Uint8Array | null;
+  readonly aesgcm?: AesgcmHeaders;
   /** True when an earlier run of the service stored it: nobody remembers whether that run sent it. */
   readonly mayHaveBeenSent: boolean;
 }
@@ -104,8 +108,8 @@ export interface Store {
   /** Random, below 2^53, made with the store: message ids are comparable only while it stays the same. */
   readonly epoch: number;
 
-  /** Adds a device with token generation 0. `uaid`, here and below: 16 bytes. */
-  createDevice(uaid: Uint8Array, nowMs: number): Promise<void>;
+  /** Adds a device with token generation 0. `uaid`, here and below: 16 bytes. Default dialect: `godwit.v1`. */
+  createDevice(uaid: Uint8Array, nowMs: number, dialect?: DeviceDialect): Promise<void>;
   getDevice(uaid: Uint8Array): Promise<DeviceRecord | null>;
   /** Raises the accepted token generation; never lowers it. */
   raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void>;
