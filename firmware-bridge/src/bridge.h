@@ -3,9 +3,10 @@
 /*
  * bridge: what lends the TypeScript agent a device. Internal; the public face is include/godwit.h.
  *
- * One `struct bridge` is one user agent: one QuickJS runtime, one libwebsockets context, one thread. Each concern is one
- * module: it has a `bridge_<module>_open` that adds its functions to the script's `bridge` object and a `bridge_<module>_close`
- * that lets go of everything, in reverse order, also after a failed open. Errors are negative (BRIDGE_E*), 0 is success.
+ * One `struct bridge` is one user agent: one QuickJS runtime, one libwebsockets context, one thread (but see
+ * lookup.c). Each concern is one module: it has a `bridge_<module>_open` that adds its functions to the script's
+ * `bridge` object and a `bridge_<module>_close` that lets go of everything, in reverse order, also after a failed open.
+ * Errors are negative (BRIDGE_E*), 0 is success.
  *
  * Bounds shared with the script are LIMIT_* of script_limits.h, made of src/limits.ts. (A header called limits.h on the
  * include path would hide the C library's.)

@@ -6,6 +6,7 @@
 
 #include "bridge.h"
 #include "bridge_limits.h"
+#include "lookup.h"
 #include "script_limits.h"
 
 /* Names of the client vhosts' lws protocols. */
@@ -84,6 +85,9 @@ struct bridge_dial {
     char addresses[BRIDGE_DIAL_ADDRESSES_MAX][BRIDGE_ADDRESS_CHARS_MAX];
     int address_count;
     int next_address;
+    /* While the host's addresses are looked up. */
+    struct bridge_lookup *lookup;
+    bool has_looked_up;
     /* Of the first address that failed. */
     const char *cause;
     /*
@@ -93,7 +97,7 @@ struct bridge_dial {
     int twin_fd;
 };
 
-/* Resolves the host, which blocks, and begins. Answered by callbacks of lws or by `failed`. */
+/* Looks the host up and dials. Answered by callbacks of lws or by `failed`. */
 void bridge_dial_start(struct bridge_dial *dial);
 /* LWS_CALLBACK_WSI_CREATE: TCP is connected. */
 void bridge_dial_connected(struct bridge_dial *dial, struct lws *wsi);

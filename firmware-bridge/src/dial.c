@@ -3,15 +3,13 @@
 /*
  * dial: one client connection of libwebsockets, at each address of its host in turn, and why it ended.
  *
- * Names are resolved here: lws 4.1 gives up where the first address refuses, and tells a name nobody knows from a host
- * nobody reaches by a log line. getaddrinfo blocks the loop; lws' own asynchronous resolver is not part of
- * distributions' builds, and a thread is more than a device should pay for. lws tells failures as English text; what
- * the socket and OpenSSL know is asked of them instead.
+ * lws gets addresses, not names (lookup.c): 4.1 waits for name servers, gives up where the first address refuses, and
+ * tells a name nobody knows from a host nobody reaches by a log line. It tells failures as English text; what the
+ * socket and OpenSSL know is asked of them instead.
  */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -41,25 +39,21 @@ static void dial__take(struct bridge_dial *dial, const struct addrinfo *found, i
     }
 }
 
-/* Both families get their half, the one the system puts first goes first: a broken one costs one attempt. */
-static void dial__resolve(struct bridge_dial *dial)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    struct addrinfo *found = NULL;
-    int family;
-
-    if (getaddrinfo(dial->url.host, NULL, &hints, &found)) {
-        hints.ai_flags = AI_ADDRCONFIG;
-        if (getaddrinfo(dial->url.host, NULL, &hints, &found))
-            return;
-    }
-    family = found ? found->ai_family : AF_INET;
-    dial__take(dial, found, family, BRIDGE_DIAL_ADDRESSES_MAX / 2);
-    dial__take(dial, found, family == AF_INET ? AF_INET6 : AF_INET, BRIDGE_DIAL_ADDRESSES_MAX);
-    freeaddrinfo(found);
-}
-
 static void dial__next(void *user);
+
+/* Both families get their half, the one the system puts first goes first: a broken one costs one attempt. */
+static void dial__found(void *user, struct addrinfo *addresses)
+{
+    struct bridge_dial *dial = user;
+    int family = addresses ? addresses->ai_family : AF_INET;
+
+    dial->lookup = NULL;
+    dial__take(dial, addresses, family, BRIDGE_DIAL_ADDRESSES_MAX / 2);
+    dial__take(dial, addresses, family == AF_INET ? AF_INET6 : AF_INET, BRIDGE_DIAL_ADDRESSES_MAX);
+    if (addresses)
+        freeaddrinfo(addresses);
+    dial__next(dial);
+}
 
 /* Nothing answered this address for a while; there is another. */
 static void dial__give_up_address(void *user)
@@ -83,11 +77,16 @@ static void dial__next(void *user)
     memset(&info, 0, sizeof(info));
     info.context = b->lws;
     info.vhost = bridge_proxy_vhost(b, &dial->url, &is_tunnel);
-    if (info.vhost && is_tunnel && !dial->address_count)
-        /* The proxy resolves the name. */
-        strcpy(dial->addresses[dial->address_count++], "");
-    else if (info.vhost && !dial->address_count)
-        dial__resolve(dial);
+    if (info.vhost && !dial->has_looked_up) {
+        dial->has_looked_up = true;
+        if (is_tunnel)
+            /* The proxy does. */
+            strcpy(dial->addresses[dial->address_count++], "");
+        else
+            dial->lookup = bridge_lookup_start(b, dial->url.host, dial->url.port, dial__found, dial);
+        if (dial->lookup)
+            return;
+    }
     if (dial->url.is_tls && info.vhost && bridge_tls_attach(b, info.vhost))
         info.vhost = NULL;
 
@@ -268,6 +267,8 @@ void bridge_dial_lost(struct bridge_dial *dial)
 void bridge_dial_release(struct bridge_dial *dial)
 {
     bridge_delay_cancel(&dial->delay);
+    bridge_lookup_cancel(dial->lookup);
+    dial->lookup = NULL;
     dial__close_twin(dial);
     bridge_tls_forget(dial->b, &dial->peer);
     if (dial->peer.wsi)

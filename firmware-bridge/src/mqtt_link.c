@@ -352,13 +352,12 @@ void bridge_mqtt_link_dial(struct bridge_mqtt_link *link, const struct bridge_ur
 {
     struct bridge *b = link->b;
     const char *alpn = url->is_tls && url->port == BRIDGE__ALPN_PORT ? BRIDGE__ALPN : NULL;
-    const char *cause;
 
     link->next = b->mqtt->links;
     b->mqtt->links = link;
-    link->stream = bridge_stream_open(b, url, alpn, &BRIDGE__STREAM_EVENTS, link, &cause);
+    link->stream = bridge_stream_open(b, url, alpn, &BRIDGE__STREAM_EVENTS, link);
     if (link->stream == NULL)
-        bridge__link_end(link, cause, -1);
+        bridge__link_end(link, "local", -1);
     else
         bridge_delay_start(b, &link->deadline, LIMIT_OPEN_TIMEOUT_MS, bridge__link_late, link);
 }

@@ -4,14 +4,12 @@
  * stream: one TCP connection to a server, with TLS where its URL says so, on the loop.
  *
  * For MQTT: libwebsockets 4.1 starts TLS on a raw client connection before it is connected, and libmosquitto's own
- * connections take the first address of a host only and read packets of any size (mqtt.c). Only resolving blocks.
+ * connections take the first address of a host only and read packets of any size (mqtt.c).
  */
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,12 +18,13 @@
 #include <openssl/ssl.h>
 
 #include "bridge_limits.h"
+#include "lookup.h"
 #include "stream.h"
 
 /* One read; a message of usual size fits. */
 #define BRIDGE__READ_BYTES 4096
 
-enum bridge__stream_state { BRIDGE__CONNECTING, BRIDGE__GREETING, BRIDGE__OPEN, BRIDGE__ENDED };
+enum bridge__stream_state { BRIDGE__LOOKING_UP, BRIDGE__CONNECTING, BRIDGE__GREETING, BRIDGE__OPEN, BRIDGE__ENDED };
 
 struct bridge_stream {
     struct bridge *b;
@@ -37,7 +36,8 @@ struct bridge_stream {
     int fd;
     struct bridge_watch *watch;
     SSL *ssl;
-    /* What the resolver found, and which of it comes next. */
+    struct bridge_lookup *lookup;
+    /* What it found, and which of it comes next. */
     struct addrinfo *addresses;
     const struct addrinfo *next_address;
     /* Bounds one address while there are others; once the stream ended, tells so from the loop. */
@@ -83,6 +83,8 @@ static void bridge__stream_leave(struct bridge_stream *stream)
 static void bridge__stream_hang_up(struct bridge_stream *stream)
 {
     bridge_delay_cancel(&stream->delay);
+    bridge_lookup_cancel(stream->lookup);
+    stream->lookup = NULL;
     bridge_watch_remove(stream->watch);
     stream->watch = NULL;
     if (stream->fd >= 0)
@@ -215,6 +217,17 @@ static void bridge__stream_dial_next(struct bridge_stream *stream, const char *c
         bridge__stream_end(stream, stream->cause);
 }
 
+static void bridge__stream_found(void *user, struct addrinfo *addresses)
+{
+    struct bridge_stream *stream = user;
+
+    stream->lookup = NULL;
+    stream->state = BRIDGE__CONNECTING;
+    stream->addresses = addresses;
+    stream->next_address = addresses;
+    bridge__stream_dial_next(stream, "unreachable");
+}
+
 static void bridge__stream_give_up_address(void *user)
 {
     bridge__stream_dial_next(user, "unreachable");
@@ -337,13 +350,10 @@ static void bridge__stream_writable(void *user)
 /* ---- stream.h ---- */
 
 struct bridge_stream *bridge_stream_open(struct bridge *b, const struct bridge_url *url, const char *alpn,
-                                         const struct bridge_stream_events *events, void *user, const char **cause)
+                                         const struct bridge_stream_events *events, void *user)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct bridge_stream *stream = bridge_calloc(1, sizeof *stream);
-    char port[8];
 
-    *cause = "local";
     if (stream == NULL)
         return NULL;
     stream->b = b;
@@ -352,20 +362,11 @@ struct bridge_stream *bridge_stream_open(struct bridge *b, const struct bridge_u
     stream->url = *url;
     stream->alpn = alpn;
     stream->fd = -1;
-    (void) snprintf(port, sizeof port, "%u", (unsigned int) url->port & 0xffffU);
-    if (getaddrinfo(url->host, port, &hints, &stream->addresses) != 0) {
-        stream->addresses = NULL;
-        *cause = "unreachable";
-        bridge__stream_free(stream);
-        return NULL;
-    }
-    stream->next_address = stream->addresses;
-    if (!bridge__stream_dial(stream)) {
-        *cause = stream->cause;
-        bridge__stream_free(stream);
-        return NULL;
-    }
-    return stream;
+    stream->lookup = bridge_lookup_start(b, url->host, url->port, bridge__stream_found, stream);
+    if (stream->lookup != NULL)
+        return stream;
+    bridge__stream_free(stream);
+    return NULL;
 }
 
 size_t bridge_stream_write(struct bridge_stream *stream, const uint8_t *bytes, size_t count)

@@ -21,11 +21,11 @@ struct bridge_stream_events {
 };
 
 /*
- * Resolves the host, which blocks (README.md), and dials its addresses one after the other. `alpn`: one protocol's name
- * or NULL. `events`, `user` and `alpn` are borrowed until the stream is closed. NULL with a cause when it cannot begin.
+ * Looks the host up and dials its addresses one after the other. `alpn`: one protocol's name or NULL. `events`, `user`
+ * and `alpn` are borrowed until the stream is closed. NULL without memory.
  */
 struct bridge_stream *bridge_stream_open(struct bridge *b, const struct bridge_url *url, const char *alpn,
-                                         const struct bridge_stream_events *events, void *user, const char **cause);
+                                         const struct bridge_stream_events *events, void *user);
 /* Bytes taken: fewer than `count` when the network takes no more now. */
 size_t bridge_stream_write(struct bridge_stream *stream, const uint8_t *bytes, size_t count);
 /* Says goodbye in TLS where it can at once. NULL is allowed; no event comes any more. */
