@@ -28,8 +28,14 @@ export const STORE_RETRY_AFTER_S = 120;
 // --- Push service: store ---
 /** A device that never registered anything is forgotten after this. */
 export const DEVICE_UNUSED_MS_MAX = 30 * 24 * 3600 * 1000;
+/** A device that was not connected for this long is forgotten, whatever it registered. */
+export const DEVICE_UNSEEN_MS_MAX = 60 * 24 * 3600 * 1000;
+/** That a device was seen is written down again after this, so that a connect costs no write. */
+export const DEVICE_SEEN_STEP_MS = 24 * 3600 * 1000;
 /** Expired messages removed in one transaction. */
 export const EXPIRE_BATCH_MAX = 1_000;
+/** Devices looked at in one transaction, whether they were seen: each may go with all its messages. */
+export const DEVICES_LOOKED_AT_MAX = 50;
 /** Operations of one group commit. */
 export const GROUP_COMMIT_OPERATIONS_MAX = 1_024;
 /** Below this much free disk nothing is written any more: a failed write inside LMDB can take the process with it. */

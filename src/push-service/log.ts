@@ -38,7 +38,7 @@ export type LogEvent =
       readonly messages: number;
     }
   | { readonly event: "refused"; readonly route: string; readonly status: number; readonly errno: number }
-  | { readonly event: "expired"; readonly messages: number }
+  | { readonly event: "expired"; readonly messages: number; readonly devices: number }
   | { readonly event: "broker-connected" }
   /** `error`: one of a few fixed sentences. */
   | { readonly event: "broker-failed"; readonly error: string }

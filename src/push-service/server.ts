@@ -314,8 +314,10 @@ class Service implements PushService {
     const nowMs = this.#clock.epochMs();
     this.#hub.expire(nowMs);
     try {
-      const messages = await stored(() => this.#options.store.expire(nowMs), this.#log);
-      if (messages > 0) this.#log({ event: "expired", messages });
+      const { messages, devices } = await stored(() => this.#options.store.expire(nowMs), this.#log);
+      if (messages > 0 || devices.length > 0)
+        this.#log({ event: "expired", messages, devices: devices.length });
+      for (const uaid of devices) this.#mqtt?.credentials?.withdraw(uaid);
     } catch {
       // Logged by `stored`; the next sweep tries again.
     }

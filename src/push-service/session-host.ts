@@ -5,7 +5,7 @@
  */
 
 import { GodwitError } from "../errors.ts";
-import { HEARTBEAT_S_MAX } from "../limits.ts";
+import { DEVICE_SEEN_STEP_MS, HEARTBEAT_S_MAX } from "../limits.ts";
 import type { ByeReason, Downstream, Status } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
@@ -73,6 +73,8 @@ export class SessionHost implements DeviceLink {
   #alarm: NodeJS.Timeout | null = null;
   #endReason: ByeReason | "link" = "link";
   #isOpen = false;
+  /** When it was last written down that the device was there, ms since 1970. */
+  #seenMs = Number.POSITIVE_INFINITY;
 
   constructor({ services, device, link }: SessionHostOptions) {
     const { store, hub, reconnectSpreadS, idleLimitS, canary, heartbeatSMax = HEARTBEAT_S_MAX } = services;
@@ -105,6 +107,7 @@ export class SessionHost implements DeviceLink {
       const record = await stored(() => store.getDevice(this.#uaid), log);
       if (!this.isLive()) throw new HttpError("draining");
       accept();
+      this.#seenMs = record?.seenMs ?? Number.POSITIVE_INFINITY;
       this.#open({ channels, freshUaToken, lastId: record?.lastMessageId ?? 0 });
     } catch (error) {
       this.detach();
@@ -148,6 +151,7 @@ export class SessionHost implements DeviceLink {
   }
 
   #step(event: SessionEvent): void {
+    if (event.type === "opened" || event.type === "upstream" || event.type === "activity") this.#noteSeen();
     const { clock } = this.#services;
     this.#session.handle(event, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
     for (let effect = this.#session.poll(); effect !== undefined; effect = this.#session.poll()) {
@@ -244,6 +248,15 @@ export class SessionHost implements DeviceLink {
     this.handle({ type: "forgotten", operationId, status: done ? STATUS.ok : STATUS.unavailable });
     // Behind the Bye: a broker cuts the device off at once.
     if (done) credentials?.withdraw(this.#uaid);
+  }
+
+  /** Once in a while is enough: a device is forgotten only after many days. */
+  #noteSeen(): void {
+    const { store, clock } = this.#services;
+    const nowMs = clock.epochMs();
+    if (nowMs < this.#seenMs + DEVICE_SEEN_STEP_MS) return;
+    this.#seenMs = nowMs;
+    void this.#try(() => store.noteSeen(this.#uaid, nowMs));
   }
 
   /** The operation's result, or null when it failed, which is logged. */

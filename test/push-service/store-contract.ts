@@ -3,7 +3,12 @@
 // store.test.ts, looking only at what the port shows.
 
 import { describe, expect, test } from "vitest";
-import { DEVICE_MESSAGES_MAX, DEVICE_UNUSED_MS_MAX } from "../../src/limits.ts";
+import {
+  DEVICE_MESSAGES_MAX,
+  DEVICE_UNSEEN_MS_MAX,
+  DEVICE_UNUSED_MS_MAX,
+  DEVICES_LOOKED_AT_MAX,
+} from "../../src/limits.ts";
 import type { NewMessage, PutResult, RegisterResult, Store } from "../../src/push-service/store/store.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -189,7 +194,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       const atTen = NOW_MS + 10_000;
       expect((await all(store, 0, 100, atTen - 1)).messages.length).toBe(2);
       expect((await all(store, 0, 100, atTen)).messages.map(({ id }) => id)).toEqual([kept]);
-      expect(await store.expire(atTen)).toBe(1);
+      expect(await store.expire(atTen)).toEqual({ messages: 1, devices: [] });
       expect(await store.getDevice(uaid)).toMatchObject({ messages: 1 });
     });
 
@@ -250,7 +255,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(await store.getDevice(uaid)).toBeNull();
       expect(await store.channels(uaid)).toEqual([]);
       expect(await idsIn(store)).toEqual([]);
-      expect(await store.expire(NOW_MS + 120_000)).toBe(1);
+      expect(await store.expire(NOW_MS + 120_000)).toEqual({ messages: 1, devices: [] });
     });
 
     test("forgets devices that never registered anything, and only those", async () => {
@@ -258,9 +263,55 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       await store.createDevice(uaidOf(2), NOW_MS);
       await store.expire(NOW_MS + DEVICE_UNUSED_MS_MAX - 1);
       expect(await store.getDevice(uaidOf(2))).not.toBeNull();
-      await store.expire(NOW_MS + DEVICE_UNUSED_MS_MAX);
+      expect(await store.expire(NOW_MS + DEVICE_UNUSED_MS_MAX)).toEqual({
+        messages: 0,
+        devices: [uaidOf(2)],
+      });
       expect(await store.getDevice(uaidOf(2))).toBeNull();
       expect(await store.getDevice(uaid)).not.toBeNull();
+    });
+
+    test("notes when a device was seen, and never goes back", async () => {
+      const { store } = await ready();
+      expect(await store.getDevice(uaid)).toMatchObject({ seenMs: NOW_MS });
+      await store.noteSeen(uaid, NOW_MS + 5_000);
+      await store.noteSeen(uaid, NOW_MS + 4_000);
+      await store.noteSeen(uaidOf(2), NOW_MS);
+      expect(await store.getDevice(uaid)).toMatchObject({ createdMs: NOW_MS, seenMs: NOW_MS + 5_000 });
+      expect(await store.getDevice(uaidOf(2))).toBeNull();
+    });
+
+    test("forgets a device unseen for too long with all it had, and keeps the one that was seen", async () => {
+      const { store, channel } = await ready();
+      await store.createDevice(uaidOf(2), NOW_MS);
+      const other = channelOf(await store.register(uaidOf(2), uaidOf(9), null, NOW_MS));
+      const lasting = messageOf({ ttlS: 100 * 24 * 3600, topic: "t" });
+      await store.putMessage(uaid, channel, lasting);
+      await store.putMessage(uaidOf(2), other, lasting);
+      const seenMs = NOW_MS + 24 * 3600_000;
+      await store.noteSeen(uaidOf(2), seenMs);
+      const unseenMs = NOW_MS + DEVICE_UNSEEN_MS_MAX;
+      expect(await store.expire(unseenMs - 1)).toEqual({ messages: 0, devices: [] });
+      expect(await store.expire(unseenMs)).toEqual({ messages: 0, devices: [uaid] });
+      expect([await store.getDevice(uaid), await store.channels(uaid)]).toEqual([null, []]);
+      expect(await store.countMessages()).toBe(1);
+      // Looked at once and put off, it is looked at again when its own time has come.
+      expect(await store.expire(seenMs + DEVICE_UNSEEN_MS_MAX - 1)).toEqual({ messages: 0, devices: [] });
+      expect(await store.expire(seenMs + DEVICE_UNSEEN_MS_MAX)).toEqual({
+        messages: 0,
+        devices: [uaidOf(2)],
+      });
+      expect(await store.countMessages()).toBe(0);
+    });
+
+    test("forgets more devices than one batch holds", async () => {
+      const store = await open();
+      const many = Array.from({ length: DEVICES_LOOKED_AT_MAX + 10 }, (_, i) => uaidOf(i + 1));
+      await Promise.all(many.map((one) => store.createDevice(one, NOW_MS)));
+      expect(await store.countDevices()).toBe(many.length);
+      const { devices } = await store.expire(NOW_MS + DEVICE_UNUSED_MS_MAX);
+      expect(devices.map(([first]) => first).sort()).toEqual(many.map(([first]) => first).sort());
+      expect(await store.countDevices()).toBe(0);
     });
 
     test("gives concurrent messages different, rising ids", async () => {

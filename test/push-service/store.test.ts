@@ -119,7 +119,7 @@ describe("LMDB store", () => {
     const full = await openAt(directory, Number.MAX_SAFE_INTEGER);
     expect(await full.ack(uaid, [[1, 1]])).toBe(1);
     expect(await full.withdraw(uaid, 1, 2)).toBe(true);
-    expect(await full.expire(NOW_MS + 60_000)).toBe(1);
+    expect(await full.expire(NOW_MS + 60_000)).toEqual({ messages: 1, devices: [] });
     expect(await full.revoke(uaid, 1, "expired")).toBe(true);
     expect(await full.unregister(uaid, 2)).toBe(true);
     await full.removeDevice(uaid);

@@ -6,7 +6,12 @@ import { once } from "node:events";
 import { encode } from "cbor-x";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { WebSocket } from "ws";
-import { ERRORS_PER_LINK_MAX, FRAME_BYTES_MAX, UA_TOKEN_REFRESH_MS } from "../../src/limits.ts";
+import {
+  DEVICE_SEEN_STEP_MS,
+  ERRORS_PER_LINK_MAX,
+  FRAME_BYTES_MAX,
+  UA_TOKEN_REFRESH_MS,
+} from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { TestBench, TestDevice } from "./bench.ts";
 
@@ -21,6 +26,26 @@ async function online(): Promise<TestDevice> {
   await device.next("registered");
   return device;
 }
+
+describe("being seen", () => {
+  test("is written down once a day, whether by connecting or by a frame", async () => {
+    const noteSeen = vi.spyOn(bench.store, "noteSeen");
+    const { uaToken, uaid, device } = await bench.subscribed();
+    await device.quiet();
+    expect(noteSeen).not.toHaveBeenCalled();
+    bench.epochMs += DEVICE_SEEN_STEP_MS;
+    await device.quiet();
+    await device.quiet();
+    expect(noteSeen).toHaveBeenCalledTimes(1);
+    expect(await bench.store.getDevice(Buffer.from(uaid, "hex"))).toMatchObject({ seenMs: bench.epochMs });
+    bench.epochMs += DEVICE_SEEN_STEP_MS - 1;
+    await (await bench.connect(uaToken)).quiet();
+    expect(noteSeen).toHaveBeenCalledTimes(1);
+    bench.epochMs += 1;
+    await (await bench.connect(uaToken)).quiet();
+    expect(noteSeen).toHaveBeenCalledTimes(2);
+  });
+});
 
 describe("connecting", () => {
   test("Registered is the first frame and names the device", async () => {

@@ -9,7 +9,7 @@ import { concatBytes, utf8Encode } from "../../bytes.ts";
 const PREFIX = {
   meta: 0x01,
   device: 0x10,
-  unused: 0x11,
+  due: 0x11,
   channel: 0x20,
   registration: 0x21,
   message: 0x30,
@@ -25,8 +25,7 @@ export interface KeyRange {
 
 export const metaKey = (): Uint8Array => Uint8Array.of(PREFIX.meta);
 export const deviceKey = (uaid: Uint8Array): Uint8Array => key(PREFIX.device, uaid);
-export const unusedKey = (createdMs: number, uaid: Uint8Array): Uint8Array =>
-  key(PREFIX.unused, uint64(createdMs), uaid);
+export const dueKey = (dueMs: number, uaid: Uint8Array): Uint8Array => key(PREFIX.due, uint64(dueMs), uaid);
 export const channelKey = (uaid: Uint8Array, channel: number): Uint8Array =>
   key(PREFIX.channel, uaid, uint32(channel));
 export const registrationKey = (uaid: Uint8Array, registrationId: Uint8Array): Uint8Array =>
@@ -55,10 +54,15 @@ export const expiryKeysUntil = (nowMs: number): KeyRange => ({
   start: Uint8Array.of(PREFIX.expiry),
   end: key(PREFIX.expiry, uint64(nowMs + 1)),
 });
-/** Devices created up to and including `createdMs` and not yet looked at. */
-export const unusedKeysUntil = (createdMs: number): KeyRange => ({
-  start: Uint8Array.of(PREFIX.unused),
-  end: key(PREFIX.unused, uint64(Math.max(0, createdMs + 1))),
+/** All devices. */
+export const deviceKeys = (): KeyRange => ({
+  start: Uint8Array.of(PREFIX.device),
+  end: Uint8Array.of(PREFIX.device + 1),
+});
+/** Devices to be looked at up to and including `nowMs`. */
+export const dueKeysUntil = (nowMs: number): KeyRange => ({
+  start: Uint8Array.of(PREFIX.due),
+  end: key(PREFIX.due, uint64(nowMs + 1)),
 });
 
 /** Message id at the end of a message key. */
@@ -71,9 +75,10 @@ export function partsOfExpiryKey(bytes: Uint8Array): { uaid: Uint8Array; id: num
   return { uaid: bytes.slice(9, 25), id: readUint64(bytes, 25) };
 }
 
-/** The device of an unused key. */
-export function uaidOfUnusedKey(bytes: Uint8Array): Uint8Array {
-  return bytes.slice(9, 25);
+/** The device of a due key. */
+export function uaidOfDueKey(bytes: Uint8Array): Uint8Array {
+  // A Buffer's slice would be a view of it.
+  return Uint8Array.from(bytes.subarray(9, 25));
 }
 
 /** Channel number at the end of a channel key. */

@@ -21,11 +21,17 @@ export interface DeviceState {
   channels: number;
   messages: number;
   messageBytes: number;
+  seenMs: number;
+  /** When the sweep looks at it next, by the index of due devices. */
+  dueMs: number;
 }
-/** The last one, an index into DEVICE_DIALECTS, is not there when it is 0. */
-export type DeviceValue =
-  | [number, number, number, number, number, number, number]
-  | [number, number, number, number, number, number, number, dialect: number];
+/** The last three came later: `dialect` is an index into DEVICE_DIALECTS. */
+export type DeviceValue = [
+  ...counts: [number, number, number, number, number, number, number],
+  dialect?: number,
+  seenMs?: number,
+  dueMs?: number,
+];
 
 export function deviceState(value: unknown): DeviceState {
   const [
@@ -37,18 +43,20 @@ export function deviceState(value: unknown): DeviceState {
     messages,
     messageBytes,
     dialect = 0,
+    seenMs = createdMs,
+    dueMs = 0,
   ] = value as DeviceValue;
   const counts = { lastMessageId, lastChannel, channels, messages, messageBytes };
-  return { createdMs, dialect: DEVICE_DIALECTS[dialect] ?? "godwit.v1", tokenGeneration, ...counts };
+  const known = DEVICE_DIALECTS[dialect] ?? "godwit.v1";
+  return { createdMs, seenMs, dueMs, dialect: known, tokenGeneration, ...counts };
 }
 
 export function deviceValue(state: DeviceState): DeviceValue {
   const { createdMs, tokenGeneration, lastMessageId, lastChannel, channels, messages, messageBytes } = state;
+  const { seenMs, dueMs } = state;
   const dialect = DEVICE_DIALECTS.indexOf(state.dialect);
   const counts = [lastMessageId, lastChannel, channels, messages, messageBytes] as const;
-  return dialect === 0
-    ? [createdMs, tokenGeneration, ...counts]
-    : [createdMs, tokenGeneration, ...counts, dialect];
+  return [createdMs, tokenGeneration, ...counts, dialect, seenMs, dueMs];
 }
 
 /** `revoked` is an index into REVOKE_REASONS, or -1. */

@@ -10,7 +10,7 @@ import { GodwitError } from "../../errors.ts";
 import {
   DEVICE_MESSAGE_BYTES_MAX,
   DEVICE_MESSAGES_MAX,
-  DEVICE_UNUSED_MS_MAX,
+  DEVICES_LOOKED_AT_MAX,
   EXPIRE_BATCH_MAX,
   ID_MAX,
   SUBSCRIPTIONS_MAX,
@@ -21,10 +21,11 @@ import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";
 import { lockStore } from "./lmdb-lock.ts";
 import * as records from "./lmdb-records.ts";
-import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
+import { deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
   DeviceRecord,
+  Expired,
   MessagePage,
   NewMessage,
   PutResult,
@@ -108,9 +109,11 @@ class LmdbStore implements Store {
   createDevice(uaid: Uint8Array, nowMs: number, dialect: DeviceDialect = "godwit.v1"): Promise<void> {
     return this.#group.run(() => {
       if (this.#device(uaid) !== null) return;
-      const state = { createdMs: nowMs, dialect, tokenGeneration: 0, lastMessageId: 0, lastChannel: 0 };
-      this.#putDevice(uaid, { ...state, channels: 0, messages: 0, messageBytes: 0 });
-      this.#put(keys.unusedKey(nowMs, uaid), true);
+      const times = { createdMs: nowMs, seenMs: nowMs };
+      const dueMs = deviceExpiryMs(times, false);
+      const state = { dialect, tokenGeneration: 0, lastMessageId: 0, lastChannel: 0 };
+      this.#putDevice(uaid, { ...times, ...state, channels: 0, messages: 0, messageBytes: 0, dueMs });
+      this.#put(keys.dueKey(dueMs, uaid), true);
     });
   }
 
@@ -124,6 +127,14 @@ class LmdbStore implements Store {
       const device = this.#device(uaid);
       if (device === null || device.tokenGeneration >= generation) return;
       this.#putDevice(uaid, { ...device, tokenGeneration: generation });
+    });
+  }
+
+  noteSeen(uaid: Uint8Array, nowMs: number): Promise<void> {
+    return this.#group.run(() => {
+      const device = this.#device(uaid);
+      // The index of due devices stays as it is: the sweep looks again at whoever was seen meanwhile.
+      if (device !== null && device.seenMs < nowMs) this.#putDevice(uaid, { ...device, seenMs: nowMs });
     });
   }
 
@@ -241,15 +252,25 @@ class LmdbStore implements Store {
     return this.#database.getKeysCount(keys.allMessageKeys());
   }
 
-  async expire(nowMs: number): Promise<number> {
-    let total = 0;
+  async countDevices(): Promise<number> {
+    this.#check();
+    return this.#database.getKeysCount(keys.deviceKeys());
+  }
+
+  async expire(nowMs: number): Promise<Expired> {
+    let messages = 0;
     for (;;) {
       const removed = await this.#group.runFreeing(() => this.#expireBatch(nowMs));
-      total += removed;
+      messages += removed;
       if (removed < EXPIRE_BATCH_MAX) break;
     }
-    await this.#group.runFreeing(() => this.#forgetUnused(nowMs - DEVICE_UNUSED_MS_MAX));
-    return total;
+    const devices: Uint8Array[] = [];
+    for (;;) {
+      const { looked, forgotten } = await this.#group.runFreeing(() => this.#lookAtDue(nowMs));
+      devices.push(...forgotten);
+      if (looked < DEVICES_LOOKED_AT_MAX) break;
+    }
+    return { messages, devices };
   }
 
   async close(): Promise<void> {
@@ -321,7 +342,7 @@ class LmdbStore implements Store {
       this.#endChannel(uaid, keys.channelOfChannelKey(key));
       this.#remove(Uint8Array.from(key));
     }
-    this.#remove(keys.unusedKey(device.createdMs, uaid));
+    this.#remove(keys.dueKey(device.dueMs, uaid));
     this.#remove(keys.deviceKey(uaid));
   }
 
@@ -349,13 +370,25 @@ class LmdbStore implements Store {
     return due.length;
   }
 
-  /** Each device is looked at once, some time after it was made; whoever registered by then stays. */
-  #forgetUnused(createdMs: number): void {
-    for (const key of [...this.#database.getKeys(keys.unusedKeysUntil(createdMs))]) {
-      const uaid = keys.uaidOfUnusedKey(key);
-      if (this.#device(uaid)?.lastChannel === 0) this.#removeDevice(uaid);
+  /** Looks at devices whose time may have come: forgets them, or notes when to look again. */
+  #lookAtDue(nowMs: number): { looked: number; forgotten: Uint8Array[] } {
+    const due = [...this.#database.getKeys({ ...keys.dueKeysUntil(nowMs), limit: DEVICES_LOOKED_AT_MAX })];
+    const forgotten: Uint8Array[] = [];
+    for (const key of due) {
+      const uaid = keys.uaidOfDueKey(key);
       this.#remove(Uint8Array.from(key));
+      const device = this.#device(uaid);
+      if (device === null) continue;
+      const dueMs = deviceExpiryMs(device, device.lastChannel > 0);
+      if (dueMs <= nowMs) {
+        this.#removeDevice(uaid);
+        forgotten.push(uaid);
+      } else {
+        this.#put(keys.dueKey(dueMs, uaid), true);
+        this.#putDevice(uaid, { ...device, dueMs });
+      }
     }
+    return { looked: due.length, forgotten };
   }
 
   #device(uaid: Uint8Array): records.DeviceState | null {

@@ -4,20 +4,16 @@
  * a new store epoch.
  */
 
-import { hexEncode } from "../../bytes.ts";
+import { hexDecode, hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
-import {
-  DEVICE_MESSAGE_BYTES_MAX,
-  DEVICE_MESSAGES_MAX,
-  DEVICE_UNUSED_MS_MAX,
-  SUBSCRIPTIONS_MAX,
-} from "../../limits.ts";
+import { DEVICE_MESSAGE_BYTES_MAX, DEVICE_MESSAGES_MAX, SUBSCRIPTIONS_MAX } from "../../limits.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { MessageQueue } from "./message-queue.ts";
-import { newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
+import { deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
   DeviceRecord,
+  Expired,
   MessagePage,
   NewMessage,
   PutResult,
@@ -29,6 +25,7 @@ import type {
 interface Device {
   readonly createdMs: number;
   readonly dialect: DeviceDialect;
+  seenMs: number;
   tokenGeneration: number;
   lastMessageId: number;
   lastChannel: number;
@@ -50,6 +47,7 @@ export class MemoryStore implements Store {
     this.#devices.set(hexEncode(uaid), {
       createdMs: nowMs,
       dialect,
+      seenMs: nowMs,
       tokenGeneration: 0,
       lastMessageId: 0,
       lastChannel: 0,
@@ -63,13 +61,19 @@ export class MemoryStore implements Store {
   async getDevice(uaid: Uint8Array): Promise<DeviceRecord | null> {
     const device = this.#device(uaid);
     if (device === undefined) return null;
-    const { createdMs, dialect, tokenGeneration, lastMessageId, messages, messageBytes } = device;
-    return { createdMs, dialect, tokenGeneration, lastMessageId, messages: messages.size, messageBytes };
+    const { messages, createdMs, seenMs, dialect, tokenGeneration, lastMessageId, messageBytes } = device;
+    const times = { createdMs, seenMs };
+    return { ...times, dialect, tokenGeneration, lastMessageId, messages: messages.size, messageBytes };
   }
 
   async raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void> {
     const device = this.#device(uaid);
     if (device !== undefined) device.tokenGeneration = Math.max(device.tokenGeneration, generation);
+  }
+
+  async noteSeen(uaid: Uint8Array, nowMs: number): Promise<void> {
+    const device = this.#device(uaid);
+    if (device !== undefined) device.seenMs = Math.max(device.seenMs, nowMs);
   }
 
   async removeDevice(uaid: Uint8Array): Promise<void> {
@@ -189,16 +193,22 @@ export class MemoryStore implements Store {
     return count;
   }
 
-  async expire(nowMs: number): Promise<number> {
+  async countDevices(): Promise<number> {
     this.#check();
-    let removed = 0;
+    return this.#devices.size;
+  }
+
+  async expire(nowMs: number): Promise<Expired> {
+    this.#check();
+    let messages = 0;
+    const devices: Uint8Array[] = [];
     for (const [uaid, device] of this.#devices) {
-      removed += expireMessages(device, nowMs);
-      if (device.lastChannel === 0 && device.createdMs + DEVICE_UNUSED_MS_MAX <= nowMs) {
-        this.#devices.delete(uaid);
-      }
+      messages += expireMessages(device, nowMs);
+      if (deviceExpiryMs(device, device.lastChannel > 0) > nowMs) continue;
+      this.#devices.delete(uaid);
+      devices.push(hexDecode(uaid) ?? new Uint8Array(0));
     }
-    return removed;
+    return { messages, devices };
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { bytesEqual } from "../../bytes.ts";
-import { STORED_MESSAGE_OVERHEAD_BYTES } from "../../limits.ts";
+import { DEVICE_UNSEEN_MS_MAX, DEVICE_UNUSED_MS_MAX, STORED_MESSAGE_OVERHEAD_BYTES } from "../../limits.ts";
 
 /** A new random store epoch, 1 to 2^48. */
 export function newStoreEpoch(): number {
@@ -13,6 +13,15 @@ export function newStoreEpoch(): number {
 /** Bytes a message counts against its device's quota. */
 export function quotaBytes(body: Uint8Array | null): number {
   return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0);
+}
+
+/** When a device is forgotten as things stand, ms since 1970. `isUsed`: it registered something once. */
+export function deviceExpiryMs(
+  { createdMs, seenMs }: { readonly createdMs: number; readonly seenMs: number },
+  isUsed: boolean,
+): number {
+  const unseenMs = seenMs + DEVICE_UNSEEN_MS_MAX;
+  return isUsed ? unseenMs : Math.min(unseenMs, createdMs + DEVICE_UNUSED_MS_MAX);
 }
 
 /** True when both are null or the same point. */

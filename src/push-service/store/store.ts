@@ -11,6 +11,8 @@ export interface DeviceRecord {
   /** ms since 1970. */
   readonly createdMs: number;
   readonly dialect: DeviceDialect;
+  /** ms since 1970: when it was last noted that it was there, its creation at first. */
+  readonly seenMs: number;
   /** uaTokens of a lower generation are refused. */
   readonly tokenGeneration: number;
   /** The id given last; 0 before the first. Ids rise, and are never given twice within a store epoch. */
@@ -99,6 +101,13 @@ export type PutResult =
   /** No such device or channel, or the channel was revoked. */
   | { readonly outcome: "gone" };
 
+/** What a sweep removed. */
+export interface Expired {
+  readonly messages: number;
+  /** uaids of the devices forgotten. */
+  readonly devices: readonly Uint8Array[];
+}
+
 /**
  * Every promise of a writing member resolves only when its effect survives a power cut, and each call takes effect as a
  * whole or not at all. Byte arguments are borrowed until the promise settles. A rejected promise (GodwitError ERR_STORE,
@@ -113,6 +122,8 @@ export interface Store {
   getDevice(uaid: Uint8Array): Promise<DeviceRecord | null>;
   /** Raises the accepted token generation; never lowers it. */
   raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void>;
+  /** Notes that the device was there at `nowMs`; an earlier time than the one noted changes nothing. */
+  noteSeen(uaid: Uint8Array, nowMs: number): Promise<void>;
   /** Forgets the device, its channels and its messages. */
   removeDevice(uaid: Uint8Array): Promise<void>;
 
@@ -144,12 +155,13 @@ export interface Store {
 
   /** Messages stored over all devices, expired ones that were not removed yet included. */
   countMessages(): Promise<number>;
+  countDevices(): Promise<number>;
 
   /**
-   * Removes expired messages, and devices that registered nothing within `DEVICE_UNUSED_MS_MAX`. Resolves to the number
-   * of messages removed.
+   * Removes expired messages, devices that registered nothing within `DEVICE_UNUSED_MS_MAX`, and devices not seen for
+   * `DEVICE_UNSEEN_MS_MAX`, whose messages are not counted.
    */
-  expire(nowMs: number): Promise<number>;
+  expire(nowMs: number): Promise<Expired>;
   /** Waits for what is under way, then lets go of files. Everything after it is rejected. */
   close(): Promise<void>;
 }
