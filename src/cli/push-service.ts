@@ -11,6 +11,7 @@ import {
   readCertificates,
   readSecretFile,
 } from "../configuration/options.ts";
+import { DEVICE_MESSAGE_BYTES_MAX, DEVICE_MESSAGES_MAX } from "../limits.ts";
 import {
   createPushService,
   type LogEvent,
@@ -20,6 +21,7 @@ import {
   openLmdbStore,
   type PushService,
   type PushServiceOptions,
+  type Store,
 } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
 import type { Output } from "./output.ts";
@@ -44,6 +46,22 @@ export const pushServiceCommand: Command = {
       oneOf: ["lmdb", "memory"],
       fallback: "lmdb",
       help: "lmdb keeps messages over a restart",
+    },
+    deviceMessages: {
+      kind: "number",
+      value: "N",
+      min: 1,
+      max: 1_000_000,
+      fallback: DEVICE_MESSAGES_MAX,
+      help: "messages stored for one device; further ones get 429",
+    },
+    deviceBytes: {
+      kind: "number",
+      value: "BYTES",
+      min: 8_192,
+      max: 1_073_741_824,
+      fallback: DEVICE_MESSAGE_BYTES_MAX,
+      help: "bytes of them, 128 for each besides its body",
     },
     tlsCert: {
       kind: "text",
@@ -86,11 +104,10 @@ export const pushServiceCommand: Command = {
     const origin = publicOrigin(options);
     const mqtt = readMqtt(options);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const isMemory = options.text("store") === "memory";
     const service = createPushService({
       tls: await readTls(options, directory, output),
       keyring: loadKeyring(join(directory, "keys.json")),
-      store: isMemory ? new MemoryStore() : await openLmdbStore({ directory: join(directory, "store") }),
+      store: await openStore(options, join(directory, "store")),
       host: options.required("host"),
       port: options.requiredNumber("port"),
       isBehindProxy: options.flag("behindProxy"),
@@ -121,6 +138,15 @@ export const pushServiceCommand: Command = {
     await service.close();
   },
 };
+
+function openStore(options: Options, directory: string): Promise<Store> {
+  const quota = {
+    messagesMax: options.requiredNumber("deviceMessages"),
+    messageBytesMax: options.requiredNumber("deviceBytes"),
+  };
+  if (options.text("store") === "memory") return Promise.resolve(new MemoryStore(quota));
+  return openLmdbStore({ directory, quota });
+}
 
 /** @throws {CommandError} 78 when the port is taken, or not ours to take */
 export async function listen(service: PushService, port: number): Promise<void> {

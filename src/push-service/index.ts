@@ -22,7 +22,9 @@ export { type LmdbStoreOptions, openLmdbStore } from "./store/lmdb.ts";
 export { MemoryStore } from "./store/memory.ts";
 export type {
   ChannelRecord,
+  DeviceQuota,
   DeviceRecord,
+  Expired,
   MessagePage,
   NewMessage,
   PutResult,

@@ -9,7 +9,13 @@ import {
   DEVICE_UNUSED_MS_MAX,
   DEVICES_LOOKED_AT_MAX,
 } from "../../src/limits.ts";
-import type { NewMessage, PutResult, RegisterResult, Store } from "../../src/push-service/store/store.ts";
+import type {
+  DeviceQuota,
+  NewMessage,
+  PutResult,
+  RegisterResult,
+  Store,
+} from "../../src/push-service/store/store.ts";
 
 const NOW_MS = 1_800_000_000_000;
 
@@ -40,13 +46,13 @@ function idOf(result: PutResult): number {
   return result.id;
 }
 
-export function storeContract(name: string, open: () => Promise<Store>): void {
+export function storeContract(name: string, open: (quota?: DeviceQuota) => Promise<Store>): void {
   describe(`store contract: ${name}`, () => {
     const uaid = uaidOf(1);
 
     /** A store with one device that has one channel. */
-    async function ready(): Promise<{ store: Store; channel: number }> {
-      const store = await open();
+    async function ready(quota?: DeviceQuota): Promise<{ store: Store; channel: number }> {
+      const store = await open(quota);
       await store.createDevice(uaid, NOW_MS);
       return { store, channel: channelOf(await store.register(uaid, uaidOf(9), null, NOW_MS)) };
     }
@@ -220,6 +226,15 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       const later = messageOf({ receivedMs: NOW_MS + 60_000 });
       expect(await store.putMessage(uaid, channel, later)).toMatchObject({ outcome: "stored" });
       expect(await store.getDevice(uaid)).toMatchObject({ messages: 1 });
+    });
+
+    test("holds a device to the quota it was opened with", async () => {
+      const { store, channel } = await ready({ messagesMax: 2, messageBytesMax: 1_000 });
+      const outcomes = [100, 900, 100, 1].map(async (length) => {
+        const body = new Uint8Array(length);
+        return (await store.putMessage(uaid, channel, messageOf({ body }))).outcome;
+      });
+      expect(await Promise.all(outcomes)).toEqual(["stored", "quota", "stored", "quota"]);
     });
 
     test("holds a device to its bytes", async () => {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterEach, describe, expect, test } from "vitest";
-import { openLmdbStore } from "../../src/push-service/store/lmdb.ts";
+import { type LmdbStoreOptions, openLmdbStore } from "../../src/push-service/store/lmdb.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
 import { messageOf, storeContract, uaidOf } from "./store-contract.ts";
@@ -23,8 +23,8 @@ function newDirectory(): string {
   return directory;
 }
 
-async function openAt(directory: string, freeBytesMin?: number): Promise<Store> {
-  const store = await openLmdbStore({ directory, ...(freeBytesMin === undefined ? {} : { freeBytesMin }) });
+async function openAt(directory: string, options: Omit<LmdbStoreOptions, "directory"> = {}): Promise<Store> {
+  const store = await openLmdbStore({ directory, ...options });
   opened.push(store);
   return store;
 }
@@ -34,8 +34,8 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
-storeContract("memory", async () => new MemoryStore());
-storeContract("lmdb", () => openAt(newDirectory()));
+storeContract("memory", async (quota) => new MemoryStore(quota));
+storeContract("lmdb", (quota) => openAt(newDirectory(), quota === undefined ? {} : { quota }));
 
 describe("LMDB store", () => {
   const uaid = uaidOf(1);
@@ -104,7 +104,7 @@ describe("LMDB store", () => {
     const store = await openAt(directory);
     await store.createDevice(uaid, NOW_MS);
     await store.close();
-    const full = await openAt(directory, Number.MAX_SAFE_INTEGER);
+    const full = await openAt(directory, { freeBytesMin: Number.MAX_SAFE_INTEGER });
     await expect(full.register(uaid, uaidOf(9), null, NOW_MS)).rejects.toMatchObject({ code: "ERR_STORE" });
     expect(await full.channels(uaid)).toEqual([]);
   });
@@ -116,7 +116,7 @@ describe("LMDB store", () => {
     for (const id of [8, 9]) await store.register(uaid, uaidOf(id), null, NOW_MS);
     for (let i = 0; i < 3; i++) await store.putMessage(uaid, 1, messageOf());
     await store.close();
-    const full = await openAt(directory, Number.MAX_SAFE_INTEGER);
+    const full = await openAt(directory, { freeBytesMin: Number.MAX_SAFE_INTEGER });
     expect(await full.ack(uaid, [[1, 1]])).toBe(1);
     expect(await full.withdraw(uaid, 1, 2)).toBe(true);
     expect(await full.expire(NOW_MS + 60_000)).toEqual({ messages: 1, devices: [] });

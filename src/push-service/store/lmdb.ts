@@ -7,23 +7,17 @@
 import { chmodSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
 import { GodwitError } from "../../errors.ts";
-import {
-  DEVICE_MESSAGE_BYTES_MAX,
-  DEVICE_MESSAGES_MAX,
-  DEVICES_LOOKED_AT_MAX,
-  EXPIRE_BATCH_MAX,
-  ID_MAX,
-  SUBSCRIPTIONS_MAX,
-} from "../../limits.ts";
+import { DEVICES_LOOKED_AT_MAX, EXPIRE_BATCH_MAX, ID_MAX, SUBSCRIPTIONS_MAX } from "../../limits.ts";
 import type { Unlock } from "../../user-agent/directory-lock.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import * as keys from "./lmdb-keys.ts";
 import { lockStore } from "./lmdb-lock.ts";
 import * as records from "./lmdb-records.ts";
-import { deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
+import { DEVICE_QUOTA, deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
+  DeviceQuota,
   DeviceRecord,
   Expired,
   MessagePage,
@@ -39,6 +33,7 @@ export interface LmdbStoreOptions {
   readonly directory: string;
   /** Refuse to write with less free disk; default `STORE_FREE_BYTES_MIN`. */
   readonly freeBytesMin?: number;
+  readonly quota?: DeviceQuota;
 }
 
 type Database = RootDatabase<unknown, Uint8Array>;
@@ -73,7 +68,13 @@ async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<St
     throw new GodwitError("ERR_STORE", `store format ${meta[0]} is not ${records.FORMAT_VERSION}`);
   }
   const epoch = meta?.[1] ?? newStoreEpoch();
-  const store = new LmdbStore(database, epoch, new GroupCommit({ ...options, database }), unlock);
+  const store = new LmdbStore(
+    database,
+    epoch,
+    new GroupCommit({ ...options, database }),
+    unlock,
+    options.quota ?? DEVICE_QUOTA,
+  );
   try {
     if (meta === undefined) await store.writeMeta();
   } catch (error) {
@@ -87,15 +88,17 @@ class LmdbStore implements Store {
   readonly epoch: number;
   readonly #database: Database;
   readonly #group: GroupCommit;
+  readonly #quota: DeviceQuota;
   readonly #unlock: Unlock;
   /** Names this run of the service in the messages it stores. */
   readonly #instance: number = newStoreEpoch();
   #isClosed = false;
 
-  constructor(database: Database, epoch: number, group: GroupCommit, unlock: Unlock) {
+  constructor(database: Database, epoch: number, group: GroupCommit, unlock: Unlock, quota: DeviceQuota) {
     this.#database = database;
     this.epoch = epoch;
     this.#group = group;
+    this.#quota = quota;
     this.#unlock = unlock;
   }
 
@@ -312,8 +315,8 @@ class LmdbStore implements Store {
       const freedBytes = freed === null ? 0 : quotaBytes(freed.body);
       return (
         device !== null &&
-        device.messages + 1 - (freed === null ? 0 : 1) <= DEVICE_MESSAGES_MAX &&
-        device.messageBytes + quotaBytes(message.body) - freedBytes <= DEVICE_MESSAGE_BYTES_MAX
+        device.messages + 1 - (freed === null ? 0 : 1) <= this.#quota.messagesMax &&
+        device.messageBytes + quotaBytes(message.body) - freedBytes <= this.#quota.messageBytesMax
       );
     };
     while (!fits()) if (this.#expireBatch(message.receivedMs) === 0) return false;

@@ -6,12 +6,13 @@
 
 import { hexDecode, hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
-import { DEVICE_MESSAGE_BYTES_MAX, DEVICE_MESSAGES_MAX, SUBSCRIPTIONS_MAX } from "../../limits.ts";
+import { SUBSCRIPTIONS_MAX } from "../../limits.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { MessageQueue } from "./message-queue.ts";
-import { deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
+import { DEVICE_QUOTA, deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
+  DeviceQuota,
   DeviceRecord,
   Expired,
   MessagePage,
@@ -39,7 +40,12 @@ interface Device {
 export class MemoryStore implements Store {
   readonly epoch: number = newStoreEpoch();
   readonly #devices = new Map<string, Device>();
+  readonly #quota: DeviceQuota;
   #isClosed = false;
+
+  constructor(quota: DeviceQuota = DEVICE_QUOTA) {
+    this.#quota = quota;
+  }
 
   async createDevice(uaid: Uint8Array, nowMs: number, dialect: DeviceDialect = "godwit.v1"): Promise<void> {
     this.#check();
@@ -228,7 +234,7 @@ export class MemoryStore implements Store {
       const freed = replaced !== undefined && device.messages.get(replaced.id) !== undefined;
       const count = device.messages.size + 1 - (freed ? 1 : 0);
       const bytes = device.messageBytes + quotaBytes(message.body) - (freed ? quotaBytes(replaced.body) : 0);
-      return count <= DEVICE_MESSAGES_MAX && bytes <= DEVICE_MESSAGE_BYTES_MAX;
+      return count <= this.#quota.messagesMax && bytes <= this.#quota.messageBytesMax;
     };
     if (fits()) return true;
     expireMessages(device, message.receivedMs);

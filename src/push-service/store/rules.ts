@@ -3,7 +3,19 @@
 
 import { randomBytes } from "node:crypto";
 import { bytesEqual } from "../../bytes.ts";
-import { DEVICE_UNSEEN_MS_MAX, DEVICE_UNUSED_MS_MAX, STORED_MESSAGE_OVERHEAD_BYTES } from "../../limits.ts";
+import {
+  DEVICE_MESSAGE_BYTES_MAX,
+  DEVICE_MESSAGES_MAX,
+  DEVICE_UNSEEN_MS_MAX,
+  DEVICE_UNUSED_MS_MAX,
+  STORED_MESSAGE_OVERHEAD_BYTES,
+} from "../../limits.ts";
+import type { DeviceQuota } from "./store.ts";
+
+export const DEVICE_QUOTA: DeviceQuota = {
+  messagesMax: DEVICE_MESSAGES_MAX,
+  messageBytesMax: DEVICE_MESSAGE_BYTES_MAX,
+};
 
 /** A new random store epoch, 1 to 2^48. */
 export function newStoreEpoch(): number {

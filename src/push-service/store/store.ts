@@ -6,6 +6,13 @@
 
 import type { AesgcmHeaders, DeviceDialect, IdRange, RevokeReason, Urgency } from "../../wire/dialect.ts";
 
+/** What one device may have stored, expired messages not counted. A store is opened with it, or with `DEVICE_QUOTA`. */
+export interface DeviceQuota {
+  readonly messagesMax: number;
+  /** Bodies, and `STORED_MESSAGE_OVERHEAD_BYTES` each. */
+  readonly messageBytesMax: number;
+}
+
 /** What the store knows of one device beside its channels and messages. */
 export interface DeviceRecord {
   /** ms since 1970. */
