@@ -10,6 +10,8 @@ export * from "./service-limits.ts";
 export const MESSAGE_BODY_BYTES_MAX = 4096;
 /** Largest plaintext that fits {@link MESSAGE_BODY_BYTES_MAX}. */
 export const MESSAGE_PLAINTEXT_BYTES_MAX = 3993;
+/** Body that Mozilla's push service takes, and so its user agents do: only where a subscription speaks their dialect. */
+export const AUTOPUSH_BODY_BYTES_MAX = 5630;
 /** An `Encryption` or `Crypto-Key` header of the legacy coding: a salt, two 65-byte keys, and room. */
 export const ENCRYPTION_HEADER_CHARS_MAX = 1024;
 /** Objects and arrays inside each other a declarative message may have before it counts as opaque (Gecko stops here too). */
@@ -50,6 +52,15 @@ export const ACK_RANGES_MAX = 64;
 /** Largest message id and channel number: exact in a double. */
 export const ID_MAX = Number.MAX_SAFE_INTEGER;
 export const CHANNEL_MAX = 0xffff_ffff;
+/** One frame of dialect autopush: a `hello` that lists 1,600 channels, which old user agents send. */
+export const AUTOPUSH_FRAME_BYTES_MAX = 65_536;
+/** Objects and arrays inside each other in such a frame, members that nobody knows included. */
+export const AUTOPUSH_JSON_DEPTH_MAX = 16;
+export const AUTOPUSH_UAID_CHARS_MAX = 128;
+export const AUTOPUSH_VERSION_CHARS_MAX = 1_024;
+/** Broadcasts in one frame, and an id or version of them. */
+export const AUTOPUSH_BROADCASTS_MAX = 256;
+export const AUTOPUSH_BROADCAST_CHARS_MAX = 1_024;
 
 // --- Subscriptions ---
 /** Channels of one device: their list, 5 bytes each, fits one frame with the rest of Registered. */
