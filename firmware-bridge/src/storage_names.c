@@ -58,16 +58,18 @@ static JSValue bridge__js_stat(JSContext *ctx, JSValueConst this_val, int argc, 
     const char *path = bridge_arg_path(ctx, storage, argv[0]);
     struct stat found;
     JSValue result;
-    int failed;
+    int failed, error;
 
     (void) this_val;
     (void) argc;
     if (path == NULL)
         return JS_EXCEPTION;
     failed = bridge_quota_covers(&storage->quota, path) ? lstat(path, &found) : stat(path, &found);
+    /* Not every free() leaves errno alone. */
+    error = errno;
     JS_FreeCString(ctx, path);
     if (failed)
-        return bridge_throw_errno(ctx, errno, "stat");
+        return bridge_throw_errno(ctx, error, "stat");
     result = JS_NewObject(ctx);
     if (JS_IsException(result))
         return result;
@@ -138,7 +140,7 @@ static JSValue bridge__js_unlink(JSContext *ctx, JSValueConst this_val, int argc
     struct bridge_storage *storage = bridge_of(ctx)->storage;
     const char *path = bridge_arg_path(ctx, storage, argv[0]);
     int64_t bytes;
-    int failed;
+    int failed, error;
 
     (void) this_val;
     (void) argc;
@@ -146,11 +148,12 @@ static JSValue bridge__js_unlink(JSContext *ctx, JSValueConst this_val, int argc
         return JS_EXCEPTION;
     bytes = bridge_quota_bytes_of(&storage->quota, path);
     failed = unlink(path);
+    error = errno;
     if (!failed)
         bridge__forget_link(bridge__link_of(storage, path));
     JS_FreeCString(ctx, path);
     if (failed)
-        return bridge_throw_errno(ctx, errno, "unlink");
+        return bridge_throw_errno(ctx, error, "unlink");
     bridge_quota_freed(&storage->quota, bytes);
     return JS_UNDEFINED;
 }
@@ -230,15 +233,17 @@ static JSValue bridge__js_readlink(JSContext *ctx, JSValueConst this_val, int ar
     const char *path = bridge_arg_path(ctx, bridge_of(ctx)->storage, argv[0]);
     char target[PATH_MAX];
     ssize_t bytes;
+    int error;
 
     (void) this_val;
     (void) argc;
     if (path == NULL)
         return JS_EXCEPTION;
     bytes = readlink(path, target, sizeof target);
+    error = errno;
     JS_FreeCString(ctx, path);
     if (bytes < 0)
-        return bridge_throw_errno(ctx, errno, "readlink");
+        return bridge_throw_errno(ctx, error, "readlink");
     if (bytes == (ssize_t) sizeof target)
         return bridge_throw_errno(ctx, ENAMETOOLONG, "readlink");
     return JS_NewStringLen(ctx, target, (size_t) bytes);

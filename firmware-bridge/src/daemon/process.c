@@ -182,12 +182,14 @@ static void daemon__handle_exit(void *user)
     struct bridge *b = process->d->b;
     int64_t id = process->id;
     int status;
-    pid_t pid = waitpid(process->pid, &status, WNOHANG);
+    pid_t pid;
 
-    if (pid == 0 || (pid < 0 && errno == EINTR))
-        return;
+    /* First: the script may signal it for what it says, and once waited for its number may be another's. */
     if (process->lines != NULL)
         daemon_lines_drain(process->lines);
+    pid = waitpid(process->pid, &status, WNOHANG);
+    if (pid == 0 || (pid < 0 && errno == EINTR))
+        return;
     daemon__forget(process);
     /* Somebody else has waited for it: what it ended with is not known. */
     if (pid < 0)
@@ -253,12 +255,19 @@ kill:
 static int daemon__input(const char *text, size_t bytes)
 {
     int fd = memfd_create("godwitd-event", MFD_CLOEXEC);
+    ssize_t written;
+    int error;
 
-    if (fd >= 0 && (write(fd, text, bytes) != (ssize_t) bytes || lseek(fd, 0, SEEK_SET) != 0)) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
+    if (fd < 0)
+        return -1;
+    written = write(fd, text, bytes);
+    if (written == (ssize_t) bytes && lseek(fd, 0, SEEK_SET) == 0)
+        return fd;
+    /* Less than all of it is no error of the system's. */
+    error = written >= 0 && written != (ssize_t) bytes ? ENOSPC : errno;
+    close(fd);
+    errno = error;
+    return -1;
 }
 
 /* Starts `arguments`; with `input`, which may be NULL, on its stdin, and its stdout told line by line. 0, or an errno. */

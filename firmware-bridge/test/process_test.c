@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Goal: programs that are started get all of what is said to them or nothing, and only they get its signals. Method: real
+ * shells; waitpid() and kill() are the system's, with a note of when they were called.
+ */
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "support.h"
+
+static pid_t waited_for;
+static int signals_sent;
+
+/* In the place of the C library's. */
+pid_t waitpid(pid_t pid, int *status, int options)
+{
+    pid_t result = (pid_t) syscall(SYS_wait4, pid, status, options, NULL);
+
+    if (result > 0)
+        waited_for = result;
+    return result;
+}
+
+int kill(pid_t pid, int number)
+{
+    if (pid < 0) {
+        signals_sent++;
+        /* Nobody else may have the number yet. */
+        CHECK(-pid != waited_for);
+    }
+    return (int) syscall(SYS_kill, pid, number);
+}
+
+static int lend(struct bridge *b, void *user)
+{
+    struct daemon *d = user;
+    JSValue global = JS_GetGlobalObject(b->ctx);
+
+    d->b = b;
+    b->daemon = d;
+    d->object = JS_NewObject(b->ctx);
+    CHECK_INT(daemon_processes_open(d), 0);
+    CHECK(JS_SetPropertyStr(b->ctx, global, "daemon", d->object) >= 0);
+    JS_FreeValue(b->ctx, global);
+    return 0;
+}
+
+/* Runs `go` of the script until it said `last`. */
+static void run(const char *script, const char *last)
+{
+    struct daemon d = {.object = JS_UNDEFINED};
+    struct bridge_options options = {.epoch_trusted = true, .extend = lend, .extend_user = &d};
+    struct bridge *b;
+
+    CHECK_INT(test_create(&b, script, &options), 0);
+    CHECK_INT(bridge_emit(b, "go", 0, NULL), 0);
+    test_step_until_said(b, last);
+    daemon_processes_close(&d);
+    bridge_destroy(b);
+}
+
+static void a_program_is_signalled_for_its_last_words_while_it_is_ours_to_wait_for(void)
+{
+    signals_sent = 0;
+    run("bridge.listen({ go() { daemon.startProcess(1, ['/bin/sh', '-c', 'cat; printf \" last words\"'], [], 'its'); },"
+        " processLine(id, text) { say(text); daemon.signalProcess(id, 'SIGKILL'); },"
+        " processEnded(id, code, signal) { say(`ended ${code} ${signal}`); } });",
+        "ended 0 null");
+    CHECK_TEXT(test_said(), "its last words\nended 0 null\n");
+    CHECK_INT(signals_sent, 1);
+}
+
+static void what_cannot_be_handed_over_whole_is_not_started(void)
+{
+    struct rlimit before, little;
+
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = (struct rlimit) {.rlim_cur = 10, .rlim_max = before.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &little), 0);
+    run("bridge.listen({ go() { try { daemon.startProcess(1, ['/bin/cat'], [], 'more than ten bytes'); say('started'); }"
+        " catch (error) { say(error.code); } say('done'); }, processLine: say, processEnded() {} });",
+        "done");
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CHECK_TEXT(test_said(), "ENOSPC\ndone\n");
+}
+
+int main(void)
+{
+    RUN(a_program_is_signalled_for_its_last_words_while_it_is_ours_to_wait_for);
+    RUN(what_cannot_be_handed_over_whole_is_not_started);
+    return 0;
+}
