@@ -10,12 +10,12 @@ import { isNotificationContentType } from "../declarative/disposition.ts";
 import { GodwitError } from "../errors.ts";
 import { MESSAGE_BODY_BYTES_MAX, TOPIC_CHARS_MAX, TTL_S_MAX } from "../limits.ts";
 import { URGENCIES, type Urgency } from "../wire/dialect.ts";
+import type { Fleet } from "./fleet.ts";
 import { emptyReply, HttpError, type HttpErrorName, type Reply } from "./http-errors.ts";
-import type { Hub } from "./hub.ts";
 import { deviceName, type Log } from "./log.ts";
 import type { PublishAuth } from "./publish-auth.ts";
 import type { RateLimit } from "./rate-limit.ts";
-import type { NewMessage, PutResult, Store } from "./store/store.ts";
+import type { NewMessage, Store } from "./store/store.ts";
 import type { EndpointClaims, Tokens } from "./tokens.ts";
 
 /** Path prefixes of push resources and of messages. */
@@ -40,7 +40,7 @@ export interface Clock {
 export interface PublishingOptions {
   readonly store: Store;
   readonly tokens: Tokens;
-  readonly hub: Hub;
+  readonly fleet: Fleet;
   readonly auth: PublishAuth;
   readonly posts: { readonly endpoint: RateLimit; readonly device: RateLimit };
   /** scheme://host[:port], what endpoints start with. */
@@ -96,10 +96,9 @@ export class Publishing {
 
   /** DELETE of a Location: 204, also when the message is gone already. */
   async withdraw(token: string): Promise<Reply> {
-    const { store, tokens, hub, log } = this.#options;
+    const { tokens, fleet, log } = this.#options;
     const { uaid, channel, id } = open(() => tokens.openMessage(token), "messageId");
-    if (await stored(() => store.withdraw(uaid, channel, id), log)) {
-      hub.notify(uaid, { type: "withdrawn", id });
+    if (await stored(() => fleet.withdraw(uaid, channel, id), log)) {
       log({ event: "message-withdrawn", device: deviceName(uaid), channel, id });
     }
     return emptyReply(204);
@@ -107,33 +106,29 @@ export class Publishing {
 
   /** DELETE of an endpoint with a revoke token: 204 once that is durable. */
   async revoke(token: string, authorization: string | undefined): Promise<Reply> {
-    const { store, auth, hub, clock, log, publicOrigin } = this.#options;
+    const { fleet, auth, clock, log, publicOrigin } = this.#options;
     const endpoint = this.#openEndpoint(token);
     const url = `${publicOrigin}${ENDPOINT_PATH}${token}`;
     const used = auth.useRevokeToken(endpoint, url, authorization, clock.epochMs() / 1000);
     const { uaid, channel } = endpoint;
     let isRevoked: boolean;
     try {
-      isRevoked = await stored(() => store.revoke(uaid, channel, "application-server"), log);
+      isRevoked = await stored(() => fleet.revoke(uaid, channel, "application-server"), log);
     } catch (error) {
       auth.giveBack(used);
       throw error;
     }
     if (!isRevoked) throw new HttpError("subscriptionGone");
-    hub.notify(uaid, { type: "revoked", channel, reason: "application-server" });
     log({ event: "revoked", device: deviceName(uaid), channel });
     return emptyReply(204);
   }
 
   /** The message's id; 0 for one with TTL 0 and no device to take it. */
   async #accept({ uaid, channel }: EndpointClaims, message: NewMessage): Promise<number> {
-    const { store, hub, log } = this.#options;
-    // Nothing would be stored, so nothing needs an id.
-    if (message.ttlS === 0 && !hub.isConnected(uaid)) return 0;
-    const put = await stored(() => store.putMessage(uaid, channel, message), log);
+    const { fleet, log } = this.#options;
+    const put = await stored(() => fleet.putMessage(uaid, channel, message), log);
     if (put.outcome === "gone") throw new HttpError("subscriptionGone");
     if (put.outcome === "quota") throw new HttpError("quota");
-    this.#announce(uaid, channel, message, put);
     return put.id;
   }
 
@@ -144,19 +139,6 @@ export class Publishing {
     const retryAfterS =
       posts.endpoint.take(`${device}/${channel}`, nowMs) || posts.device.take(device, nowMs);
     if (retryAfterS > 0) throw new HttpError("endpointRate", { "Retry-After": String(retryAfterS) });
-  }
-
-  #announce(
-    uaid: Uint8Array,
-    channel: number,
-    message: NewMessage,
-    put: Extract<PutResult, { outcome: "stored" }>,
-  ): void {
-    const { ttlS, ...rest } = message;
-    const expiresMs = message.receivedMs + ttlS * 1000;
-    const event = { ...rest, id: put.id, channel, expiresMs, mayHaveBeenSent: false };
-    if (ttlS === 0) this.#options.hub.notify(uaid, { type: "ephemeral", message: event });
-    else this.#options.hub.notify(uaid, { type: "stored", message: event, replacedId: put.replacedId });
   }
 
   #openEndpoint(token: string): EndpointClaims {

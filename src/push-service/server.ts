@@ -21,6 +21,7 @@ import { Canaries } from "./canaries.ts";
 import { Connections } from "./connections.ts";
 import { type Clock, CORS_HEADERS, Publishing, stored } from "./endpoint.ts";
 import { Enrolment } from "./enrolment.ts";
+import { type Fleet, LocalFleet } from "./fleet.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { Hub } from "./hub.ts";
 import type { Log, LogEvent } from "./log.ts";
@@ -224,6 +225,7 @@ class Service implements PushService {
   async #assemble(): Promise<void> {
     const { store, keyring, provider = nodeProvider, enrolmentSecrets: secrets = [] } = this.#options;
     const shared = { store, tokens: new Tokens(new Sealer(keyring)), clock: this.#clock, log: this.#log };
+    const fleet: Fleet = new LocalFleet(store, this.#hub);
     const publicOrigin = this.#origin;
     const posts = {
       endpoint: new RateLimit(this.#options.endpointRate ?? ENDPOINT_RATE),
@@ -239,13 +241,14 @@ class Service implements PushService {
     });
     this.#routes = {
       enrolment,
-      publishing: new Publishing({ ...shared, hub: this.#hub, auth, posts, publicOrigin }),
+      publishing: new Publishing({ ...shared, fleet, auth, posts, publicOrigin }),
       checkReady: () => this.#checkReady(),
       addressOf: (request) => this.#addressOf(request),
     };
     const services = {
       ...shared,
       hub: this.#hub,
+      fleet,
       publicOrigin,
       reconnectSpreadS: this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S,
       idleLimitS: this.#options.idleLimitS ?? null,

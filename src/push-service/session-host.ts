@@ -9,6 +9,7 @@ import { DEVICE_SEEN_STEP_MS, HEARTBEAT_S_MAX } from "../limits.ts";
 import type { ByeReason, Downstream, Status } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
+import type { Fleet, HeldDevice } from "./fleet.ts";
 import { HttpError } from "./http-errors.ts";
 import type { DeviceLink, Hub } from "./hub.ts";
 import { deviceName, type Log } from "./log.ts";
@@ -32,6 +33,7 @@ export interface SessionServices {
   readonly store: Store;
   readonly tokens: Tokens;
   readonly hub: Hub;
+  readonly fleet: Fleet;
   readonly publicOrigin: string;
   readonly reconnectSpreadS: number;
   /** What a balancer in front allows a silent link, or null. */
@@ -73,6 +75,8 @@ export class SessionHost implements DeviceLink {
   #alarm: NodeJS.Timeout | null = null;
   #endReason: ByeReason | "link" = "link";
   #isOpen = false;
+  /** Since this link claimed the device. */
+  #held: HeldDevice | null = null;
   /** When it was last written down that the device was there, ms since 1970. */
   #seenMs = Number.POSITIVE_INFINITY;
 
@@ -95,16 +99,18 @@ export class SessionHost implements DeviceLink {
   }
 
   /**
-   * Reads what the store knows and begins the session. A failure detaches it.
+   * Claims the device, reads what the store knows and begins the session. A failure detaches it.
    *
    * @param accept makes the link carry frames, at once: nothing can come between it and the first frame. May throw
    * @throws {HttpError} storage, draining, or what `accept` throws
    */
   async start(freshUaToken: string | null, accept: () => void): Promise<void> {
-    const { store, log } = this.#services;
+    const { fleet, log } = this.#services;
     try {
-      const channels = await stored(() => store.channels(this.#uaid), log);
-      const record = await stored(() => store.getDevice(this.#uaid), log);
+      const held = await stored(() => fleet.claim(this.#uaid), log);
+      this.#held = held;
+      const channels = await stored(() => held.channels(), log);
+      const record = await stored(() => held.getDevice(), log);
       if (!this.isLive()) throw new HttpError("draining");
       accept();
       this.#seenMs = record?.seenMs ?? Number.POSITIVE_INFINITY;
@@ -145,6 +151,8 @@ export class SessionHost implements DeviceLink {
     this.handle({ type: "linkClosed" });
     this.#setAlarm(null);
     this.#services.hub.detach(this.#uaid, this);
+    this.#held?.release();
+    this.#held = null;
     if (!this.#isOpen) return;
     const device = deviceName(this.#uaid);
     this.#services.log({ event: "device-disconnected", device, reason: this.#endReason });
@@ -182,16 +190,14 @@ export class SessionHost implements DeviceLink {
   }
 
   async #load({ afterId, limit }: Extract<SessionEffect, { type: "load" }>): Promise<void> {
-    const { store, clock } = this.#services;
-    const page = await this.#try(() =>
-      store.messages(this.#uaid, { afterId, limit, nowMs: clock.epochMs() }),
-    );
+    const { clock } = this.#services;
+    const page = await this.#try((held) => held.messages({ afterId, limit, nowMs: clock.epochMs() }));
     this.handle(page === null ? { type: "loadFailed" } : { type: "loaded", ...page });
   }
 
   async #ack({ operationId, ranges, code }: Extract<SessionEffect, { type: "ack" }>): Promise<void> {
-    const { store, log } = this.#services;
-    const removed = await this.#try(() => store.ack(this.#uaid, ranges));
+    const { log } = this.#services;
+    const removed = await this.#try((held) => held.ack(ranges));
     if (removed !== null) {
       log({ event: "acknowledged", device: deviceName(this.#uaid), code, messages: removed });
     }
@@ -199,10 +205,10 @@ export class SessionHost implements DeviceLink {
   }
 
   async #register(effect: Extract<SessionEffect, { type: "register" }>): Promise<void> {
-    const { store, clock } = this.#services;
+    const { clock } = this.#services;
     const { operationId, registrationId, applicationServerKey } = effect;
-    const result = await this.#try(() =>
-      store.register(this.#uaid, registrationId, applicationServerKey, clock.epochMs()),
+    const result = await this.#try((held) =>
+      held.register(registrationId, applicationServerKey, clock.epochMs()),
     );
     const reply = this.#registration(result, applicationServerKey);
     this.handle({ type: "registered", operationId, ...reply });
@@ -225,8 +231,8 @@ export class SessionHost implements DeviceLink {
   }
 
   async #unregister({ operationId, channel }: Extract<SessionEffect, { type: "unregister" }>): Promise<void> {
-    const { store, hub, log } = this.#services;
-    const wasThere = await this.#try(() => store.unregister(this.#uaid, channel));
+    const { hub, log } = this.#services;
+    const wasThere = await this.#try((held) => held.unregister(channel));
     if (wasThere) {
       hub.forget(this.#uaid, channel);
       log({ event: "unregistered", device: deviceName(this.#uaid), channel });
@@ -236,9 +242,9 @@ export class SessionHost implements DeviceLink {
   }
 
   async #forget({ operationId }: Extract<SessionEffect, { type: "forget" }>): Promise<void> {
-    const { store, hub, log, credentials } = this.#services;
-    const done = await this.#try(async () => {
-      await store.removeDevice(this.#uaid);
+    const { hub, log, credentials } = this.#services;
+    const done = await this.#try(async (held) => {
+      await held.removeDevice();
       return true;
     });
     if (done) {
@@ -252,18 +258,22 @@ export class SessionHost implements DeviceLink {
 
   /** Once in a while is enough: a device is forgotten only after many days. */
   #noteSeen(): void {
-    const { store, clock } = this.#services;
-    const nowMs = clock.epochMs();
+    const nowMs = this.#services.clock.epochMs();
     if (nowMs < this.#seenMs + DEVICE_SEEN_STEP_MS) return;
     this.#seenMs = nowMs;
-    void this.#try(() => store.noteSeen(this.#uaid, nowMs));
+    void this.#try((held) => held.noteSeen(nowMs));
   }
 
-  /** The operation's result, or null when it failed, which is logged. */
-  async #try<T>(operation: () => Promise<T>): Promise<T | null> {
+  /** The operation's result, or null when it failed, which is logged, or another link holds the device. */
+  async #try<T>(operation: (held: HeldDevice) => Promise<T>): Promise<T | null> {
+    if (this.#held === null) return null;
     try {
-      return await operation();
+      return await operation(this.#held);
     } catch (error) {
+      if (error instanceof GodwitError && error.code === "ERR_STORE_FENCED") {
+        this.handle({ type: "goodbye", reason: "replaced", retryAfterS: 0 });
+        return null;
+      }
       const text = error instanceof GodwitError ? error.message : String((error as Error).name);
       this.#services.log({ event: "store-failed", error: text });
       return null;
