@@ -72,7 +72,9 @@ export class SimulatedService {
     });
     this.#current?.cancelAlarm();
     this.#current = { linkId, session, cancelAlarm: () => {} };
-    const channels = this.#isRegistered ? [{ channel: CHANNEL, revoked: null }] : [];
+    const channels = this.#isRegistered
+      ? [{ channel: CHANNEL, registrationId: new Uint8Array(16), revoked: null }]
+      : [];
     this.#handle({ type: "opened", device: { channels, freshUaToken: null, lastId: this.#lastId } });
   }
 

@@ -8,9 +8,12 @@ import { hexEncode } from "../bytes.ts";
 import type { Attempt } from "./outbox.ts";
 import type { SessionEvent } from "./session-events.ts";
 
+/** What sessions of every dialect hear, since no message of a device is in it. */
+export type ServiceEvent = Exclude<SessionEvent, { type: "upstream" }>;
+
 /** A connected device as the hub sees it. */
 export interface DeviceLink {
-  handle(event: SessionEvent): void;
+  handle(event: ServiceEvent): void;
 }
 
 /** What is known of one device while it has a link or a message sent and not acknowledged. */
@@ -66,7 +69,7 @@ export class Hub {
   }
 
   /** Tells the device's sessions, if there are any. */
-  notify(uaid: Uint8Array, event: SessionEvent): void {
+  notify(uaid: Uint8Array, event: ServiceEvent): void {
     const name = hexEncode(uaid);
     const device = this.#devices.get(name);
     if (event.type === "stored" && !device?.link && !device?.pending.size) this.#absent(uaid);
@@ -136,7 +139,7 @@ export class Hub {
 }
 
 /** Drops the counts of messages that left the store, also when no session is there to do it. */
-function drop(attempts: Map<number, Attempt>, event: SessionEvent): void {
+function drop(attempts: Map<number, Attempt>, event: ServiceEvent): void {
   if (event.type === "withdrawn") attempts.delete(event.id);
   if (event.type === "stored" && event.replacedId !== null) attempts.delete(event.replacedId);
   if (event.type === "revoked") dropChannel(attempts, event.channel);

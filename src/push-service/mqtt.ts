@@ -19,7 +19,13 @@ import { godwitDialect } from "../wire/godwit.ts";
 import type { Enrolment } from "./enrolment.ts";
 import { HttpError } from "./http-errors.ts";
 import { RateLimit } from "./rate-limit.ts";
-import { type LinkPort, SessionHost, type SessionHostOptions, type SessionServices } from "./session-host.ts";
+import {
+  type GodwitDevice,
+  godwitSession,
+  type LinkPort,
+  SessionHost,
+  type SessionServices,
+} from "./session-host.ts";
 import { UAID_BYTES } from "./tokens.ts";
 import { UpstreamFrames } from "./upstream-frames.ts";
 
@@ -159,11 +165,13 @@ export class MqttDevices {
     }
   }
 
-  #open(device: DeviceId, registration: SessionHostOptions["device"]): MqttLink {
-    const link = new MqttLink(device, this.#broker, () => {
+  #open(device: DeviceId, registration: GodwitDevice): MqttLink {
+    const { services } = this.#options;
+    const attempts = services.hub.attempts(registration.uaid);
+    const link = new MqttLink(device, this.#broker, attempts, () => {
       if (this.#links.get(device) === link) this.#links.delete(device);
     });
-    link.open(new SessionHost({ services: this.#options.services, device: registration, link }));
+    link.open(new SessionHost(godwitSession(services, registration, link)));
     this.#links.set(device, link);
     return link;
   }
@@ -215,6 +223,8 @@ export class MqttDevices {
 class MqttLink implements LinkPort {
   readonly #device: DeviceId;
   readonly #broker: Broker;
+  /** How often each message was sent that is not acknowledged yet; the hub's. */
+  readonly #attempts: ReadonlyMap<number, unknown>;
   readonly #forget: () => void;
   #host: SessionHost | null = null;
   #frames: UpstreamFrames | null = null;
@@ -222,9 +232,10 @@ class MqttLink implements LinkPort {
   #isCongested = false;
   #isEnded = false;
 
-  constructor(device: DeviceId, broker: Broker, forget: () => void) {
+  constructor(device: DeviceId, broker: Broker, attempts: ReadonlyMap<number, unknown>, forget: () => void) {
     this.#device = device;
     this.#broker = broker;
+    this.#attempts = attempts;
     this.#forget = forget;
   }
 
@@ -244,7 +255,7 @@ class MqttLink implements LinkPort {
 
   /** True when messages were sent that the device has not acknowledged. */
   hasUnacknowledged(): boolean {
-    return this.host.attempts.size > 0;
+    return this.#attempts.size > 0;
   }
 
   open(host: SessionHost): void {

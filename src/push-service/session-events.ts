@@ -14,8 +14,8 @@ import type {
   Status,
   Upstream,
 } from "../wire/dialect.ts";
-import type { Attempt } from "./outbox.ts";
-import type { StoredMessage } from "./store/store.ts";
+import type { Attempt, Instant } from "./outbox.ts";
+import type { ChannelRecord, StoredMessage } from "./store/store.ts";
 
 export interface SessionOptions {
   /** 16 bytes. */
@@ -38,16 +38,23 @@ export interface SessionOptions {
 /** What the store knew of the device when its link opened. */
 export interface DeviceSnapshot {
   /** The revoked ones with their reason. */
-  readonly channels: readonly { readonly channel: number; readonly revoked: RevokeReason | null }[];
+  readonly channels: readonly Pick<ChannelRecord, "channel" | "registrationId" | "revoked">[];
   readonly freshUaToken: string | null;
   /** Highest message id given out so far, 0 for none. */
   readonly lastId: number;
 }
 
-export type SessionEvent =
+/** One link as its host runs it: drain `poll` after every `handle`. Both are of one dialect, `Up` and `Down` its messages. */
+export interface DeviceSession<Up = Upstream, Down = Downstream> {
+  readonly phase: Phase;
+  handle(event: SessionEvent<Up>, now: Instant): void;
+  poll(): SessionEffect<Down> | undefined;
+}
+
+export type SessionEvent<Up = Upstream> =
   /** The link can carry frames. Events that come earlier count all the same. */
   | { readonly type: "opened"; readonly device: DeviceSnapshot }
-  | { readonly type: "upstream"; readonly message: Upstream }
+  | { readonly type: "upstream"; readonly message: Up }
   /** A frame that could not be read; `status` 501 for a type this service does not know. */
   | { readonly type: "malformed"; readonly status: Status; readonly text: string }
   /** The device showed life without a frame (a ping). */
@@ -78,8 +85,10 @@ export type SessionEvent =
   | { readonly type: "goodbye"; readonly reason: ByeReason; readonly retryAfterS: number }
   | { readonly type: "linkClosed" };
 
-export type SessionEffect =
-  | { readonly type: "send"; readonly message: Downstream }
+export type SessionEffect<Down = Downstream> =
+  | { readonly type: "send"; readonly message: Down }
+  /** A ping of the transport's; any sign of life answers it. */
+  | { readonly type: "ping" }
   | { readonly type: "load"; readonly afterId: number; readonly limit: number }
   | {
       readonly type: "ack";
@@ -110,3 +119,11 @@ export const PHASES = {
   leaving: { forgotten: "closed", forgetFailed: "open", goodbye: "closed", linkClosed: "closed" },
   closed: {},
 } as const satisfies Record<Phase, Readonly<Record<string, Phase>>>;
+
+export type Transition = { [P in Phase]: keyof (typeof PHASES)[P] }[Phase];
+
+/** The phase after `transition`, or null where it is ignored. */
+export function phaseAfter(phase: Phase, transition: Transition): Phase | null {
+  const row: Partial<Record<Transition, Phase>> = PHASES[phase];
+  return row[transition] ?? null;
+}

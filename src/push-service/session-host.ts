@@ -6,7 +6,7 @@
 
 import { GodwitError } from "../errors.ts";
 import { DEVICE_SEEN_STEP_MS, HEARTBEAT_S_MAX } from "../limits.ts";
-import type { ByeReason, Downstream, Status } from "../wire/dialect.ts";
+import type { ByeReason, DeviceDialect, Downstream, Status, Upstream } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
 import type { Fleet, HeldDevice } from "./fleet.ts";
@@ -14,7 +14,13 @@ import { HttpError } from "./http-errors.ts";
 import type { DeviceLink, Hub } from "./hub.ts";
 import { deviceName, type Log } from "./log.ts";
 import { Session } from "./session.ts";
-import type { DeviceSnapshot, SessionEffect, SessionEvent, SessionOptions } from "./session-events.ts";
+import type {
+  DeviceSession,
+  DeviceSnapshot,
+  SessionEffect,
+  SessionEvent,
+  SessionOptions,
+} from "./session-events.ts";
 import type { RegisterResult, Store } from "./store/store.ts";
 import { endpointKeyHash, type Tokens } from "./tokens.ts";
 
@@ -22,8 +28,10 @@ import { endpointKeyHash, type Tokens } from "./tokens.ts";
 const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** What carries the messages of one device. */
-export interface LinkPort {
-  send(message: Downstream): void;
+export interface LinkPort<Down = Downstream> {
+  send(message: Down): void;
+  /** Only where the dialect's session asks for pings. */
+  ping?(): void;
   /** Sends what is queued, then closes. */
   close(reason: ByeReason): void;
 }
@@ -55,22 +63,46 @@ export interface DeviceCredentials {
   withdraw(uaid: Uint8Array): void;
 }
 
-export interface SessionHostOptions {
+export interface SessionHostOptions<Up, Down> {
   readonly services: SessionServices;
-  readonly device: Pick<SessionOptions, "uaid" | "conditions" | "channelsDigest">;
-  readonly link: LinkPort;
+  /** 16 bytes. */
+  readonly uaid: Uint8Array;
+  readonly dialect: DeviceDialect;
+  /** The store hears of the device only with its first registration. */
+  readonly isNew: boolean;
+  readonly session: DeviceSession<Up, Down>;
+  readonly link: LinkPort<Down>;
+}
+
+/** What a device of dialect `godwit.v1` says when it connects. */
+export type GodwitDevice = Pick<SessionOptions, "uaid" | "conditions" | "channelsDigest">;
+
+/** The options of {@link SessionHost} for a device of dialect `godwit.v1`. */
+export function godwitSession(
+  services: SessionServices,
+  device: GodwitDevice,
+  link: LinkPort,
+): SessionHostOptions<Upstream, Downstream> {
+  const { store, hub, reconnectSpreadS, idleLimitS, canary, heartbeatSMax = HEARTBEAT_S_MAX } = services;
+  const session = new Session({
+    ...device,
+    ...{ reconnectSpreadS, idleLimitS, heartbeatSMax, canary },
+    storeEpoch: store.epoch,
+    attempts: hub.attempts(device.uaid),
+  });
+  return { services, uaid: device.uaid, dialect: "godwit.v1", isNew: false, session, link };
 }
 
 /** Hears of the device from the start, but takes the place of its older link only with {@link start}. */
-export class SessionHost implements DeviceLink {
-  /** How often each message was sent that is not acknowledged yet; the hub's. */
-  readonly attempts: ReadonlyMap<number, unknown>;
+export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink {
   readonly #services: SessionServices;
   readonly #uaid: Uint8Array;
-  readonly #link: LinkPort;
-  readonly #session: Session;
+  readonly #dialect: DeviceDialect;
+  readonly #link: LinkPort<Down>;
+  readonly #session: DeviceSession<Up, Down>;
+  #isNew: boolean;
   /** Events that came while another one was being handled. */
-  readonly #events: SessionEvent[] = [];
+  readonly #events: SessionEvent<Up>[] = [];
   #isHandling = false;
   #alarm: NodeJS.Timeout | null = null;
   #endReason: ByeReason | "link" = "link";
@@ -80,22 +112,14 @@ export class SessionHost implements DeviceLink {
   /** When it was last written down that the device was there, ms since 1970. */
   #seenMs = Number.POSITIVE_INFINITY;
 
-  constructor({ services, device, link }: SessionHostOptions) {
-    const { store, hub, reconnectSpreadS, idleLimitS, canary, heartbeatSMax = HEARTBEAT_S_MAX } = services;
+  constructor({ services, uaid, dialect, isNew, session, link }: SessionHostOptions<Up, Down>) {
     this.#services = services;
-    this.#uaid = device.uaid;
+    this.#uaid = uaid;
+    this.#dialect = dialect;
+    this.#isNew = isNew;
     this.#link = link;
-    const attempts = hub.attempts(device.uaid);
-    this.attempts = attempts;
-    const limits = { reconnectSpreadS, idleLimitS, heartbeatSMax };
-    this.#session = new Session({
-      ...device,
-      ...limits,
-      storeEpoch: store.epoch,
-      canary,
-      attempts,
-    });
-    hub.expect(device.uaid, this);
+    this.#session = session;
+    services.hub.expect(uaid, this);
   }
 
   /**
@@ -130,7 +154,7 @@ export class SessionHost implements DeviceLink {
   }
 
   /** Handles `event` and everything that follows from it; from inside a handler it is queued. */
-  handle(event: SessionEvent): void {
+  handle(event: SessionEvent<Up>): void {
     this.#events.push(event);
     if (this.#isHandling) return;
     this.#isHandling = true;
@@ -158,7 +182,7 @@ export class SessionHost implements DeviceLink {
     this.#services.log({ event: "device-disconnected", device, reason: this.#endReason });
   }
 
-  #step(event: SessionEvent): void {
+  #step(event: SessionEvent<Up>): void {
     if (event.type === "opened" || event.type === "upstream" || event.type === "activity") this.#noteSeen();
     const { clock } = this.#services;
     this.#session.handle(event, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
@@ -167,10 +191,12 @@ export class SessionHost implements DeviceLink {
     }
   }
 
-  #perform(effect: SessionEffect): void {
+  #perform(effect: SessionEffect<Down>): void {
     switch (effect.type) {
       case "send":
         return this.#link.send(effect.message);
+      case "ping":
+        return this.#link.ping?.();
       case "setAlarm":
         return this.#setAlarm(effect.atMs);
       case "close":
@@ -207,11 +233,22 @@ export class SessionHost implements DeviceLink {
   async #register(effect: Extract<SessionEffect, { type: "register" }>): Promise<void> {
     const { clock } = this.#services;
     const { operationId, registrationId, applicationServerKey } = effect;
-    const result = await this.#try((held) =>
-      held.register(registrationId, applicationServerKey, clock.epochMs()),
-    );
+    const result = await this.#try(async (held) => {
+      if (this.#isNew) await this.#create();
+      return held.register(registrationId, applicationServerKey, clock.epochMs());
+    });
     const reply = this.#registration(result, applicationServerKey);
     this.handle({ type: "registered", operationId, ...reply });
+  }
+
+  async #create(): Promise<void> {
+    const { store, clock, log } = this.#services;
+    const nowMs = clock.epochMs();
+    await store.createDevice(this.#uaid, nowMs, this.#dialect);
+    // Several registrations may wait for this at once.
+    if (this.#isNew) log({ event: "device-created", device: deviceName(this.#uaid) });
+    this.#isNew = false;
+    this.#seenMs = nowMs;
   }
 
   #registration(result: RegisterResult | null, applicationServerKey: Uint8Array | null) {
@@ -226,7 +263,7 @@ export class SessionHost implements DeviceLink {
     const { channel, created } = result;
     if (created) log({ event: "registered", device: deviceName(this.#uaid), channel });
     const keyHash = endpointKeyHash(applicationServerKey);
-    const token = tokens.sealEndpoint({ uaid: this.#uaid, channel, keyHash });
+    const token = tokens.sealEndpoint({ uaid: this.#uaid, channel, keyHash, dialect: this.#dialect });
     return { status: STATUS.ok, channel, endpoint: `${publicOrigin}${ENDPOINT_PATH}${token}` };
   }
 

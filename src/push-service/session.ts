@@ -29,15 +29,15 @@ import {
 import { channelsDigest } from "../wire/digest.ts";
 import { type Instant, Outbox } from "./outbox.ts";
 import {
+  type DeviceSession,
   type DeviceSnapshot,
-  PHASES,
   type Phase,
+  phaseAfter,
   type SessionEffect,
   type SessionEvent,
   type SessionOptions,
+  type Transition,
 } from "./session-events.ts";
-
-type Transition = { [P in Phase]: keyof (typeof PHASES)[P] }[Phase];
 
 /** A request of the device the store has not answered yet. */
 interface Operation {
@@ -46,7 +46,7 @@ interface Operation {
 }
 
 /** One device link. Drain {@link poll} after every {@link handle}. */
-export class Session {
+export class Session implements DeviceSession {
   readonly #options: SessionOptions;
   readonly #outbox: Outbox;
   readonly #effects: SessionEffect[] = [];
@@ -378,9 +378,8 @@ export class Session {
 
   /** True when the phase changed. A session that ends takes its alarm with it. */
   #go(transition: Transition): boolean {
-    const row: Partial<Record<Transition, Phase>> = PHASES[this.#phase];
-    const next = row[transition];
-    if (next === undefined) return false;
+    const next = phaseAfter(this.#phase, transition);
+    if (next === null) return false;
     this.#phase = next;
     if (next === "closed" && this.#alarmMs !== null) {
       this.#alarmMs = null;

@@ -8,14 +8,16 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesEqual, concatBytes } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { UA_TOKEN_REFRESH_MS } from "../limits.ts";
+import type { DeviceDialect } from "../wire/dialect.ts";
 import type { Sealer } from "./seal.ts";
 
 export const UAID_BYTES = 16;
 const KEY_HASH_BYTES = 16;
 /** uaid (16), issued ms (8), generation (4). */
 const UA_TOKEN_BYTES = 28;
-/** uaid (16), channel (4), and for a restricted endpoint the hash of its key (16). */
+/** uaid (16), channel (4), for dialect autopush a 1, and for a restricted endpoint the hash of its key (16). */
 const ENDPOINT_BYTES = 20;
+const ENDPOINT_LENGTHS = [0, 1, KEY_HASH_BYTES, 1 + KEY_HASH_BYTES].map((more) => ENDPOINT_BYTES + more);
 /** uaid (16), channel (4), message id (8). */
 const MESSAGE_BYTES = 28;
 
@@ -34,6 +36,8 @@ export interface EndpointClaims {
   readonly channel: number;
   /** First 16 bytes of SHA-256 over the applicationServerKey; null when anybody may publish. */
   readonly keyHash: Uint8Array | null;
+  /** What its device speaks, and so what may be published. */
+  readonly dialect: DeviceDialect;
 }
 
 export interface MessageClaims {
@@ -85,17 +89,25 @@ export class Tokens {
   }
 
   /** The last part of an endpoint's path. The same claims give the same text while the current key stays. */
-  sealEndpoint({ uaid, channel, keyHash }: EndpointClaims): string {
-    const plaintext = layout(uaid, [4, channel]);
-    return this.#sealer.seal("endpoint", keyHash === null ? plaintext : concatBytes(plaintext, keyHash));
+  sealEndpoint({ uaid, channel, keyHash, dialect }: EndpointClaims): string {
+    const mark = dialect === "autopush" ? [1] : [];
+    const plaintext = concatBytes(
+      layout(uaid, [4, channel]),
+      Uint8Array.from(mark),
+      keyHash ?? new Uint8Array(),
+    );
+    return this.#sealer.seal("endpoint", plaintext);
   }
 
   openEndpoint(token: string): EndpointClaims {
-    const plaintext = this.#open("endpoint", token, [ENDPOINT_BYTES, ENDPOINT_BYTES + KEY_HASH_BYTES]);
+    const plaintext = this.#open("endpoint", token, ENDPOINT_LENGTHS);
+    const isMarked = (plaintext.length - ENDPOINT_BYTES) % KEY_HASH_BYTES === 1;
+    const keyHash = plaintext.slice(ENDPOINT_BYTES + (isMarked ? 1 : 0));
     return {
       uaid: plaintext.slice(0, UAID_BYTES),
       channel: readUint(plaintext, 16, 4),
-      keyHash: plaintext.length > ENDPOINT_BYTES ? plaintext.slice(ENDPOINT_BYTES) : null,
+      keyHash: keyHash.length > 0 ? keyHash : null,
+      dialect: isMarked ? "autopush" : "godwit.v1",
     };
   }
 

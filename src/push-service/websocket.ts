@@ -13,7 +13,7 @@ import { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
 import type { Canaries } from "./canaries.ts";
 import type { Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
-import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
+import { godwitSession, type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
 import {
   parseBearer,
   parseChannelsDigest,
@@ -99,7 +99,7 @@ export class DeviceWebSockets {
     // A device that takes the place of its own link adds none.
     if (!services.hub.isConnected(uaid)) this.#requireRoom();
     const link = new WebSocketLink();
-    const host = new SessionHost({ services, device: { uaid, conditions, channelsDigest }, link });
+    const host = new SessionHost(godwitSession(services, { uaid, conditions, channelsDigest }, link));
     await host.start(freshUaToken, () => {
       if (socket.destroyed) throw new HttpError("draining");
       const webSocket = this.#accept(request, socket, head);

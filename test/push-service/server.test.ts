@@ -172,7 +172,7 @@ describe("web-push", () => {
     await bench.store.register(uaid, new Uint8Array(16), bench.keys.publicKey, Date.now());
     const keyHash = endpointKeyHash(bench.keys.publicKey);
     const tokens = new Tokens(new Sealer(bench.keyring));
-    const endpoint = `${publicOrigin}/p/${tokens.sealEndpoint({ uaid, channel: 1, keyHash })}`;
+    const endpoint = `${publicOrigin}/p/${tokens.sealEndpoint({ uaid, channel: 1, keyHash, dialect: "godwit.v1" })}`;
     const result = await webpush.sendNotification(
       { endpoint, keys: { p256dh: base64urlEncode(bench.keys.publicKey), auth: "A".repeat(22) } },
       "hello",

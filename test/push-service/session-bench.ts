@@ -6,11 +6,16 @@ import type { Attempt } from "../../src/push-service/outbox.ts";
 import { Session } from "../../src/push-service/session.ts";
 import type { DeviceSnapshot, SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
-import type { Conditions, Downstream, IdRange, Upstream } from "../../src/wire/dialect.ts";
+import type { Conditions, Downstream, IdRange, RevokeReason, Upstream } from "../../src/wire/dialect.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
 
 export const START_MS = 1_800_000_000_000;
 export const uaid = new Uint8Array(16).fill(7);
+
+/** A channel as the store tells of it. */
+export function channelRecord(channel: number, revoked: RevokeReason | null = null) {
+  return { channel, registrationId: new Uint8Array(16).fill(channel), revoked };
+}
 
 /** A session, a store that answers at once, and a clock. */
 export class SessionBench {
@@ -44,7 +49,7 @@ export class SessionBench {
   open(device: Partial<DeviceSnapshot> = {}): this {
     this.handle({
       type: "opened",
-      device: { channels: [{ channel: 1, revoked: null }], freshUaToken: null, lastId: 0, ...device },
+      device: { channels: [channelRecord(1)], freshUaToken: null, lastId: 0, ...device },
     });
     return this;
   }

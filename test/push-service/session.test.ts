@@ -16,7 +16,7 @@ import {
 } from "../../src/limits.ts";
 import { PHASES, type SessionEvent } from "../../src/push-service/session-events.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
-import { filled, SessionBench, START_MS, uaid } from "./session-bench.ts";
+import { channelRecord, filled, SessionBench, START_MS, uaid } from "./session-bench.ts";
 
 describe("connecting", () => {
   test("Registered comes first, the stored messages right behind", () => {
@@ -41,16 +41,13 @@ describe("connecting", () => {
   });
 
   test("lists the live channels when the digest is wrong", () => {
-    const channels = [
-      { channel: 1, revoked: null },
-      { channel: 4, revoked: null },
-    ];
+    const channels = [channelRecord(1), channelRecord(4)];
     expect(new SessionBench().open({ channels }).sent[0]).toMatchObject({ channels: [1, 4] });
   });
 
   test("Registered fits one frame, with as many channels as a device can have", () => {
     const live = Array.from({ length: SUBSCRIPTIONS_MAX }, (_, i) => CHANNEL_MAX - i);
-    const channels = live.map((channel) => ({ channel, revoked: null }));
+    const channels = live.map((channel) => channelRecord(channel));
     const freshUaToken = "A".repeat(UA_TOKEN_CHARS_MAX);
     const bench = new SessionBench().open({ channels, freshUaToken, lastId: ID_MAX });
     const registered = bench.sent[0];
@@ -138,7 +135,7 @@ describe("registering", () => {
 });
 
 describe("Revoked", () => {
-  const revoked = [{ channel: 1, revoked: "application-server" as const }];
+  const revoked = [channelRecord(1, "application-server")];
 
   test("is repeated at every connect and with later traffic until the channel is unregistered", () => {
     const bench = new SessionBench({}, new Map(), []).open({ channels: revoked });

@@ -21,6 +21,7 @@ import { loadKeyring, newKeyring, rotateKeyring, saveKeyring } from "../../src/p
 import { Sealer } from "../../src/push-service/seal.ts";
 import { endpointKeyHash, isEndpointKey, isUaTokenOld, Tokens } from "../../src/push-service/tokens.ts";
 import { base64urlDecode, base64urlEncode } from "../../src/webpush/base64url.ts";
+import { DEVICE_DIALECTS } from "../../src/wire/dialect.ts";
 
 const uaid = Uint8Array.from({ length: 16 }, (_, i) => i);
 const key = Uint8Array.from({ length: 65 }, (_, i) => (i === 0 ? 4 : i));
@@ -32,16 +33,19 @@ describe("tokens", () => {
 
   test("uaToken, endpoint and Location come back as they were sealed", () => {
     expect(tokens.openUaToken(tokens.sealUaToken(claims))).toEqual(claims);
-    const endpoint = { uaid, channel: 0xffff_ffff, keyHash: endpointKeyHash(key) };
-    expect(tokens.openEndpoint(tokens.sealEndpoint(endpoint))).toEqual(endpoint);
-    const open = { uaid, channel: 1, keyHash: null };
-    expect(tokens.openEndpoint(tokens.sealEndpoint(open))).toEqual(open);
+    for (const dialect of DEVICE_DIALECTS) {
+      const endpoint = { uaid, channel: 0xffff_ffff, keyHash: endpointKeyHash(key), dialect };
+      expect(tokens.openEndpoint(tokens.sealEndpoint(endpoint))).toEqual(endpoint);
+      const open = { uaid, channel: 1, keyHash: null, dialect };
+      expect(tokens.openEndpoint(tokens.sealEndpoint(open))).toEqual(open);
+    }
     const message = { uaid, channel: 2, id: Number.MAX_SAFE_INTEGER };
     expect(tokens.openMessage(tokens.sealMessage(message))).toEqual(message);
   });
 
   test("the same endpoint is sealed the same way, another one differently", () => {
-    const seal = (channel: number) => tokens.sealEndpoint({ uaid, channel, keyHash: null });
+    const seal = (channel: number) =>
+      tokens.sealEndpoint({ uaid, channel, keyHash: null, dialect: "godwit.v1" });
     expect(seal(1)).toBe(seal(1));
     expect(seal(1)).not.toBe(seal(2));
   });
@@ -84,7 +88,7 @@ describe("tokens", () => {
   });
 
   test("an endpoint knows its key, and only that one", () => {
-    const restricted = { uaid, channel: 1, keyHash: endpointKeyHash(key) };
+    const restricted = { uaid, channel: 1, keyHash: endpointKeyHash(key), dialect: "godwit.v1" } as const;
     expect(isEndpointKey(restricted, key)).toBe(true);
     expect(isEndpointKey(restricted, key.slice().fill(4))).toBe(false);
     expect(isEndpointKey({ ...restricted, keyHash: null }, key)).toBe(false);
