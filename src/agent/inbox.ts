@@ -198,9 +198,9 @@ export class Inbox {
     const messageId = messageName(storeEpoch, id);
     this.#showing.add(messageId);
     this.markHandled(storeEpoch, id, "ok");
-    const done = (): void => {
+    const done = (isShown?: boolean): void => {
       this.#showing.delete(messageId);
-      meter.countMessage("shown");
+      if (isShown) meter.countMessage("shown");
       this.noteHandled(record);
       if (!isAcknowledged && storeEpoch === this.#storeEpoch) acks.add(id, "ok");
     };

@@ -29,8 +29,8 @@ export interface ShowRequest {
   readonly messageId: string | null;
   readonly notification: GodwitNotification;
   readonly by: "declared" | "app";
-  /** Called once: the person can see it, or it is at least kept for them. */
-  readonly done: () => void;
+  /** Called once: the person can see it (true), or it is at least kept for them. */
+  readonly done: (isShown?: boolean) => void;
   /** Called instead when it is neither, and gone. Without it, `done` follows when it can be kept. */
   readonly failed?: () => void;
 }
@@ -132,7 +132,7 @@ export class Notifications {
     if (request === null) return;
     const { messageId, owner, by } = request;
     this.#options.emit(reported({ type: "shown", messageId, owner, by }));
-    request.done();
+    request.done(true);
   }
 
   /** There is no screen just now: the notification is written down, and comes back at the next start. */

@@ -14,6 +14,7 @@ import { DASHBOARD_FILE_BYTES_MAX } from "../limits.ts";
 import { AppSocket, listenError } from "../user-agent/app-socket.ts";
 import { DASHBOARD_FILES } from "../user-agent/dashboard-files.ts";
 import { DesktopDisplay } from "../user-agent/desktop-display.ts";
+import { systemCode } from "../user-agent/file-system.ts";
 import { HelperDisplay } from "../user-agent/helper-display.ts";
 import { privateFilesIn } from "../user-agent/private-files.ts";
 import { startUserAgent } from "../user-agent/start.ts";
@@ -126,8 +127,17 @@ class Daemon {
     const { helper, isOnDesktop } = this.#options;
     const { helpers } = this.#processes;
     const { platform } = this.#runtime;
-    if (helper !== null)
+    if (helper !== null) {
       this.#helper = new HelperDisplay({ command: [helper], helpers, platform, userAgent });
+      const problem = programProblem(helper);
+      // Said now, and not only when somebody should have seen a message.
+      if (problem !== null)
+        userAgent.report({
+          type: "fault",
+          code: "ERR_DISPLAY",
+          text: `the helper ${helper} cannot be started (${problem}): notifications are kept until it can`,
+        });
+    }
     if (!isOnDesktop) return;
     const bus = this.#bus;
     if (bus === null) throw new GodwitError("ERR_CONFIG", "this godwitd was built without D-Bus: no desktop");
@@ -199,6 +209,15 @@ function dashboardFile(directory: string, path: string) {
   const file = DASHBOARD_FILES.get(path);
   if (file === undefined) return null;
   return { type: file.type, body: bridge.fs.readFile(`${directory}/${file.name}`, DASHBOARD_FILE_BYTES_MAX) };
+}
+
+/** The system's code for why this program cannot be started, as far as its file tells; null where nothing speaks against it. */
+function programProblem(path: string): string | null {
+  try {
+    return (bridge.fs.stat(path).mode & 0o111) === 0 ? "EACCES" : null;
+  } catch (error) {
+    return systemCode(error) || "unknown error";
+  }
 }
 
 /** Null in a build without D-Bus. */

@@ -56,8 +56,8 @@ export class AgentHost implements Host {
   constructor(options: AgentHostOptions, dispatch: (event: AgentEvent) => void) {
     this.#options = options;
     this.#dispatch = dispatch;
-    this.displays = new Displays(() =>
-      this.#report({ type: "fault", code: "ERR_DISPLAY", text: "the display failed" }),
+    this.displays = new Displays((text, owner) =>
+      this.#report({ type: "fault", code: "ERR_DISPLAY", text, ...(owner === undefined ? {} : { owner }) }),
     );
     this.questions = new Questions(options.permission, dispatch);
     this.machine = options.makeMachine(dispatch, (text) =>

@@ -5,15 +5,19 @@
  */
 
 import { type AppBadge, badgeValue } from "../declarative/index.ts";
+import { GodwitError } from "../errors.ts";
 import type { Display, ShownNotification } from "./display.ts";
+
+/** @param owner whose notification it is about, if it is about one */
+type Failed = (text: string, owner?: string) => void;
 
 export class Displays implements Display {
   readonly #displays: Display[] = [];
   readonly #badges = new Map<string, AppBadge>();
-  readonly #failed: () => void;
+  readonly #failed: Failed;
 
-  /** @param failed closing, a badge or a link failed on a screen */
-  constructor(failed: () => void) {
+  /** @param failed showing, closing, a badge or a link failed on a screen, or no screen shows a notification */
+  constructor(failed: Failed) {
     this.#failed = failed;
   }
 
@@ -21,7 +25,7 @@ export class Displays implements Display {
   add(display: Display): () => void {
     this.#displays.push(display);
     for (const [owner, badge] of this.#badges)
-      attempt(() => display.setBadge(owner, badge)).catch(this.#failed);
+      attempt(() => display.setBadge(owner, badge)).catch((error: unknown) => this.#tell(error));
     return () => {
       const at = this.#displays.indexOf(display);
       if (at >= 0) this.#displays.splice(at, 1);
@@ -30,7 +34,24 @@ export class Displays implements Display {
 
   /** Resolves once a screen shows it; rejects when none does, or there is none. */
   async show(shown: ShownNotification): Promise<void> {
-    await Promise.any(this.#displays.map((display) => attempt(() => display.show(shown))));
+    try {
+      await Promise.any(this.#displays.map((display) => this.showOn(display, shown)));
+    } catch (error) {
+      const { notificationId, owner } = shown;
+      if (this.#displays.length > 0)
+        this.#failed(`notification ${notificationId} is not shown, and kept for later`, owner);
+      throw error;
+    }
+  }
+
+  /** On this screen alone. A screen with nobody at it, such as no shell, is no failure to tell of: it rejects with other errors than ours. */
+  async showOn(display: Display, shown: ShownNotification): Promise<void> {
+    try {
+      await display.show(shown);
+    } catch (error) {
+      if (error instanceof GodwitError) this.#tell(error);
+      throw error;
+    }
   }
 
   close(notificationId: number): void {
@@ -53,18 +74,26 @@ export class Displays implements Display {
   }
 
   async #openOnOne(displays: readonly Display[], owner: string, url: string): Promise<void> {
+    let last: unknown = null;
     for (const display of displays) {
       try {
         return await display.openUrl(owner, url);
-      } catch {
+      } catch (error) {
         // The next one may.
+        last = error instanceof GodwitError ? error : last;
       }
     }
-    if (displays.length > 0) this.#failed();
+    if (displays.length > 0) this.#tell(last);
   }
 
   #onEach(call: (display: Display) => unknown): void {
-    for (const display of this.#displays) attempt(() => call(display)).catch(this.#failed);
+    for (const display of this.#displays)
+      attempt(() => call(display)).catch((error: unknown) => this.#tell(error));
+  }
+
+  /** Our own texts say which screen and why; what a program's screen throws may hold what a message says. */
+  #tell(error: unknown): void {
+    this.#failed(error instanceof GodwitError ? error.message : "the display failed");
   }
 }
 

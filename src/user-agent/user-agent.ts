@@ -103,13 +103,9 @@ export class UserAgent {
   /** Adds a screen, which gets everything that is shown. The function returned takes it away again. */
   addDisplay(display: Display): () => void {
     const remove = this.#host.displays.add(display);
-    for (const view of this.notifications()) {
-      const shown = new Promise<void>((resolve) =>
-        resolve(display.show({ ...view, replaces: null, alert: false })),
-      );
-      // It is shown, or kept, elsewhere.
-      shown.catch(() => {});
-    }
+    // It is shown, or kept, elsewhere.
+    for (const view of this.notifications())
+      this.#host.displays.showOn(display, { ...view, replaces: null, alert: false }).catch(() => {});
     return remove;
   }
 

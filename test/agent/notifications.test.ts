@@ -134,6 +134,17 @@ describe("what is shown", () => {
     expect(device.replies.get(requestId)).toMatchObject({ type: "error", code: "ERR_NOTIFICATION" });
   });
 
+  test("one that no screen shows is kept, and does not count as shown", () => {
+    const { device, declare } = newsDevice();
+    device.screenFails = true;
+    declare("kept");
+    expect(titlesOf(device.agent.notifications())).toEqual(["kept"]);
+    expect(device.status.meter.messages).toMatchObject({ received: 1, shown: 0 });
+    device.screenFails = false;
+    declare("shown");
+    expect(device.status.meter.messages).toMatchObject({ received: 2, shown: 1 });
+  });
+
   test("more alerts than an owner has are shown without, until time has passed; others have theirs", () => {
     const { device, declare } = newsDevice();
     device.withSubscription(CHAT, 2);

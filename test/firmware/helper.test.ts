@@ -29,6 +29,12 @@ case "$event" in
 esac
 `;
 
+/** godwitd whose stdout is systemd's journal: what it says there is no screen. */
+const AT_JOURNAL = [
+  ...["sh", "-c", 'exec 3>&1; export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/3); exec "$0" "$@" 3>&-'],
+  GODWITD,
+];
+
 describe.skipIf(AGENT !== "godwitd" || !existsSync(GODWITD))(
   "helper program (needs npm run firmware)",
   () => {
@@ -51,6 +57,7 @@ describe.skipIf(AGENT !== "godwitd" || !existsSync(GODWITD))(
       }).stdout;
       agent = await RunningAgent.start(stage, {
         service,
+        command: AT_JOURNAL,
         policy: { permission: "ask" },
         args: ["--helper", helper],
       });
@@ -86,7 +93,7 @@ describe.skipIf(AGENT !== "godwitd" || !existsSync(GODWITD))(
         alert: true,
         replaces: null,
       });
-      await reported(/shown/);
+      await reported(/^shown /);
     });
 
     test("what the person does there is done: the link opens, the notification goes", async () => {
@@ -115,7 +122,37 @@ describe.skipIf(AGENT !== "godwitd" || !existsSync(GODWITD))(
         }[];
         expect(kept.map((view) => view.notificationId)).toContain(notificationId);
         await admin.close();
+        await reported(new RegExp(`notification ${notificationId} is not shown, and kept for later`));
       },
     );
+
+    test("why it failed stands in the log", async () => {
+      await reported(/^fault code=ERR_DISPLAY text="the helper ended with 3"/);
+      await reported(/^fault code=ERR_DISPLAY text="the helper said nothing in time"/);
+    });
+
+    test.each([
+      ["is not there", "/nonexistent/helper", "ENOENT"],
+      ["may not be executed", "package.json", "EACCES"],
+    ])("one that %s is told of at the start, and no message counts as shown", async (_, helper, code) => {
+      const kept = await RunningAgent.start(stage, {
+        service: await stage.service(),
+        command: AT_JOURNAL,
+        policy: { permission: "granted" },
+        args: ["--helper", helper],
+      });
+      const log = kept.program.stderr;
+      await log.match(new RegExp(`^fault code=ERR_DISPLAY .*helper.* cannot be started \\(${code}\\)`));
+      const admin = await kept.enterAdmin();
+      await admin.ask("testPush", {});
+      await log.match(/the helper could not be started/);
+      await log.match(/is not shown, and kept for later/);
+      expect(await admin.ask("status", {})).toMatchObject({
+        notifications: 1,
+        meter: { messages: { received: 1, shown: 0 } },
+      });
+      await admin.close();
+      await kept.program.end("SIGTERM");
+    });
   },
 );
