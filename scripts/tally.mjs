@@ -50,14 +50,14 @@ export class Tally {
     });
   }
 
-  /** Pure specs inside QuickJS: in `runner` (spec_runner of a firmware build), or in quickjs-wasi for null. */
-  pureSpecs(name, runner, parts = []) {
+  /** Pure specs inside QuickJS: in `runner` (spec_runner of a firmware build), or in quickjs-wasi for null; `env` besides ours. */
+  pureSpecs(name, runner, parts = [], env = {}) {
     const file = join(this.#results, "quickjs.json");
     const engine = runner === null ? [] : ["--runner", runner];
     const { status } = spawnSync(
       process.execPath,
       ["test/quickjs/run.mjs", "--json-out", file, ...engine, ...parts],
-      { stdio: "inherit" },
+      { stdio: "inherit", env: { ...process.env, ...env } },
     );
     this.#add(name, file, status, (text) => JSON.parse(text));
   }

@@ -3,16 +3,34 @@
 /* engine_memory: the script's heap, with its bound, and what has to be done when there is no more. */
 
 #include <malloc.h>
+#include <stdlib.h>
 
 #include "bridge_limits.h"
 #include "engine_parts.h"
-#if defined(BRIDGE_MEMORY_FAULTS)
-#include "memory_faults.h"
-#endif
 
 static size_t bridge__engine_usable(const void *at)
 {
     return malloc_usable_size((void *) (uintptr_t) at);
+}
+
+/*
+ * In a build for it (GODWIT_GC_STRESS) garbage is collected at the next object after every so many allocations:
+ * TEST_GC_PERIOD of the environment, else each.
+ */
+static void bridge__stress(struct bridge_engine *engine)
+{
+#if defined(BRIDGE_GC_STRESS)
+    if (engine->gc_period == 0) {
+        const char *period = getenv("TEST_GC_PERIOD");
+
+        engine->gc_period = period != NULL ? strtoull(period, NULL, 10) : 1;
+    }
+    engine->allocations++;
+    if (engine->allocations % engine->gc_period == 0 && engine->b->rt != NULL && !engine->ran_out)
+        JS_SetGCThreshold(engine->b->rt, 0);
+#else
+    (void) engine;
+#endif
 }
 
 /*
@@ -30,6 +48,7 @@ static void *bridge__note(struct bridge_engine *engine, size_t before, void *at)
     engine->heap_bytes += bridge__engine_usable(at) - before;
     if (engine->heap_bytes > engine->heap_bytes_peak)
         engine->heap_bytes_peak = engine->heap_bytes;
+    bridge__stress(engine);
     return at;
 }
 
@@ -39,25 +58,13 @@ static bool bridge__has_room(const struct bridge_engine *engine, size_t bytes)
     return engine->heap_bytes <= engine->heap_bytes_max && bytes <= engine->heap_bytes_max - engine->heap_bytes;
 }
 
-/* A build that collects at every allocation would stumble at each refusal; tests refuse the engine nothing there. */
-static void bridge__spare_engine(bool is_spared)
-{
-#if defined(BRIDGE_GC_STRESS) && defined(BRIDGE_MEMORY_FAULTS)
-    bridge_memory_faults_pause(is_spared);
-#else
-    (void) is_spared;
-#endif
-}
-
 static void *bridge__engine_malloc(void *opaque, size_t bytes)
 {
     struct bridge_engine *engine = opaque;
     void *at = NULL;
 
-    bridge__spare_engine(true);
     if (bridge__has_room(engine, bytes))
         at = bridge_malloc(bytes);
-    bridge__spare_engine(false);
     for (int i = 0; at == NULL && i < BRIDGE__RESERVES && bytes <= BRIDGE__RESERVE_BYTES; i++) {
         at = engine->reserves[i];
         engine->reserves[i] = NULL;
@@ -70,10 +77,8 @@ static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
     struct bridge_engine *engine = opaque;
     void *at = NULL;
 
-    bridge__spare_engine(true);
     if (bytes == 0 || (count <= SIZE_MAX / bytes && bridge__has_room(engine, count * bytes)))
         at = bridge_calloc(count, bytes);
-    bridge__spare_engine(false);
     return bridge__note(engine, 0, at);
 }
 
@@ -83,10 +88,8 @@ static void *bridge__engine_realloc(void *opaque, void *at, size_t bytes)
     size_t before = bridge__engine_usable(at);
     void *moved = NULL;
 
-    bridge__spare_engine(true);
     if (bytes <= before || bridge__has_room(engine, bytes - before))
         moved = bridge_realloc(at, bytes);
-    bridge__spare_engine(false);
     return bridge__note(engine, before, moved);
 }
 

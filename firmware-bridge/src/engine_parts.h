@@ -31,6 +31,11 @@ struct bridge_engine {
     size_t heap_bytes;
     size_t heap_bytes_peak;
     size_t heap_bytes_max;
+#if defined(BRIDGE_GC_STRESS)
+    /* Every so many allocations garbage is collected; and how many there were. */
+    uint64_t gc_period;
+    uint64_t allocations;
+#endif
     /* True while the script, or one of its jobs, runs. */
     bool is_running;
     bool is_closing;

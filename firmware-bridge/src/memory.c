@@ -19,7 +19,6 @@ static _Atomic uint64_t bridge__fail_at;
 static _Atomic bool bridge__fails_after;
 static _Atomic bool bridge__was_hit;
 static _Atomic size_t bridge__blocks;
-static _Thread_local bool bridge__is_paused;
 
 void bridge_memory_faults_set(uint64_t nth, bool and_all_after)
 {
@@ -27,11 +26,6 @@ void bridge_memory_faults_set(uint64_t nth, bool and_all_after)
     atomic_store(&bridge__was_hit, false);
     atomic_store(&bridge__fails_after, and_all_after);
     atomic_store(&bridge__fail_at, nth);
-}
-
-void bridge_memory_faults_pause(bool is_paused)
-{
-    bridge__is_paused = is_paused;
 }
 
 uint64_t bridge_memory_faults_seen(void)
@@ -52,15 +46,9 @@ size_t bridge_memory_blocks(void)
 /* Counts one allocation; true when it has to fail. */
 static bool bridge__fails(void)
 {
-    uint64_t number;
-    uint64_t fail_at;
-    bool fails;
-
-    if (bridge__is_paused)
-        return false;
-    number = atomic_fetch_add(&bridge__seen, 1) + 1;
-    fail_at = atomic_load(&bridge__fail_at);
-    fails = fail_at > 0 && (number == fail_at || (atomic_load(&bridge__fails_after) && number > fail_at));
+    uint64_t number = atomic_fetch_add(&bridge__seen, 1) + 1;
+    uint64_t fail_at = atomic_load(&bridge__fail_at);
+    bool fails = fail_at > 0 && (number == fail_at || (atomic_load(&bridge__fails_after) && number > fail_at));
 
     if (fails)
         atomic_store(&bridge__was_hit, true);

@@ -21,8 +21,6 @@
  * count of bridge_memory_faults_seen anew.
  */
 void bridge_memory_faults_set(uint64_t nth, bool and_all_after);
-/* While paused none is counted, and none fails. For the calling thread. */
-void bridge_memory_faults_pause(bool is_paused);
 /* Allocations since bridge_memory_faults_set. As many as a call needs: fail each of 1 … that in turn. */
 uint64_t bridge_memory_faults_seen(void);
 /* True once one was refused since bridge_memory_faults_set. */

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge.h"
 #include "bridge_limits.h"
+#include "engine_parts.h"
 
 /* Calls the global function `name` without arguments; returns new. */
 static JSValue call_global(JSContext *ctx, const char *name)
@@ -156,6 +156,7 @@ static char *read_file(const char *path, size_t *bytes)
 int main(int argc, char **argv)
 {
     struct bridge b = {0};
+    struct bridge_engine engine = {.b = &b, .heap_bytes_max = SIZE_MAX};
     JSRuntime *rt;
     JSContext *ctx;
     int64_t end_us;
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
         return 2;
     }
     code = read_file(argv[1], &bytes);
-    rt = JS_NewRuntime();
+    rt = JS_NewRuntime2(&bridge_engine_memory, &engine);
     ctx = rt != NULL ? JS_NewContext(rt) : NULL;
     if (code == NULL || ctx == NULL) {
         fprintf(stderr, "%s cannot be read\n", argv[1]);

@@ -26,8 +26,10 @@ export const GODWITD = join(ROOT, "build", process.env.GODWIT_FIRMWARE_BUILD ?? 
 /** Which user agent the suites of the app socket and of the commands are about: vitest.config.ts runs them once with each. */
 export const AGENT = process.env.TEST_AGENT === "godwitd" ? "godwitd" : "node";
 const CHILDREN = fileURLToPath(new URL("children", import.meta.url));
+/** Words that stand before the command of godwitd: valgrind with its options. */
+const WRAPPER = process.env.GODWIT_FIRMWARE_WRAPPER?.split(" ") ?? [];
 /** Nothing waited for takes nearly this long; it only makes a failure readable. */
-const WAIT_MS_MAX = 25_000;
+const WAIT_MS_MAX = WRAPPER.length > 0 ? 120_000 : 25_000;
 
 export interface Exit {
   readonly code: number | null;
@@ -411,7 +413,7 @@ export class Stage {
     prefix: readonly string[] = [],
   ): Program {
     if (AGENT === "node") return this.godwit(["agent", ...args], environment, random, prefix);
-    const command = [...prefix, GODWITD, "--dashboard-files", DASHBOARD, ...args];
+    const command = [...prefix, ...WRAPPER, GODWITD, "--dashboard-files", DASHBOARD, ...args];
     const env = this.environment(environment);
     return this.start("godwitd", command, { stdio: ["ignore", "pipe", "pipe"], env });
   }

@@ -213,7 +213,8 @@ describe.skipIf(!isBuilt)("godwitd", () => {
   test("nothing of its own takes the place of stdin, stdout or stderr that it was started without", async () => {
     const state = stage.newDirectory();
     const command = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', GODWITD, ...atService(state)];
-    const program = stage.start("godwitd", command, { stdio: ["ignore", "pipe", "pipe"] });
+    const env = stage.environment({});
+    const program = stage.start("godwitd", command, { stdio: ["ignore", "pipe", "pipe"], env });
     await vi.waitUntil(() => existsSync(join(state, "app.sock")), { timeout: 20_000 });
     const { pid } = program.child;
     const standard = [0, 1, 2].map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
