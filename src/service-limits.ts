@@ -103,7 +103,20 @@ export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
 export const RATES_REMEMBERED_MAX = 100_000;
 /** Open TCP connections of one address, unless a proxy is in front. */
 export const CONNECTIONS_PER_ADDRESS_MAX = 512;
+/** New TCP connections of one address: the burst, and what it refills by. */
+export const CONNECTIONS_PER_ADDRESS_BURST_MAX = 2_048;
+export const CONNECTIONS_PER_ADDRESS_PER_MINUTE_MAX = 6_000;
+/** WebSocket upgrades of one address: the burst, and what it refills by. */
+export const UPGRADES_PER_ADDRESS_BURST_MAX = 512;
+export const UPGRADES_PER_ADDRESS_PER_MINUTE_MAX = 600;
 export const DEVICE_LINKS_MAX = 100_000;
+/** Connections to the administrator's listener, and what a command may say. */
+export const ADMIN_CONNECTIONS_MAX = 64;
+export const ADMIN_BODY_BYTES_MAX = 4_096;
+/** A shorter administrator's token is refused: this is 192 bits in base64url. */
+export const ADMIN_TOKEN_CHARS_MIN = 32;
+/** Links are closed in steps of this while a drain spreads them. */
+export const DRAIN_STEP_MS = 100;
 export const HTTP_HEADER_BYTES_MAX = 16_384;
 export const HTTP_HEADERS_TIMEOUT_MS = 15_000;
 export const HTTP_REQUEST_TIMEOUT_MS = 30_000;

@@ -9,6 +9,7 @@ import { dashboardCommand } from "./dashboard.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import type { Commands } from "./find-command.ts";
+import { keyringCommand } from "./keyring.ts";
 import { notificationsCommand } from "./notifications.ts";
 import { pushServiceCommand } from "./push-service.ts";
 import { sendCommand } from "./send.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: Commands = {
   demo: demoCommand,
   agent: agentCommand,
   "push-service": pushServiceCommand,
+  keyring: keyringCommand,
   send: sendCommand,
   status: statusCommand,
   stats: statsCommand,

@@ -25,6 +25,8 @@ const FILES: Readonly<Record<string, "secret" | "open">> = {
   deviceKeyFile: "secret",
   mqttPasswordFile: "secret",
   enrolmentFile: "secret",
+  enrolmentCa: "open",
+  adminTokenFile: "secret",
 };
 
 /** @param commands all of them; called late, since this is one of them */

@@ -8,6 +8,7 @@ import type { ServerResponse } from "node:http";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { addressGroup } from "./enrolment.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 interface Connection {
   readonly socket: Socket;
@@ -15,15 +16,21 @@ interface Connection {
   busy: number;
 }
 
+/** Of one address; further ones are cut before TLS costs anything. */
+export interface ConnectionBounds {
+  readonly perAddressMax: number;
+  /** Null: new ones are not counted. */
+  readonly rate: RateLimit | null;
+}
+
 export class Connections {
-  readonly #perAddressMax: number;
+  readonly #bounds: ConnectionBounds;
   /** By address and port of the peer: a TLS connection and the TCP connection below it share them. */
   readonly #open = new Map<string, Connection>();
   readonly #addresses = new Map<string, number>();
 
-  /** @param perAddressMax further ones are cut before TLS costs anything */
-  constructor(server: Server, perAddressMax: number) {
-    this.#perAddressMax = perAddressMax;
+  constructor(server: Server, bounds: ConnectionBounds) {
+    this.#bounds = bounds;
     server.on("connection", (socket: Socket) => this.#opened(socket));
   }
 
@@ -68,7 +75,9 @@ export class Connections {
       if (left > 0) this.#addresses.set(address, left);
       else this.#addresses.delete(address);
     });
-    if (open > this.#perAddressMax) socket.destroy();
+    const { perAddressMax, rate } = this.#bounds;
+    const isTooMany = rate !== null && rate.take(address, performance.now()) > 0;
+    if (isTooMany || open > perAddressMax) socket.destroy();
   }
 }
 

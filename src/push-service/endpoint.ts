@@ -119,7 +119,7 @@ export class Publishing {
       throw error;
     }
     if (!isRevoked) throw new HttpError("subscriptionGone");
-    log({ event: "revoked", device: deviceName(uaid), channel });
+    log({ event: "revoked", device: deviceName(uaid), channel, by: "application-server" });
     return emptyReply(204);
   }
 

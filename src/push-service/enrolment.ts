@@ -20,12 +20,22 @@ import { parseBearer } from "./upgrade.ts";
 /** Carries the enrolment secret of a fleet; who knows it is not counted by address. */
 export const ENROLMENT_HEADER = "godwit-enrolment";
 
+/** Who asks for a token. */
+export interface Applicant {
+  readonly headers: IncomingHttpHeaders;
+  readonly address: string;
+  /** Its TLS certificate is one of the fleet's. */
+  readonly isCertified: boolean;
+}
+
 export interface EnrolmentOptions {
   readonly store: Store;
   readonly tokens: Tokens;
   readonly rate: RateLimit;
-  /** With any, a new device needs one of them. */
+  /** With any, or with certificates, a new device needs one of them. */
   readonly secrets: readonly string[];
+  /** The fleet's devices may come with a certificate. */
+  readonly takesCertificates: boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Told of every token that is issued, before its device has it. */
@@ -43,8 +53,16 @@ export interface KnownDevice {
 export class Enrolment {
   readonly #options: EnrolmentOptions;
 
+  #secrets: readonly string[];
+
   constructor(options: EnrolmentOptions) {
     this.#options = options;
+    this.#secrets = options.secrets;
+  }
+
+  /** Other secrets count from now on. */
+  useSecrets(secrets: readonly string[]): void {
+    this.#secrets = secrets;
   }
 
   /**
@@ -53,10 +71,10 @@ export class Enrolment {
    *
    * @throws {HttpError} enrolment, tokenRate, storage
    */
-  async issue(headers: IncomingHttpHeaders, address: string): Promise<Reply> {
+  async issue(applicant: Applicant): Promise<Reply> {
     const { store, tokens, clock, log } = this.#options;
-    const old = await this.#find(parseBearer(headers));
-    this.#checkRate(headers, address, old !== null);
+    const old = await this.#find(parseBearer(applicant.headers));
+    this.admit(applicant, old !== null);
     const issuedMs = clock.epochMs();
     let claims: UaTokenClaims;
     if (old === null) {
@@ -108,12 +126,20 @@ export class Enrolment {
     return { ...claims, isFirstUse: claims.generation > device.tokenGeneration };
   }
 
-  #checkRate(headers: IncomingHttpHeaders, address: string, isKnown: boolean): void {
-    const { secrets, rate, clock } = this.#options;
+  /**
+   * Lets those through who may have a token now. Who proves to be of the fleet is not counted by address.
+   *
+   * @param isKnown it has a good token already
+   * @throws {HttpError} enrolment, tokenRate
+   */
+  admit({ headers, address, isCertified }: Applicant, isKnown: boolean): void {
+    const { takesCertificates, rate, clock } = this.#options;
     const presented = headers[ENROLMENT_HEADER];
-    const isEnrolled = typeof presented === "string" && secrets.some((secret) => isSame(secret, presented));
-    if (isEnrolled) return;
-    if (secrets.length > 0 && !isKnown) throw new HttpError("enrolment");
+    const isEnrolled =
+      typeof presented === "string" && this.#secrets.some((secret) => isSameSecret(secret, presented));
+    if (isEnrolled || isCertified) return;
+    const isClosed = this.#secrets.length > 0 || takesCertificates;
+    if (isClosed && !isKnown) throw new HttpError("enrolment");
     const retryAfterS = rate.take(addressGroup(address), clock.monotonicMs());
     if (retryAfterS > 0) throw new HttpError("tokenRate", { "Retry-After": String(retryAfterS) });
   }
@@ -130,8 +156,8 @@ export function addressGroup(address: string): string {
   return `${[...before, ...Array<string>(Math.max(0, zeros)).fill("0"), ...after].slice(0, 4).join(":")}::/64`;
 }
 
-/** Compares in time that depends on neither. */
-function isSame(a: string, b: string): boolean {
+/** True when they are equal. Takes the same time whatever differs. */
+export function isSameSecret(a: string, b: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
 }

@@ -66,7 +66,7 @@ export const HTTP_ERRORS = {
   messageId: { status: 404, errno: 307, message: "no such message" },
   // Devices
   uaToken: { status: 401, errno: 310, message: "the uaToken is missing or not valid here" },
-  enrolment: { status: 401, errno: 311, message: "a new device needs the enrolment secret" },
+  enrolment: { status: 401, errno: 311, message: "a new device needs the enrolment secret or a certificate" },
   tokenRate: { status: 429, errno: 312, message: "too many tokens for this address" },
   subprotocol: {
     status: 426,
@@ -81,6 +81,7 @@ export const HTTP_ERRORS = {
     message: "too many devices connected",
     headers: { "Retry-After": String(STORE_RETRY_AFTER_S) },
   },
+  addressRate: { status: 429, errno: 316, message: "too many connections from this address" },
   // Anybody
   notFound: { status: 404, errno: 320, message: "nothing here" },
   method: { status: 405, errno: 321, message: "the method is not allowed here" },
@@ -91,6 +92,14 @@ export const HTTP_ERRORS = {
     headers: { Connection: "close" },
   },
   draining: { status: 503, errno: 323, message: "the service is stopping", headers: { "Retry-After": "30" } },
+  // The administrator
+  adminToken: {
+    status: 401,
+    errno: 330,
+    message: "the administrator's token is missing or wrong",
+    headers: { "WWW-Authenticate": "Bearer" },
+  },
+  deviceUnknown: { status: 404, errno: 331, message: "no such device or live subscription" },
   internal: { status: 500, errno: 399, message: "unexpected" },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -40,6 +40,24 @@ export function rotateKeyring(keyring: Keyring): Keyring {
   return { current: newKey(older), older };
 }
 
+/** A ring with one more key, which opens and does not seal yet. */
+export function addKey(keyring: Keyring): Keyring {
+  return { ...keyring, older: [...keyring.older, newKey([keyring.current, ...keyring.older])] };
+}
+
+/**
+ * The same keys, with another one of them sealing.
+ *
+ * @param idHex 8 hex digits
+ * @throws {GodwitError} ERR_KEYRING no key of the ring has this id
+ */
+export function useKey(keyring: Keyring, idHex: string): Keyring {
+  const keys = [keyring.current, ...keyring.older];
+  const current = keys.find(({ id }) => hexEncode(id) === idHex);
+  if (current === undefined) throw new GodwitError("ERR_KEYRING", `no key ${idHex} in the ring`);
+  return { current, older: keys.filter((key) => key !== current) };
+}
+
 /**
  * Reads the ring at `path`, or makes one there.
  *

@@ -4,19 +4,29 @@
  * a key or a payload.
  */
 
-import type { AckCode, ByeReason } from "../wire/dialect.ts";
+import type { AckCode, ByeReason, RevokeReason } from "../wire/dialect.ts";
 
 /** `device`, here: {@link deviceName}. */
 export type LogEvent =
   | { readonly event: "listening"; readonly port: number; readonly isTls: boolean }
+  | { readonly event: "admin-listening"; readonly port: number }
+  /** Readiness is 503 from now on; links end after `delayS`, over `spreadS`. */
+  | { readonly event: "draining"; readonly links: number; readonly delayS: number; readonly spreadS: number }
+  /** The keys of the ring, current one included. */
+  | { readonly event: "reloaded"; readonly keys: number }
   | { readonly event: "stopped" }
   | { readonly event: "device-created"; readonly device: string }
   | { readonly event: "device-connected"; readonly device: string }
   | { readonly event: "device-disconnected"; readonly device: string; readonly reason: ByeReason | "link" }
-  | { readonly event: "device-forgotten"; readonly device: string }
+  | { readonly event: "device-forgotten"; readonly device: string; readonly by: "device" | "administrator" }
   | { readonly event: "registered"; readonly device: string; readonly channel: number }
   | { readonly event: "unregistered"; readonly device: string; readonly channel: number }
-  | { readonly event: "revoked"; readonly device: string; readonly channel: number }
+  | {
+      readonly event: "revoked";
+      readonly device: string;
+      readonly channel: number;
+      readonly by: Extract<RevokeReason, "application-server" | "administrator">;
+    }
   | {
       readonly event: "message-accepted";
       readonly device: string;

@@ -4,10 +4,10 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket, Server as TlsServer } from "node:tls";
 import { hexEncode } from "../bytes.ts";
 import { MQTT_BROKER_HEARTBEAT_S_MAX, TLS_HANDSHAKE_TIMEOUT_MS } from "../limits.ts";
-import { Connections } from "./connections.ts";
+import { type ConnectionBounds, Connections } from "./connections.ts";
 import type { Enrolment } from "./enrolment.ts";
 import type { Log } from "./log.ts";
 import { MqttDevices } from "./mqtt.ts";
@@ -24,7 +24,7 @@ export interface MqttStartOptions {
   readonly deviceLinksMax: number;
   readonly tls: { readonly cert: string; readonly key: string } | null;
   readonly host: string;
-  readonly connectionsPerAddressMax: number;
+  readonly bounds: ConnectionBounds;
 }
 
 export const MQTT_ALPN = "mqtt";
@@ -103,6 +103,11 @@ export class MqttService {
     else socket.destroy();
   }
 
+  /** New connections to the listener get this certificate. */
+  useTls(tls: { readonly cert: string; readonly key: string }): void {
+    if (this.#listener instanceof TlsServer) this.#listener.setSecureContext(tls);
+  }
+
   /** Waits until every device has gone; see {@link cut}. */
   async close(): Promise<void> {
     this.#isStarted = false;
@@ -120,21 +125,17 @@ export class MqttService {
     this.#external?.cut();
   }
 
-  async #listen({
-    tls,
-    host,
-    connectionsPerAddressMax,
-  }: Pick<MqttStartOptions, "tls" | "host" | "connectionsPerAddressMax">): Promise<void> {
+  async #listen({ tls, host, bounds }: Pick<MqttStartOptions, "tls" | "host" | "bounds">): Promise<void> {
     // Those still busy with TLS are silent until then.
     const serve = (socket: Socket): void => {
       this.#connections?.upgraded(socket);
       this.serve(socket);
     };
-    const bounds = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, minVersion: "TLSv1.2" } as const;
+    const tlsBounds = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS, minVersion: "TLSv1.2" } as const;
     const listener =
-      tls === null ? createTcpServer({ noDelay: true }) : createTlsServer({ ...tls, ...bounds });
+      tls === null ? createTcpServer({ noDelay: true }) : createTlsServer({ ...tls, ...tlsBounds });
     this.#listener = listener;
-    this.#connections = new Connections(listener, connectionsPerAddressMax);
+    this.#connections = new Connections(listener, bounds);
     listener.on(tls === null ? "connection" : "secureConnection", serve);
     const port = "port" in this.#options ? this.#options.port : 0;
     await new Promise<void>((resolve, reject) => {

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage } from "node:http";
 import { CORS_HEADERS, ENDPOINT_PATH, MESSAGE_PATH, type Publishing } from "./endpoint.ts";
-import type { Enrolment } from "./enrolment.ts";
+import type { Applicant, Enrolment } from "./enrolment.ts";
 import { emptyReply, HttpError, jsonReply, type Reply } from "./http-errors.ts";
 import { readBody } from "./request.ts";
 import { CANARY_PATH, WEBSOCKET_PATH } from "./websocket.ts";
@@ -15,8 +15,8 @@ export interface RoutesOptions {
   readonly enrolment: Enrolment;
   /** Rejects when the service cannot take messages now. */
   readonly checkReady: () => Promise<void>;
-  /** The device's address, as far as it can be told. */
-  readonly addressOf: (request: IncomingMessage) => string;
+  /** Who sent it, as far as that can be told. */
+  readonly applicantOf: (request: IncomingMessage) => Applicant;
 }
 
 /** Answers one request; refusals are thrown as HttpError. */
@@ -28,7 +28,7 @@ export async function route(options: RoutesOptions, request: IncomingMessage): P
   switch (path) {
     case TOKEN_PATH:
       requireMethod(request, ["GET", "POST"]);
-      return options.enrolment.issue(request.headers, options.addressOf(request));
+      return options.enrolment.issue(options.applicantOf(request));
     case "/healthz":
       requireMethod(request, ["GET", "HEAD"]);
       return jsonReply(200, { status: "ok" });

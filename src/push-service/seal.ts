@@ -25,7 +25,10 @@ export interface SealingKey {
   readonly secret: Uint8Array;
 }
 
-/** `current` seals; all of them open. A key leaves the ring only when nothing it sealed may be valid any more. */
+/**
+ * `current` seals; all of them open. `older` may hold one that is to become current, so that every process of a fleet opens what it
+ * seals before one seals with it. A key leaves the ring only when nothing it sealed may be valid any more.
+ */
 export interface Keyring {
   readonly current: SealingKey;
   readonly older: readonly SealingKey[];
@@ -47,10 +50,16 @@ interface DerivedKey {
  * gives the same text (registering again finds the same endpoint), and two records never share a nonce.
  */
 export class Sealer {
-  readonly #current: DerivedKey;
-  readonly #keys: readonly DerivedKey[];
+  #current: DerivedKey;
+  #keys: readonly DerivedKey[];
 
   constructor(keyring: Keyring) {
+    this.#current = derive(keyring.current);
+    this.#keys = [this.#current, ...keyring.older.map(derive)];
+  }
+
+  /** Seals and opens under `keyring` from now on: what a key that is not in it sealed is void. */
+  use(keyring: Keyring): void {
     this.#current = derive(keyring.current);
     this.#keys = [this.#current, ...keyring.older.map(derive)];
   }

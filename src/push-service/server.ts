@@ -10,97 +10,41 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { GodwitError } from "../errors.ts";
 import * as limits from "../limits.ts";
 import { nodeProvider } from "../node/crypto.ts";
-import type { SigningProvider } from "../webpush/crypto.ts";
+import { AdminListener } from "./admin.ts";
+import { Administration } from "./administration.ts";
 import { Canaries } from "./canaries.ts";
-import { Connections } from "./connections.ts";
+import { hasClientCertificate } from "./client-certificate.ts";
+import { type ConnectionBounds, Connections } from "./connections.ts";
+import { pause, sendAway } from "./drain.ts";
 import { type Clock, CORS_HEADERS, Publishing, stored } from "./endpoint.ts";
-import { Enrolment } from "./enrolment.ts";
+import { addressGroup, Enrolment } from "./enrolment.ts";
 import { type Fleet, LocalFleet } from "./fleet.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { Hub } from "./hub.ts";
 import type { Log, LogEvent } from "./log.ts";
-import { divertMqtt, MQTT_ALPN, type MqttOptions, MqttService } from "./mqtt-service.ts";
+import { Metrics } from "./metrics.ts";
+import { divertMqtt, MQTT_ALPN, MqttService } from "./mqtt-service.ts";
 import { isWebSocketUpgrade, servePlain } from "./plain-request.ts";
 import { publicOriginOf } from "./public-origin.ts";
 import { PublishAuth } from "./publish-auth.ts";
 import { RateLimit, type RateOptions } from "./rate-limit.ts";
 import { writeReply } from "./request.ts";
 import { isCrossOriginRoute, type RoutesOptions, route, routeName } from "./routes.ts";
-import { type Keyring, Sealer } from "./seal.ts";
-import type { Store } from "./store/store.ts";
+import { Sealer } from "./seal.ts";
+import type {
+  PushService,
+  PushServiceOptions,
+  PushServiceReload,
+  PushServiceStats,
+} from "./service-options.ts";
 import { Tokens } from "./tokens.ts";
 import { CANARY_PATH, DeviceWebSockets, refuseUpgrade, WEBSOCKET_PATH } from "./websocket.ts";
-
-export interface PushServiceOptions {
-  /** Owned from now on: {@link PushService.close} closes it. */
-  readonly store: Store;
-  readonly keyring: Keyring;
-  /** PEM; null for plain HTTP behind a proxy that speaks TLS. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** Default 0, any free one. */
-  readonly port?: number;
-  /** scheme://host[:port] that endpoints start with and VAPID tokens name. Default: `localhost` and the port. */
-  readonly publicOrigin?: string;
-  /** Addresses come from the last entry of X-Forwarded-For, and connections are not counted by address. Default false. */
-  readonly isBehindProxy?: boolean;
-  /** With any, a device without a token needs one of them in `Godwit-Enrolment`. Default none. */
-  readonly enrolmentSecrets?: readonly string[];
-  /** Devices come back spread over this long; default `RECONNECT_SPREAD_S`. */
-  readonly reconnectSpreadS?: number;
-  /** What a balancer in front allows a silent link; default null, no such limit. */
-  readonly idleLimitS?: number | null;
-  /**
-   * Devices may come over MQTT: to a broker inside the service, which listens on `port` (0 for any free one; TLS when the
-   * service has it) and takes connections to the service's own TLS port that negotiate ALPN `mqtt`; or to an external
-   * Mosquitto with the dynamic-security plugin. Default: no MQTT.
-   */
-  readonly mqtt?: MqttOptions;
-  /** Of devices and canaries together; default `DEVICE_LINKS_MAX`. */
-  readonly deviceLinksMax?: number;
-  /** Default `CONNECTIONS_PER_ADDRESS_MAX`. */
-  readonly connectionsPerAddressMax?: number;
-  /** Per address; default `TOKENS_PER_ADDRESS_*`. */
-  readonly tokenRate?: RateOptions;
-  /** Per endpoint; default `ENDPOINT_POSTS_*`. */
-  readonly endpointRate?: RateOptions;
-  /** Over all endpoints of one device; default `DEVICE_POSTS_*`. */
-  readonly deviceRate?: RateOptions;
-  /** Default {@link nodeProvider}. */
-  readonly provider?: SigningProvider;
-  /** Default the system's. Fractions of a wall-clock millisecond are dropped. */
-  readonly clock?: Clock;
-  /** Default none. */
-  readonly log?: Log;
-}
-
-/** Counts since the start, by kind of {@link LogEvent}, and what there is now. */
-export interface PushServiceStats {
-  readonly devicesConnected: number;
-  readonly canariesConnected: number;
-  readonly connections: number;
-  readonly events: Readonly<Partial<Record<LogEvent["event"], number>>>;
-}
-
-export interface PushService {
-  /** Valid once {@link listen} resolved. */
-  readonly origin: string;
-  readonly port: number;
-  /** Of the embedded MQTT broker; 0 without one. */
-  readonly mqttPort: number;
-  /** @throws {NodeJS.ErrnoException} as `net.Server.listen` */
-  listen(): Promise<void>;
-  /** Says goodbye to every device, finishes what is under way, closes the store. */
-  close(): Promise<void>;
-  stats(): PushServiceStats;
-}
 
 /**
  * A push service that does not listen yet.
@@ -122,12 +66,23 @@ class Service implements PushService {
   readonly #log: Log;
   readonly #server: Server;
   readonly #connections: Connections;
-  readonly #perAddressMax: number;
+  readonly #bounds: ConnectionBounds;
+  readonly #upgradeRate: RateLimit;
+  readonly #sealer: Sealer;
+  readonly #hurry = new AbortController();
+  #admin: AdminListener | null = null;
+  #metrics: Metrics | null = null;
   #mqtt: MqttService | null = null;
   #routes: RoutesOptions | null = null;
   #devices: DeviceWebSockets | null = null;
   #sweep: NodeJS.Timeout | null = null;
-  #isDraining = false;
+  #enrolment: Enrolment | null = null;
+  #administration: Administration | null = null;
+  #closing: Promise<void> | null = null;
+  /** Nobody new may stay; POSTs are taken for a while yet. */
+  #isLeaving = false;
+  /** Nothing is served any more. */
+  #isStopping = false;
   #origin = "";
 
   constructor(options: PushServiceOptions) {
@@ -137,17 +92,25 @@ class Service implements PushService {
     this.#clock = { epochMs: () => Math.floor(clock.epochMs()), monotonicMs: () => clock.monotonicMs() };
     this.#log = (event) => {
       this.#counts[event.event] = (this.#counts[event.event] ?? 0) + 1;
+      this.#metrics?.count(event);
       options.log?.(event);
     };
-    this.#server = createServer(options.tls, options.mqtt !== undefined && "port" in options.mqtt);
+    this.#sealer = new Sealer(options.keyring);
+    this.#server = createServer(options);
     divertMqtt(this.#server, (socket) => {
       this.#connections.upgraded(socket);
       if (this.#mqtt === null) socket.destroy();
       else this.#mqtt.serve(socket);
     });
     const { isBehindProxy = false, connectionsPerAddressMax = limits.CONNECTIONS_PER_ADDRESS_MAX } = options;
-    this.#perAddressMax = isBehindProxy ? Number.POSITIVE_INFINITY : connectionsPerAddressMax;
-    this.#connections = new Connections(this.#server, this.#perAddressMax);
+    this.#bounds = isBehindProxy
+      ? { perAddressMax: Number.POSITIVE_INFINITY, rate: null }
+      : {
+          perAddressMax: connectionsPerAddressMax,
+          rate: new RateLimit(options.connectionRate ?? CONNECTION_RATE),
+        };
+    this.#upgradeRate = new RateLimit(options.upgradeRate ?? UPGRADE_RATE);
+    this.#connections = new Connections(this.#server, this.#bounds);
     this.#server.on("request", (request, response) => void this.#answer(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
@@ -162,6 +125,10 @@ class Service implements PushService {
 
   get mqttPort(): number {
     return this.#mqtt?.port ?? 0;
+  }
+
+  get adminPort(): number {
+    return this.#admin?.port ?? 0;
   }
 
   async listen(): Promise<void> {
@@ -179,6 +146,8 @@ class Service implements PushService {
       if (this.#options.mqtt !== undefined)
         this.#mqtt = await MqttService.create(this.#options.mqtt, this.#log);
       await this.#assemble();
+      // Counted from the first request on.
+      await this.#openAdmin();
     } catch (error) {
       await this.#close();
       throw error;
@@ -187,19 +156,35 @@ class Service implements PushService {
     this.#log({ event: "listening", port: this.port, isTls: tls !== null });
   }
 
-  async close(): Promise<void> {
-    if (this.#isDraining) return;
-    this.#isDraining = true;
-    if (this.#sweep !== null) clearInterval(this.#sweep);
-    const spreadS = this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S;
-    for (const link of this.#hub.links()) {
-      // Drawn for each device, so that they do not all come back at once.
-      const retryAfterS = Math.round(Math.random() * spreadS);
-      link.handle({ type: "goodbye", reason: "shutdown", retryAfterS });
+  reload({ keyring, tls, enrolmentSecrets, enrolmentCa }: PushServiceReload): void {
+    if (tls !== null && this.#server instanceof HttpsServer) {
+      this.#server.setSecureContext({ ...tls, ...(enrolmentCa === null ? {} : { ca: enrolmentCa }) });
+      this.#mqtt?.useTls(tls);
     }
+    this.#sealer.use(keyring);
+    this.#enrolment?.useSecrets(enrolmentSecrets);
+    this.#log({ event: "reloaded", keys: 1 + keyring.older.length });
+  }
+
+  close(): Promise<void> {
+    if (this.#closing !== null) this.#hurry.abort();
+    this.#closing ??= this.#stop();
+    return this.#closing;
+  }
+
+  async #stop(): Promise<void> {
+    const { drain: { delayS = 0, spreadS = 0 } = {}, reconnectSpreadS = limits.RECONNECT_SPREAD_S } =
+      this.#options;
+    this.#log({ event: "draining", links: this.#hub.size, delayS, spreadS });
+    if (delayS > 0) await pause(delayS * 1000, this.#hurry.signal);
+    this.#isLeaving = true;
     this.#canaries.closeAll();
+    await sendAway(this.#hub, spreadS * 1000, reconnectSpreadS, this.#hurry.signal);
+    this.#isStopping = true;
+    if (this.#sweep !== null) clearInterval(this.#sweep);
     await this.#close();
     await this.#options.store.close();
+    await this.#admin?.close();
     this.#log({ event: "stopped" });
   }
 
@@ -208,6 +193,8 @@ class Service implements PushService {
       devicesConnected: this.#hub.size,
       canariesConnected: this.#canaries.size,
       connections: this.#connections.size + (this.#mqtt?.connections ?? 0),
+      deviceLinksMax: this.#deviceLinksMax,
+      isDraining: this.#closing !== null,
       events: { ...this.#counts },
     };
   }
@@ -223,8 +210,13 @@ class Service implements PushService {
 
   /** Made once the port, and so the public origin, is known. */
   async #assemble(): Promise<void> {
-    const { store, keyring, provider = nodeProvider, enrolmentSecrets: secrets = [] } = this.#options;
-    const shared = { store, tokens: new Tokens(new Sealer(keyring)), clock: this.#clock, log: this.#log };
+    const {
+      store,
+      provider = nodeProvider,
+      enrolmentSecrets: secrets = [],
+      enrolmentCa = null,
+    } = this.#options;
+    const shared = { store, tokens: new Tokens(this.#sealer), clock: this.#clock, log: this.#log };
     const fleet: Fleet = new LocalFleet(store, this.#hub);
     const publicOrigin = this.#origin;
     const posts = {
@@ -237,13 +229,18 @@ class Service implements PushService {
       ...shared,
       credentials,
       secrets,
+      takesCertificates: enrolmentCa !== null,
       rate: new RateLimit(this.#options.tokenRate ?? TOKEN_RATE),
     });
     this.#routes = {
       enrolment,
       publishing: new Publishing({ ...shared, fleet, auth, posts, publicOrigin }),
       checkReady: () => this.#checkReady(),
-      addressOf: (request) => this.#addressOf(request),
+      applicantOf: (request) => ({
+        headers: request.headers,
+        address: this.#addressOf(request),
+        isCertified: enrolmentCa !== null && hasClientCertificate(request.socket),
+      }),
     };
     const services = {
       ...shared,
@@ -255,25 +252,43 @@ class Service implements PushService {
       canary: CANARY_PATH,
       credentials,
     };
-    const deviceLinksMax = this.#options.deviceLinksMax ?? limits.DEVICE_LINKS_MAX;
+    this.#enrolment = enrolment;
+    this.#administration = new Administration(services);
+    const deviceLinksMax = this.#deviceLinksMax;
     const { tls, host = "127.0.0.1" } = this.#options;
-    const connectionsPerAddressMax = this.#perAddressMax;
-    await this.#mqtt?.start({ services, enrolment, deviceLinksMax, tls, host, connectionsPerAddressMax });
+    await this.#mqtt?.start({ services, enrolment, deviceLinksMax, tls, host, bounds: this.#bounds });
     this.#devices = new DeviceWebSockets({ services, enrolment, canaries: this.#canaries, deviceLinksMax });
   }
 
+  async #openAdmin(): Promise<void> {
+    const { admin } = this.#options;
+    const administration = this.#administration;
+    if (admin === undefined || admin === null || administration === null) return;
+    this.#metrics = await Metrics.create(() => this.stats());
+    const checkReady = () => this.#checkReady();
+    this.#admin = new AdminListener({ ...admin, administration, checkReady, metrics: this.#metrics });
+    await this.#admin.listen();
+    this.#log({ event: "admin-listening", port: this.#admin.port });
+  }
+
+  get #deviceLinksMax(): number {
+    return this.#options.deviceLinksMax ?? limits.DEVICE_LINKS_MAX;
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startMs = performance.now();
     this.#connections.requested(request.socket, response);
     const reply = await this.#reply(request);
     const cors = isCrossOriginRoute(request) ? CORS_HEADERS : {};
-    const draining = this.#isDraining ? { Connection: "close" } : {};
+    this.#metrics?.answered(routeName(request), (performance.now() - startMs) / 1000);
+    const draining = this.#closing !== null ? { Connection: "close" } : {};
     const headers = { ...reply.headers, ...cors, ...draining };
     await writeReply(request, response, { ...reply, headers });
   }
 
   async #reply(request: IncomingMessage): Promise<Reply> {
     try {
-      if (this.#routes === null || this.#isDraining) throw new HttpError("draining");
+      if (this.#routes === null || this.#isStopping) throw new HttpError("draining");
       return await route(this.#routes, request);
     } catch (error) {
       return this.#refused(routeName(request), error);
@@ -287,9 +302,17 @@ class Service implements PushService {
     socket.on("error", () => socket.destroy());
     const path = request.url?.split("?", 1)[0] ?? "";
     const isKnown = path === WEBSOCKET_PATH || path === CANARY_PATH;
-    if (this.#devices === null || this.#isDraining || !isKnown) {
+    if (this.#devices === null || this.#isLeaving || !isKnown) {
       const refusal = new HttpError(isKnown ? "draining" : "notFound");
       return refuseUpgrade(socket, this.#refused(routeName(request), refusal));
+    }
+    const retryAfterS = this.#upgradeRate.take(
+      addressGroup(this.#addressOf(request)),
+      this.#clock.monotonicMs(),
+    );
+    if (retryAfterS > 0) {
+      const refusal = new HttpError("addressRate", { "Retry-After": String(retryAfterS) });
+      return refuseUpgrade(socket, this.#refused(path, refusal));
     }
     const error = await this.#devices.handleUpgrade(path, request, socket, head);
     if (error !== null) this.#refused(path, error);
@@ -310,6 +333,7 @@ class Service implements PushService {
 
   /** An empty group commit tells a full or broken disk; nobody has this uaid. */
   async #checkReady(): Promise<void> {
+    if (this.#closing !== null) throw new HttpError("draining");
     await stored(() => this.#options.store.raiseTokenGeneration(new Uint8Array(16), 0), this.#log);
   }
 
@@ -341,6 +365,14 @@ class Service implements PushService {
   }
 }
 
+const CONNECTION_RATE: RateOptions = {
+  burstMax: limits.CONNECTIONS_PER_ADDRESS_BURST_MAX,
+  perMinute: limits.CONNECTIONS_PER_ADDRESS_PER_MINUTE_MAX,
+};
+const UPGRADE_RATE: RateOptions = {
+  burstMax: limits.UPGRADES_PER_ADDRESS_BURST_MAX,
+  perMinute: limits.UPGRADES_PER_ADDRESS_PER_MINUTE_MAX,
+};
 const TOKEN_RATE: RateOptions = {
   burstMax: limits.TOKENS_PER_ADDRESS_BURST_MAX,
   perMinute: limits.TOKENS_PER_ADDRESS_PER_MINUTE_MAX,
@@ -355,7 +387,8 @@ const DEVICE_RATE: RateOptions = {
 };
 
 /** The server with its time-outs; a slow sender is cut by Node after these. */
-function createServer(tls: PushServiceOptions["tls"], takesMqtt: boolean): Server {
+function createServer({ tls, mqtt, enrolmentCa }: PushServiceOptions): Server {
+  const takesMqtt = mqtt !== undefined && "port" in mqtt;
   const bounds = {
     maxHeaderSize: limits.HTTP_HEADER_BYTES_MAX,
     headersTimeout: limits.HTTP_HEADERS_TIMEOUT_MS,
@@ -367,6 +400,8 @@ function createServer(tls: PushServiceOptions["tls"], takesMqtt: boolean): Serve
   return createHttpsServer({
     ...bounds,
     ...tls,
+    // A certificate is asked for, and whoever has none is served all the same.
+    ...(enrolmentCa == null ? {} : { ca: enrolmentCa, requestCert: true, rejectUnauthorized: false }),
     ...(takesMqtt ? { ALPNProtocols: ["http/1.1", MQTT_ALPN] } : {}),
     minVersion: "TLSv1.2",
     handshakeTimeout: limits.TLS_HANDSHAKE_TIMEOUT_MS,

@@ -286,7 +286,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     });
     if (done) {
       hub.forget(this.#uaid);
-      log({ event: "device-forgotten", device: deviceName(this.#uaid) });
+      log({ event: "device-forgotten", device: deviceName(this.#uaid), by: "device" });
     }
     this.handle({ type: "forgotten", operationId, status: done ? STATUS.ok : STATUS.unavailable });
     // Behind the Bye: a broker cuts the device off at once.

@@ -9,11 +9,8 @@ import { nodeProvider } from "../../src/node/crypto.ts";
 import { newKeyring } from "../../src/push-service/keyring.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import type { Keyring } from "../../src/push-service/seal.ts";
-import {
-  createPushService,
-  type PushService,
-  type PushServiceOptions,
-} from "../../src/push-service/server.ts";
+import { createPushService } from "../../src/push-service/server.ts";
+import type { PushService, PushServiceOptions } from "../../src/push-service/service-options.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";

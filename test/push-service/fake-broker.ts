@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import mqttPacket, { type IPublishPacket, type Packet } from "mqtt-packet";
-import type { PushServiceOptions } from "../../src/push-service/server.ts";
+import type { PushServiceOptions } from "../../src/push-service/service-options.ts";
 import type { Downstream, Upstream } from "../../src/wire/dialect.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 

@@ -4,7 +4,7 @@
 
 import { connect, type IClientOptions, type MqttClient } from "mqtt";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { PushServiceOptions } from "../../src/push-service/server.ts";
+import type { PushServiceOptions } from "../../src/push-service/service-options.ts";
 import type { Downstream } from "../../src/wire/dialect.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
 import { TestBench, TestLink } from "./bench.ts";

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Leaving without a herd: first the balancer hears of it while everything is served as before, then devices are sent away one
+ * after the other. Somebody in a hurry cuts both short.
+ */
+
+import { setTimeout as delay } from "node:timers/promises";
+import { DRAIN_STEP_MS } from "../limits.ts";
+import type { Hub } from "./hub.ts";
+
+export interface DrainOptions {
+  /** Readiness is 503 for so long before the first link ends; default 0. */
+  readonly delayS?: number;
+  /** Links end over so long; default 0, at once. */
+  readonly spreadS?: number;
+}
+
+/** Resolves after `delayMs`, or when `hurry` fires. */
+export async function pause(delayMs: number, hurry: AbortSignal): Promise<void> {
+  if (delayMs <= 0 || hurry.aborted) return;
+  await delay(delayMs, undefined, { signal: hurry }).catch(() => {});
+}
+
+/**
+ * Says goodbye to every device of `hub`, evenly over `spreadMs`. With 0 nothing is waited for.
+ *
+ * @param reconnectSpreadS each is told to come back after a time drawn from this
+ * @param hurry from when it fires on, the rest goes at once
+ */
+export async function sendAway(
+  hub: Hub,
+  spreadMs: number,
+  reconnectSpreadS: number,
+  hurry: AbortSignal,
+): Promise<void> {
+  const stepMs = spreadMs > 0 ? DRAIN_STEP_MS : 0;
+  const steps = stepMs > 0 ? Math.ceil(spreadMs / stepMs) : 1;
+  let left = hub.links();
+  const perStep = Math.ceil(left.length / steps);
+  while (left.length > 0) {
+    for (const link of left.splice(0, hurry.aborted ? left.length : perStep)) {
+      const retryAfterS = Math.round(Math.random() * reconnectSpreadS);
+      link.handle({ type: "goodbye", reason: "shutdown", retryAfterS });
+    }
+    if (left.length > 0) await pause(stepMs, hurry);
+  }
+  // A session that was only beginning meanwhile. Those told already do not listen any more.
+  left = hub.links();
+  for (const link of left) link.handle({ type: "goodbye", reason: "shutdown", retryAfterS: 0 });
+}

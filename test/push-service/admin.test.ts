@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Goal: the administrator's listener shows metrics that name nobody, and obeys whoever has the token and nobody else. Method: a
+// running service with its listener; devices and messages on one side, plain HTTP on the other.
+
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { HTTP_ERRORS } from "../../src/push-service/http-errors.ts";
+import { TestBench } from "./bench.ts";
+
+const TOKEN = "a-token-of-the-administrator-_0123456789";
+let bench: TestBench;
+let drains = 0;
+beforeEach(async () => {
+  drains = 0;
+  bench = await TestBench.start({ admin: { token: TOKEN, onDrain: () => drains++ } });
+});
+afterEach(() => bench.stop());
+
+function url(path: string, of = bench): string {
+  return `http://127.0.0.1:${of.service.adminPort}${path}`;
+}
+
+async function metrics(): Promise<string> {
+  const response = await fetch(url("/metrics"));
+  expect([response.status, response.headers.get("content-type")]).toEqual([
+    200,
+    "text/plain; version=0.0.4; charset=utf-8",
+  ]);
+  return response.text();
+}
+
+/** Value of one series, as it stands in the text; null when it is not there. */
+function sampleOf(text: string, series: string): number | null {
+  const line = text.split("\n").find((candidate) => candidate.startsWith(`${series} `));
+  return line === undefined ? null : Number(line.slice(series.length + 1));
+}
+
+async function command(
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = { Authorization: `Bearer ${TOKEN}` },
+) {
+  const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const response = await fetch(url(path), { ...init, headers });
+  const json = (await response.json()) as Record<string, unknown>;
+  return { status: response.status, errno: json.errno, json };
+}
+
+describe("metrics", () => {
+  test("count what happened", async () => {
+    const { device, endpoint, channel } = await bench.subscribed();
+    await bench.post(endpoint, {}, new Uint8Array(40));
+    const { id } = await device.next("notification");
+    device.send({ type: "ack", ranges: [[id, id]], code: "ok" });
+    await device.quiet();
+    await bench.post(endpoint, { TTL: "soon" });
+    expect(channel).toBe(1);
+    const text = await metrics();
+    const values = [
+      "devices_connected",
+      "devices_created_total",
+      "connects_total",
+      "registrations_total",
+      "messages_accepted_total",
+      "message_body_bytes_total",
+      'messages_acknowledged_total{code="ok"}',
+      'refusals_total{route="/p/",status="400",errno="111"}',
+      'request_seconds_count{route="/p/"}',
+      "draining",
+      "device_links_max",
+    ].map((series) => sampleOf(text, `godwit_push_${series}`));
+    expect(values).toEqual([1, 1, 1, 1, 1, 40, 1, 1, 2, 0, 100_000]);
+    expect(sampleOf(text, "process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
+    expect(sampleOf(text, "godwit_push_event_loop_active_seconds_total")).toBeGreaterThan(0);
+  });
+
+  test("hold no device, endpoint or token, and no label that grows with them", async () => {
+    const first = await metrics();
+    const names = (text: string) => text.split("\n").filter((line) => /^[a-z]/.test(line)).length;
+    const secrets: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      const { endpoint, uaid, uaToken } = await bench.subscribed();
+      await bench.post(endpoint);
+      await bench.post(`${endpoint}x`);
+      await bench.fetch(`/nowhere/${i}`);
+      secrets.push(uaid, uaToken, endpoint.slice(endpoint.lastIndexOf("/") + 1));
+    }
+    const some = await metrics();
+    await bench.subscribed();
+    await bench.fetch("/nowhere/else");
+    const more = await metrics();
+    expect(names(some)).toBeGreaterThan(names(first));
+    expect(names(more)).toBe(names(some));
+    expect(secrets.filter((secret) => more.includes(secret))).toEqual([]);
+    expect(more).not.toMatch(/[0-9a-f]{8}"/);
+  });
+
+  test("are those that SPEC.md lists, no more and no fewer", async () => {
+    await bench.subscribed();
+    const said = [...(await metrics()).matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name);
+    const section = readFileSync("SPEC.md", "utf8").split("### Administration")[1]?.split("\n### ")[0] ?? "";
+    const listed = [...section.matchAll(/`((?:godwit_push|process|nodejs)_\w+)`/g)].map(([, name]) => name);
+    expect(said.sort()).toEqual(listed.sort());
+  });
+
+  test("are not on the public port, and nothing of the public port is here", async () => {
+    expect((await bench.fetch("/metrics")).status).toBe(404);
+    expect((await bench.fetch("/v1/devices", { headers: { Authorization: `Bearer ${TOKEN}` } })).status).toBe(
+      404,
+    );
+    expect((await command("/v1/token", {})).errno).toBe(320);
+  });
+});
+
+describe("health", () => {
+  test("is told here too", async () => {
+    expect((await fetch(url("/healthz"))).status).toBe(200);
+    expect((await fetch(url("/readyz"))).status).toBe(200);
+  });
+});
+
+describe("commands", () => {
+  test.each([
+    ["no token", {}],
+    ["another one", { Authorization: `Bearer ${TOKEN.replace("a", "b")}` }],
+    ["a part of it", { Authorization: `Bearer ${TOKEN.slice(0, -1)}` }],
+    ["another scheme", { Authorization: `Basic ${TOKEN}` }],
+  ] as const)("with %s are refused, whatever they are", async (_what, headers) => {
+    const { uaid } = await bench.token();
+    for (const path of ["/v1/devices", "/v1/forget", "/v1/drain", "/v1/nowhere"]) {
+      expect(await command(path, { uaid }, headers)).toMatchObject({ status: 401, errno: 330 });
+    }
+    expect(await bench.store.countDevices()).toBe(1);
+    expect(drains).toBe(0);
+  });
+
+  test("do not exist without a token configured", async () => {
+    const open = await TestBench.start({ admin: { token: null } });
+    const response = await fetch(url("/v1/devices", open), { headers: { Authorization: "Bearer null" } });
+    expect(response.status).toBe(401);
+    await open.stop();
+  });
+
+  test("count devices", async () => {
+    await bench.token();
+    await bench.subscribed();
+    expect((await command("/v1/devices", undefined)).json).toEqual({ registered: 2, connected: 1 });
+  });
+
+  test("describe a device, by uaid or by endpoint, without its secrets", async () => {
+    const { uaid, endpoint, uaToken, device } = await bench.subscribed();
+    await device.close();
+    await bench.post(endpoint, {}, new Uint8Array(72));
+    const byUaid = await command("/v1/device", { uaid });
+    expect(byUaid.json).toMatchObject({
+      uaid,
+      dialect: "godwit.v1",
+      createdMs: bench.epochMs,
+      seenMs: bench.epochMs,
+      isConnected: false,
+      messages: 1,
+      messageBytes: 200,
+      channels: [{ channel: 1, createdMs: bench.epochMs, revoked: null }],
+    });
+    expect((await command("/v1/device", { endpoint })).json).toEqual(byUaid.json);
+    expect(JSON.stringify(byUaid.json)).not.toContain(uaToken);
+  });
+
+  test("revoke a subscription: its device hears why, and POSTs are 410", async () => {
+    const { uaid, endpoint, device, channel } = await bench.subscribed();
+    expect((await command("/v1/revoke", { endpoint })).status).toBe(200);
+    expect(await device.next("revoked")).toMatchObject({ channel, reason: "administrator" });
+    expect((await bench.post(endpoint)).status).toBe(410);
+    expect(await command("/v1/revoke", { uaid, channel })).toMatchObject({ status: 404, errno: 331 });
+    expect(bench.log).toContainEqual(expect.objectContaining({ event: "revoked", by: "administrator" }));
+  });
+
+  test("forget a device: it is told, sent away, and its token and endpoints are void", async () => {
+    const { uaid, uaToken, endpoint, device, channel } = await bench.subscribed();
+    const other = await bench.subscribed();
+    const closed = once(device.webSocket, "close");
+    expect((await command("/v1/forget", { uaid })).status).toBe(200);
+    expect(await device.next("revoked")).toMatchObject({ channel, reason: "administrator" });
+    expect(await device.next("bye")).toMatchObject({ reason: "unregistered" });
+    await closed;
+    expect((await bench.refusal("/v1/ws", { Authorization: `Bearer ${uaToken}` })).status).toBe(401);
+    expect((await bench.post(endpoint)).status).toBe(410);
+    expect(await command("/v1/forget", { uaid })).toMatchObject({ status: 404, errno: 331 });
+    expect(await other.device.quiet()).toEqual([]);
+  });
+
+  test("let the process leave", async () => {
+    expect((await command("/v1/drain", {})).status).toBe(202);
+    expect(drains).toBe(1);
+  });
+
+  test.each([
+    ["another method", "/v1/forget", undefined, 405, HTTP_ERRORS.method.errno],
+    ["no object", "/v1/forget", [], 400, HTTP_ERRORS.request.errno],
+    [
+      "a member nobody knows",
+      "/v1/forget",
+      { uaid: "00".repeat(16), all: true },
+      400,
+      HTTP_ERRORS.request.errno,
+    ],
+    ["a uaid of another length", "/v1/forget", { uaid: "00" }, 400, HTTP_ERRORS.request.errno],
+    [
+      "a channel that is none",
+      "/v1/revoke",
+      { uaid: "00".repeat(16), channel: 0 },
+      400,
+      HTTP_ERRORS.request.errno,
+    ],
+    [
+      "a forged endpoint",
+      "/v1/revoke",
+      { endpoint: "https://push.example/p/AAAA" },
+      404,
+      HTTP_ERRORS.endpointInvalid.errno,
+    ],
+    ["an unknown device", "/v1/device", { uaid: "00".repeat(16) }, 404, HTTP_ERRORS.deviceUnknown.errno],
+    ["a long body", "/v1/device", { uaid: "0".repeat(5_000) }, 413, HTTP_ERRORS.bodyTooLarge.errno],
+    ["a path nobody knows", "/v1/everything", {}, 404, HTTP_ERRORS.notFound.errno],
+  ])("with %s are refused", async (_what, path, body, status, errno) => {
+    expect(await command(path, body)).toMatchObject({ status, errno });
+  });
+});
