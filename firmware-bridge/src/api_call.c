@@ -219,7 +219,7 @@ static JSValue api__js_tell(JSContext *ctx, JSValueConst this_value, int argc, J
         return JS_ThrowTypeError(ctx, "tell: there is nothing like that");
     item = bridge_calloc(1, sizeof *item);
     if (item == NULL)
-        return JS_ThrowOutOfMemory(ctx);
+        return bridge_throw_memory(ctx);
     item->what = (enum api_what) what;
     api__keep_values(ctx, item, argc - 1, argv + 1);
     api__enqueue(agent, item);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bridge.h"
+#include "engine_parts.h"
 
 int bridge_arg_bytes(JSContext *ctx, JSValueConst value, const uint8_t **bytes, size_t *count)
 {
@@ -63,7 +63,7 @@ static char *bridge__copy_text(JSContext *ctx, JSValueConst value)
     if (copy == NULL && strlen(text) != length)
         JS_ThrowTypeError(ctx, "a text holds a zero byte");
     else if (copy == NULL)
-        JS_ThrowOutOfMemory(ctx);
+        bridge_throw_memory(ctx);
     JS_FreeCString(ctx, text);
     return copy;
 }
@@ -85,7 +85,7 @@ char **bridge_arg_texts(JSContext *ctx, JSValueConst value, size_t count_max)
     }
     texts = bridge_calloc((size_t) count + 1, sizeof *texts);
     if (texts == NULL) {
-        JS_ThrowOutOfMemory(ctx);
+        bridge_throw_memory(ctx);
         return NULL;
     }
     for (int64_t i = 0; i < count; i++) {
@@ -133,11 +133,29 @@ static const char *bridge__errno_name(int error)
     return "EIO";
 }
 
+/* The script's engine ran out, as far as its end is concerned. That of godwitd's configuration has no bridge around it. */
+static void bridge__note_memory(JSContext *ctx)
+{
+    const struct bridge *b = bridge_of(ctx);
+
+    if (b != NULL)
+        b->engine->ran_out = true;
+}
+
+JSValue bridge_throw_memory(JSContext *ctx)
+{
+    bridge__note_memory(ctx);
+    return JS_ThrowOutOfMemory(ctx);
+}
+
 JSValue bridge_throw_errno(JSContext *ctx, int error, const char *doing)
 {
     const char *name = bridge__errno_name(error);
-    JSValue thrown = JS_NewPlainError(ctx, "%s: %s", name, doing);
+    JSValue thrown;
 
+    if (error == ENOMEM)
+        bridge__note_memory(ctx);
+    thrown = JS_NewPlainError(ctx, "%s: %s", name, doing);
     if (JS_IsException(thrown))
         return JS_EXCEPTION;
     if (JS_DefinePropertyValueStr(ctx, thrown, "code", JS_NewString(ctx, name), JS_PROP_C_W_E) < 0) {

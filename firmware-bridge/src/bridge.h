@@ -169,7 +169,9 @@ JSValue bridge_new_bytes(JSContext *ctx, size_t bytes, uint8_t **data);
 /* "name", "value", … of an array of texts as one malloc'ed vector of malloc'ed strings, NULL-terminated; free with bridge_free_texts. */
 char **bridge_arg_texts(JSContext *ctx, JSValueConst value, size_t count_max);
 void bridge_free_texts(char **texts);
-/* Throws Error with `code` = the errno's name. */
+/* Throws what the engine throws when it is out of memory itself: uncaught, it ends the agent with BRIDGE_E_NOMEM. */
+JSValue bridge_throw_memory(JSContext *ctx);
+/* Throws Error with `code` = the errno's name. ENOMEM ends the agent likewise. */
 JSValue bridge_throw_errno(JSContext *ctx, int error, const char *doing);
 
 /* ---- memory.c: everything of ours and of the engine comes from here, so that tests can make any allocation fail ---- */
@@ -203,6 +205,8 @@ struct bridge_watch *bridge_watch_own(struct bridge *b, int fd, void (*readable)
                                       void *user);
 /* `writable` is called once. */
 void bridge_watch_want_write(struct bridge_watch *watch);
+/* Whether `readable` is called; until told otherwise it is. */
+void bridge_watch_want_read(struct bridge_watch *watch, bool is_wanted);
 /* NULL is allowed. The loop's descriptor is closed at its next turn. */
 void bridge_watch_remove(struct bridge_watch *watch);
 
@@ -258,7 +262,7 @@ int bridge_http_open(struct bridge *b);
 void bridge_http_close(struct bridge *b);
 int bridge_mqtt_open(struct bridge *b);
 void bridge_mqtt_close(struct bridge *b);
-/* False when `link_id` is none of its links. send/ping/closeLink are websocket.c's and ask mqtt.c first. */
+/* False when `link_id` is none of its links. send/ping/closeLink are those of websocket_natives.c, which ask mqtt.c first. */
 bool bridge_mqtt_send(struct bridge *b, int64_t link_id, const uint8_t *frame, size_t bytes, int qos);
 bool bridge_mqtt_close_link(struct bridge *b, int64_t link_id);
 /* Emits linkClosed. status and retry_after_s: -1 for null. */

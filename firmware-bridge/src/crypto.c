@@ -25,7 +25,7 @@ struct bridge__key {
 static JSValue bridge__throw_backend(JSContext *ctx, int error)
 {
     if (error == BRIDGE_E_NOMEM)
-        return JS_ThrowOutOfMemory(ctx);
+        return bridge_throw_memory(ctx);
     return JS_ThrowInternalError(ctx, "the cryptography library failed");
 }
 

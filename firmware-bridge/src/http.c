@@ -230,7 +230,7 @@ static bool http__fill(JSContext *ctx, struct request *request, JSValueConst *ar
         }
         request->body = bridge_malloc(LWS_PRE + request->body_bytes);
         if (!request->body) {
-            JS_ThrowOutOfMemory(ctx);
+            bridge_throw_memory(ctx);
             goto done;
         }
         memcpy(request->body + LWS_PRE, body, request->body_bytes);
@@ -258,7 +258,7 @@ static JSValue http__js_request(JSContext *ctx, JSValueConst this_val, int argc,
         return JS_ThrowRangeError(ctx, "too many requests");
     request = bridge_calloc(1, sizeof(*request));
     if (!request)
-        return JS_ThrowOutOfMemory(ctx);
+        return bridge_throw_memory(ctx);
     request->b = b;
     request->id = id;
     request->dial.b = b;

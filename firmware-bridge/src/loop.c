@@ -131,6 +131,12 @@ void bridge_watch_want_write(struct bridge_watch *watch)
         (void) lws_callback_on_writable(watch->wsi);
 }
 
+void bridge_watch_want_read(struct bridge_watch *watch, bool is_wanted)
+{
+    if (watch->wsi != NULL)
+        (void) lws_rx_flow_control(watch->wsi, is_wanted);
+}
+
 void bridge_watch_remove(struct bridge_watch *watch)
 {
     if (watch == NULL)

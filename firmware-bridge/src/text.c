@@ -123,7 +123,7 @@ static JSValue bridge__utf8_decode(JSContext *ctx, JSValueConst this_val, int ar
         return JS_NewStringLen(ctx, (const char *) bytes, count);
     repaired = bridge_malloc(length);
     if (repaired == NULL)
-        return JS_ThrowOutOfMemory(ctx);
+        return bridge_throw_memory(ctx);
     (void) bridge__repair(bytes, count, repaired, &is_well_formed);
     text = JS_NewStringLen(ctx, (const char *) repaired, length);
     bridge_free(repaired);

@@ -2,58 +2,22 @@
 
 /*
  * websocket: the WebSocket links of the agent (RFC 6455) over libwebsockets. The counterpart of src/node/websocket.ts,
- * with the same causes. Decides nothing: the agent says when to open, ping and close, and lws' own heartbeat is off.
+ * with the same causes. Decides nothing: the agent says when to open, ping and close (websocket_natives.c), and lws' own
+ * heartbeat is off.
  */
 
 #include <string.h>
 
-#include "client.h"
+#include "websocket.h"
 
 /* Private to lws, and the same in all its versions: it sends closes only while the loop turns. */
 #define WRITE_CLOSE ((enum lws_write_protocol) 4)
 
-struct frame {
-    struct frame *next;
-    enum lws_write_protocol kind;
-    size_t bytes;
-    /* Behind LWS_PRE bytes that lws writes its header into. */
-    uint8_t buffer[];
-};
-
-struct link {
-    /* First: what lws knows a connection by. */
-    struct bridge_dial dial;
-    struct link *next;
-    struct bridge *b;
-    int64_t id;
-    /* While opening: the whole time it may take. While closing: how long what is queued may take. */
-    struct bridge_delay limit;
-    bool is_open;
-    /* The agent has forgotten it; its queue is written, then it is closed politely. */
-    bool is_closing;
-    /* NULL once it is open. */
-    char *subprotocol;
-    char *authorization;
-    char **headers;
-    struct frame *first;
-    struct frame *last;
-    size_t queued_bytes;
-    /* Fragments of the message that is being received. */
-    uint8_t *message;
-    size_t message_bytes;
-    size_t message_bytes_allocated;
-};
-
-struct bridge_websockets {
-    struct link *links;
-    int count;
-};
-
 /* ---- Links ---- */
 
-static struct link *websocket__find(struct bridge *b, int64_t id)
+struct bridge_link *bridge_link_find(struct bridge *b, int64_t id)
 {
-    struct link *link;
+    struct bridge_link *link;
 
     for (link = b->websockets->links; link; link = link->next)
         if (link->id == id && !link->is_closing)
@@ -61,7 +25,7 @@ static struct link *websocket__find(struct bridge *b, int64_t id)
     return NULL;
 }
 
-static void websocket__free_opening(struct link *link)
+static void websocket__free_opening(struct bridge_link *link)
 {
     bridge_free(link->subprotocol);
     bridge_free(link->authorization);
@@ -71,9 +35,9 @@ static void websocket__free_opening(struct link *link)
     link->headers = NULL;
 }
 
-static struct frame *websocket__take_frame(struct link *link)
+static struct bridge_frame *websocket__take_frame(struct bridge_link *link)
 {
-    struct frame *frame = link->first;
+    struct bridge_frame *frame = link->first;
 
     link->first = frame->next;
     if (!link->first)
@@ -82,10 +46,9 @@ static struct frame *websocket__take_frame(struct link *link)
     return frame;
 }
 
-/* Also of one half made. Its wsi, if it has one yet, is closed by the loop. */
-static void websocket__free(struct link *link)
+void bridge_link_free(struct bridge_link *link)
 {
-    struct link **at = &link->b->websockets->links;
+    struct bridge_link **at = &link->b->websockets->links;
 
     while (*at && *at != link)
         at = &(*at)->next;
@@ -103,20 +66,20 @@ static void websocket__free(struct link *link)
 }
 
 /* Frees the link, and tells why unless the agent has forgotten it. */
-static void websocket__end(struct link *link, const char *cause, int http_status, int64_t retry_after_s)
+static void websocket__end(struct bridge_link *link, const char *cause, int http_status, int64_t retry_after_s)
 {
     struct bridge *b = link->b;
     int64_t id = link->id;
     bool is_told = !link->is_closing;
 
-    websocket__free(link);
+    bridge_link_free(link);
     if (is_told)
         bridge_emit_link_closed(b, id, cause, http_status, retry_after_s);
 }
 
 static void websocket__dial_failed(struct bridge_dial *dial, const char *cause)
 {
-    websocket__end((struct link *) dial, cause, -1, -1);
+    websocket__end((struct bridge_link *) dial, cause, -1, -1);
 }
 
 /* Opening, or closing, takes too long. */
@@ -138,7 +101,7 @@ void bridge_emit_link_closed(struct bridge *b, int64_t link_id, const char *caus
     bridge_emit(b, "linkClosed", 4, argv);
 }
 
-static void websocket__emit(struct link *link, const char *name)
+static void websocket__emit(struct bridge_link *link, const char *name)
 {
     JSValue id = JS_NewInt64(link->b->ctx, link->id);
 
@@ -148,7 +111,7 @@ static void websocket__emit(struct link *link, const char *name)
 /* ---- What lws tells ---- */
 
 /* The answer to the upgrade. 0, or -1 when the link is gone. */
-static int websocket__answered(struct link *link, struct lws *wsi)
+static int websocket__answered(struct bridge_link *link, struct lws *wsi)
 {
     int status = (int) lws_http_client_http_response(wsi);
 
@@ -167,7 +130,7 @@ static int websocket__answered(struct link *link, struct lws *wsi)
     return -1;
 }
 
-static void websocket__opened(struct link *link)
+static void websocket__opened(struct bridge_link *link)
 {
     bridge_delay_cancel(&link->limit);
     websocket__free_opening(link);
@@ -177,7 +140,7 @@ static void websocket__opened(struct link *link)
 }
 
 /* Appends to the message; false when memory is short. */
-static bool websocket__append(struct link *link, const uint8_t *part, size_t bytes)
+static bool websocket__append(struct bridge_link *link, const uint8_t *part, size_t bytes)
 {
     if (bytes == 0)
         return true;
@@ -198,7 +161,7 @@ static bool websocket__append(struct link *link, const uint8_t *part, size_t byt
     return true;
 }
 
-static void websocket__emit_message(struct link *link, const uint8_t *message, size_t bytes)
+static void websocket__emit_message(struct bridge_link *link, const uint8_t *message, size_t bytes)
 {
     JSContext *ctx = link->b->ctx;
     JSValue argv[] = {JS_NewInt64(ctx, link->id), JS_NewUint8ArrayCopy(ctx, message, bytes)};
@@ -207,7 +170,7 @@ static void websocket__emit_message(struct link *link, const uint8_t *message, s
 }
 
 /* A part of a message: of one frame, of a fragment of it, or of less. */
-static void websocket__received(struct link *link, struct lws *wsi, const uint8_t *part, size_t bytes)
+static void websocket__received(struct bridge_link *link, struct lws *wsi, const uint8_t *part, size_t bytes)
 {
     size_t total = link->message_bytes + bytes;
     uint8_t *message;
@@ -240,10 +203,10 @@ static void websocket__received(struct link *link, struct lws *wsi, const uint8_
 }
 
 /* Writes one frame. 0, or -1 when lws is to close: it failed, or everything is written and the agent has closed it. */
-static int websocket__write(struct link *link, struct lws *wsi)
+static int websocket__write(struct bridge_link *link, struct lws *wsi)
 {
     if (link->first) {
-        struct frame *frame = websocket__take_frame(link);
+        struct bridge_frame *frame = websocket__take_frame(link);
         /* What the kernel does not take at once, lws keeps. */
         int written = lws_write(wsi, frame->buffer + LWS_PRE, frame->bytes, frame->kind);
 
@@ -259,13 +222,13 @@ static int websocket__write(struct link *link, struct lws *wsi)
         return 0;
     lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
     bridge_dial_release(&link->dial);
-    websocket__free(link);
+    bridge_link_free(link);
     return -1;
 }
 
 int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
-    struct link *link = user;
+    struct bridge_link *link = user;
     const char *cause;
 
     switch (reason) {
@@ -336,69 +299,12 @@ int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason,
     }
 }
 
-/* ---- Natives ---- */
+/* ---- What the agent says ---- */
 
-/* Fills a new link from the arguments; false with an exception pending. */
-static bool websocket__fill(JSContext *ctx, struct link *link, JSValueConst *argv)
+void bridge_link_start(struct bridge_link *link)
 {
-    const char *url = JS_ToCString(ctx, argv[1]);
-    const char *subprotocol = JS_ToCString(ctx, argv[2]);
-    const char *bearer = JS_ToCString(ctx, argv[4]);
-    bool is_good = false;
+    struct bridge *b = link->b;
 
-    if (!url || !subprotocol || !bearer)
-        goto done;
-    if (!bridge_parse_url(url, &link->dial.url) || strncmp(link->dial.url.scheme, "ws", 2)) {
-        JS_ThrowTypeError(ctx, "no WebSocket URL");
-        goto done;
-    }
-    if (!bridge_is_token68(subprotocol, BRIDGE_SUBPROTOCOL_CHARS_MAX) ||
-        !bridge_is_token68(bearer, LIMIT_UA_TOKEN_CHARS_MAX)) {
-        JS_ThrowTypeError(ctx, "subprotocol or bearer is none");
-        goto done;
-    }
-    link->headers = bridge_headers_take(ctx, argv[3]);
-    if (!link->headers)
-        goto done;
-    link->subprotocol = bridge_strdup(subprotocol);
-    link->authorization = bridge_malloc(sizeof("Bearer ") + strlen(bearer));
-    if (!link->subprotocol || !link->authorization) {
-        JS_ThrowOutOfMemory(ctx);
-        goto done;
-    }
-    strcpy(link->authorization, "Bearer ");
-    strcat(link->authorization, bearer);
-    is_good = true;
-done:
-    JS_FreeCString(ctx, url);
-    JS_FreeCString(ctx, subprotocol);
-    JS_FreeCString(ctx, bearer);
-    return is_good;
-}
-
-/* openWebSocket(linkId, url, subprotocol, headers, bearer) */
-static JSValue websocket__js_open(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
-{
-    struct bridge *b = bridge_of(ctx);
-    struct link *link;
-    int64_t id;
-
-    (void) this_val;
-    (void) argc;
-    if (bridge_arg_int64(ctx, argv[0], 0, INT64_MAX, &id))
-        return JS_EXCEPTION;
-    if (b->websockets->count == BRIDGE_LINKS_MAX)
-        return JS_ThrowRangeError(ctx, "too many links");
-    link = bridge_calloc(1, sizeof(*link));
-    if (!link)
-        return JS_ThrowOutOfMemory(ctx);
-    link->b = b;
-    link->id = id;
-    link->dial.b = b;
-    if (!websocket__fill(ctx, link, argv)) {
-        websocket__free(link);
-        return JS_EXCEPTION;
-    }
     link->next = b->websockets->links;
     b->websockets->links = link;
     b->websockets->count++;
@@ -406,13 +312,11 @@ static JSValue websocket__js_open(JSContext *ctx, JSValueConst this_val, int arg
     link->dial.failed = websocket__dial_failed;
     bridge_delay_start(b, &link->limit, LIMIT_OPEN_TIMEOUT_MS, websocket__limit_reached, link);
     bridge_dial_start(&link->dial);
-    return JS_UNDEFINED;
 }
 
-/* Queues one frame, or closes the link when that is too much. False when memory is short. */
-static bool websocket__queue(struct link *link, enum lws_write_protocol kind, const uint8_t *bytes, size_t count)
+bool bridge_link_queue(struct bridge_link *link, enum lws_write_protocol kind, const uint8_t *bytes, size_t count)
 {
-    struct frame *frame;
+    struct bridge_frame *frame;
 
     if (count > LIMIT_LINK_QUEUED_BYTES_MAX - link->queued_bytes) {
         websocket__end(link, "overflow", -1, -1);
@@ -436,89 +340,29 @@ static bool websocket__queue(struct link *link, enum lws_write_protocol kind, co
     return true;
 }
 
-/* send(linkId, frame, qos) */
-static JSValue websocket__js_send(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+void bridge_link_leave(struct bridge_link *link)
 {
-    struct bridge *b = bridge_of(ctx);
-    struct link *link;
-    const uint8_t *bytes;
-    size_t count;
-    int64_t id, qos;
-
-    (void) this_val;
-    (void) argc;
-    if (bridge_arg_int64(ctx, argv[0], 0, INT64_MAX, &id) || bridge_arg_bytes(ctx, argv[1], &bytes, &count) ||
-        bridge_arg_int64(ctx, argv[2], 0, 1, &qos))
-        return JS_EXCEPTION;
-#if BRIDGE_HAS_MQTT
-    if (bridge_mqtt_send(b, id, bytes, count, (int) qos))
-        return JS_UNDEFINED;
-#endif
-    link = websocket__find(b, id);
-    if (link && link->is_open && !websocket__queue(link, LWS_WRITE_BINARY, bytes, count))
-        return JS_ThrowOutOfMemory(ctx);
-    return JS_UNDEFINED;
-}
-
-/* ping(linkId) */
-static JSValue websocket__js_ping(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
-{
-    struct link *link;
-    int64_t id;
-
-    (void) this_val;
-    (void) argc;
-    if (bridge_arg_int64(ctx, argv[0], 0, INT64_MAX, &id))
-        return JS_EXCEPTION;
-    link = websocket__find(bridge_of(ctx), id);
-    if (link && link->is_open && !websocket__queue(link, LWS_WRITE_PING, NULL, 0))
-        return JS_ThrowOutOfMemory(ctx);
-    return JS_UNDEFINED;
-}
-
-/* closeLink(linkId): nothing is told of it any more. */
-static JSValue websocket__js_close(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
-{
-    struct bridge *b = bridge_of(ctx);
-    struct link *link;
-    int64_t id;
-
-    (void) this_val;
-    (void) argc;
-    if (bridge_arg_int64(ctx, argv[0], 0, INT64_MAX, &id))
-        return JS_EXCEPTION;
-#if BRIDGE_HAS_MQTT
-    if (bridge_mqtt_close_link(b, id))
-        return JS_UNDEFINED;
-#endif
-    link = websocket__find(b, id);
-    if (link && link->is_open) {
-        link->is_closing = true;
-        bridge_delay_start(b, &link->limit, BRIDGE_WEBSOCKET_CLOSE_MS, websocket__limit_reached, link);
-        lws_callback_on_writable(link->dial.peer.wsi);
-    } else if (link) {
-        websocket__free(link);
+    if (!link->is_open) {
+        bridge_link_free(link);
+        return;
     }
-    return JS_UNDEFINED;
+    link->is_closing = true;
+    bridge_delay_start(link->b, &link->limit, BRIDGE_WEBSOCKET_CLOSE_MS, websocket__limit_reached, link);
+    lws_callback_on_writable(link->dial.peer.wsi);
 }
 
-static const JSCFunctionListEntry FUNCTIONS[] = {
-    JS_CFUNC_DEF("openWebSocket", 5, websocket__js_open),
-    JS_CFUNC_DEF("send", 3, websocket__js_send),
-    JS_CFUNC_DEF("ping", 1, websocket__js_ping),
-    JS_CFUNC_DEF("closeLink", 1, websocket__js_close),
-};
+/* ---- All of them ---- */
 
 int bridge_websockets_open(struct bridge *b)
 {
     b->websockets = bridge_calloc(1, sizeof(*b->websockets));
     if (!b->websockets)
         return BRIDGE_E_NOMEM;
-    return bridge_add_functions(b, FUNCTIONS, sizeof(FUNCTIONS) / sizeof(FUNCTIONS[0]));
+    return bridge_websocket_natives_add(b);
 }
 
 /* What is queued, and the close, as far as the kernel takes them now: the loop does not turn any more. */
-static void websocket__say_goodbye(struct link *link)
+static void websocket__say_goodbye(struct bridge_link *link)
 {
     struct lws *wsi = link->dial.peer.wsi;
     uint8_t code[LWS_PRE + 2] = {0};
@@ -526,7 +370,7 @@ static void websocket__say_goodbye(struct link *link)
     code[LWS_PRE] = LWS_CLOSE_STATUS_NORMAL >> 8;
     code[LWS_PRE + 1] = LWS_CLOSE_STATUS_NORMAL & 0xff;
     while (link->first && !lws_partial_buffered(wsi)) {
-        struct frame *frame = websocket__take_frame(link);
+        struct bridge_frame *frame = websocket__take_frame(link);
         int written = lws_write(wsi, frame->buffer + LWS_PRE, frame->bytes, frame->kind);
 
         bridge_free(frame);
@@ -544,7 +388,7 @@ void bridge_websockets_close(struct bridge *b)
     while (b->websockets->links) {
         if (b->websockets->links->is_open)
             websocket__say_goodbye(b->websockets->links);
-        websocket__free(b->websockets->links);
+        bridge_link_free(b->websockets->links);
     }
     bridge_free(b->websockets);
     b->websockets = NULL;

@@ -168,6 +168,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: spec_runner BUNDLE NAME MS_MAX\n");
         return 2;
     }
+    b.engine = &engine;
     code = read_file(argv[1], &bytes);
     rt = JS_NewRuntime2(&bridge_engine_memory, &engine);
     ctx = rt != NULL ? JS_NewContext(rt) : NULL;

@@ -43,7 +43,7 @@ export interface Bridge {
   /** As TextDecoder: one leading byte order mark is dropped, malformed parts become U+FFFD. */
   utf8Decode(bytes: Uint8Array): string;
 
-  // websocket.c: answered by linkOpened or linkClosed; closeLink is answered by nothing.
+  // websocket*.c: answered by linkOpened or linkClosed; closeLink is answered by nothing.
   /** `headers`: name, value, name, value, … besides the usual ones; `Authorization: Bearer` is made of `bearer`. */
   openWebSocket(
     linkId: number,

@@ -94,7 +94,7 @@ static JSValue daemon__js_respond(JSContext *ctx, JSValueConst this_val, int arg
     sent_bytes = JS_ToBool(ctx, argv[4]) ? 0 : body_bytes;
     response = daemon_frame_new(head_bytes + sent_bytes);
     if (response == NULL)
-        return JS_ThrowOutOfMemory(ctx);
+        return bridge_throw_memory(ctx);
     memcpy(response->text, head, head_bytes);
     if (sent_bytes > 0)
         memcpy(response->text + head_bytes, body, sent_bytes);
@@ -126,7 +126,7 @@ static JSValue daemon__js_send_text(JSContext *ctx, JSValueConst this_val, int a
         memcpy(frame->text, text, bytes);
     JS_FreeCString(ctx, text);
     if (frame == NULL)
-        return JS_ThrowOutOfMemory(ctx);
+        return bridge_throw_memory(ctx);
     daemon_peer_send(peer, frame);
     return JS_UNDEFINED;
 }

@@ -6,6 +6,8 @@
 
 /* Connections taken from one listener before the loop sees to everybody else. */
 #define DAEMON_ACCEPTS_PER_TURN_MAX 16
+/* How long a listener rests when the system has no descriptor or memory for a connection, not even to turn it away. */
+#define DAEMON_ACCEPT_REST_MS 1000
 /* What libwebsockets keeps for each connection to read into. A message in more pieces is put together beside it. */
 #define DAEMON_READ_BYTES 4096
 /* Header fields and path of a request, each. libwebsockets takes 4096 bytes of headers in all. */

@@ -23,6 +23,7 @@ struct daemon__listener {
     int fd;
     bool is_loopback;
     struct bridge_watch *watch;
+    struct bridge_delay rest;
 };
 
 struct daemon_listeners {
@@ -38,8 +39,8 @@ static int daemon__open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Takes one connection and drops it. */
-static void daemon__turn_away(struct daemon_listeners *l, int listen_fd)
+/* Takes one connection and drops it. 0, or -1 when that did not work either. */
+static int daemon__turn_away(struct daemon_listeners *l, int listen_fd)
 {
     int fd;
 
@@ -49,6 +50,21 @@ static void daemon__turn_away(struct daemon_listeners *l, int listen_fd)
     if (fd >= 0)
         close(fd);
     l->reserve_fd = daemon__open_reserve();
+    return fd >= 0 ? 0 : -1;
+}
+
+static void daemon__rested(void *user)
+{
+    const struct daemon__listener *listener = user;
+
+    bridge_watch_want_read(listener->watch, true);
+}
+
+/* What cannot be taken would be offered again at once, and without end. */
+static void daemon__rest(struct daemon__listener *listener)
+{
+    bridge_watch_want_read(listener->watch, false);
+    bridge_delay_start(listener->all->d->b, &listener->rest, DAEMON_ACCEPT_REST_MS, daemon__rested, listener);
 }
 
 static void daemon__handle_readable(void *user)
@@ -63,11 +79,16 @@ static void daemon__handle_readable(void *user)
         if (fd >= 0) {
             daemon_socket_take(l->d, fd, listener->is_loopback);
         } else if (errno == EMFILE || errno == ENFILE) {
-            daemon__turn_away(l, listener->fd);
+            if (daemon__turn_away(l, listener->fd) != 0)
+                daemon__rest(listener);
             return;
-        } else if (errno != ECONNABORTED && errno != EINTR) {
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno == ENOMEM || errno == ENOBUFS) {
+            daemon__rest(listener);
             return;
         }
+        /* Else this connection is gone: there may be another one. */
     }
 }
 
@@ -231,6 +252,7 @@ void daemon_listeners_stop(struct daemon *d)
     while (l != NULL && l->count > 0) {
         struct daemon__listener *listener = &l->at[--l->count];
 
+        bridge_delay_cancel(&listener->rest);
         bridge_watch_remove(listener->watch);
         close(listener->fd);
     }

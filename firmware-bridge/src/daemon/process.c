@@ -2,9 +2,11 @@
 
 /* process: programs that are started for apps and as helpers, each with a pidfd on the loop (Linux 5.3). */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -74,15 +76,25 @@ static char **daemon__environment(char *const *added, char **texts)
     return environment;
 }
 
-/* Marks every descriptor but the standard ones to be closed by exec. */
+/* Marks every descriptor but the standard ones to be closed by exec. Before Linux 5.11 that means those that /proc names. */
 static void daemon__close_others_on_exec(void)
 {
+    DIR *directory;
+    const struct dirent *entry;
+
 #ifdef CLOSE_RANGE_CLOEXEC
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return;
 #endif
-    for (int fd = 3, max = (int) sysconf(_SC_OPEN_MAX); fd < max; fd++)
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    directory = opendir("/proc/self/fd");
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        int fd = atoi(entry->d_name);
+
+        if (fd >= 3)
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+    if (directory != NULL)
+        closedir(directory);
 }
 
 /* stdin and stdout of a program; -1: /dev/null. */
