@@ -93,6 +93,27 @@ export const CANARY_LIFETIME_MS = 24 * 3600 * 1000;
 /** Pings of one canary at once; one a second besides. */
 export const CANARY_PINGS_BURST_MAX = 100;
 
+// --- Push service: dialect autopush, as Mozilla's service has it ---
+/** From the upgrade to `hello`. */
+export const AUTOPUSH_HELLO_TIMEOUT_MS = 5_000;
+/** A silent device is pinged after this, and has the other to show life. */
+export const AUTOPUSH_PING_MS = 300_000;
+export const AUTOPUSH_PONG_TIMEOUT_MS = 4_000;
+/** A device's own pings may not come closer. */
+export const AUTOPUSH_APP_PING_MS_MIN = 45_000;
+/** Stored messages sent before all of them have to be acknowledged. */
+export const AUTOPUSH_BATCH_MAX = 10;
+/** Messages read at once where those with a topic are sought. */
+export const AUTOPUSH_PAGE_MAX = 64;
+/** Messages sent and unacknowledged, the new ones included; more stay in the store. */
+export const AUTOPUSH_IN_FLIGHT_MAX = 128;
+/** Stored messages sent over one link without coming to their end; a device that has more is forgotten. */
+export const AUTOPUSH_STORED_SENT_MAX = 150;
+/** Frames of a device that came before its `hello` was answered. */
+export const AUTOPUSH_FRAMES_EARLY_MAX = 32;
+/** A frame counts as one for each of these bytes, begun ones included. */
+export const AUTOPUSH_FRAME_WEIGHT_BYTES = 4_096;
+
 // --- Push service: tokens and HTTP ---
 /** An older uaToken gets a fresh one with Registered. */
 export const UA_TOKEN_REFRESH_MS = 30 * 24 * 3600 * 1000;

@@ -110,6 +110,18 @@ export class Enrolment {
     return { uaid, freshUaToken };
   }
 
+  /**
+   * Brings a device of dialect autopush into the store, where it has no token.
+   *
+   * @throws {HttpError} enrolment, tokenRate, storage
+   */
+  async admitAutopush(uaid: Uint8Array, applicant: Applicant): Promise<void> {
+    const { store, clock, log } = this.#options;
+    this.admit(applicant, false);
+    await stored(() => store.createDevice(uaid, clock.epochMs(), "autopush"), log);
+    log({ event: "device-created", device: deviceName(uaid) });
+  }
+
   /** Claims of a token that counts, or null: broken seal, forgotten device, or an older generation. */
   async #find(token: string | null): Promise<(UaTokenClaims & { isFirstUse: boolean }) | null> {
     const { store, tokens, log } = this.#options;
@@ -132,16 +144,26 @@ export class Enrolment {
    * @param isKnown it has a good token already
    * @throws {HttpError} enrolment, tokenRate
    */
-  admit({ headers, address, isCertified }: Applicant, isKnown: boolean): void {
-    const { takesCertificates, rate, clock } = this.#options;
+  admit(applicant: Applicant, isKnown: boolean): void {
+    if (this.requireProof(applicant, isKnown)) return;
+    const { rate, clock } = this.#options;
+    const retryAfterS = rate.take(addressGroup(applicant.address), clock.monotonicMs());
+    if (retryAfterS > 0) throw new HttpError("tokenRate", { "Retry-After": String(retryAfterS) });
+  }
+
+  /**
+   * True for who proves to be of the fleet; where there are no proofs, nobody needs one.
+   *
+   * @throws {HttpError} enrolment
+   */
+  requireProof({ headers, isCertified }: Applicant, isKnown: boolean): boolean {
     const presented = headers[ENROLMENT_HEADER];
     const isEnrolled =
       typeof presented === "string" && this.#secrets.some((secret) => isSameSecret(secret, presented));
-    if (isEnrolled || isCertified) return;
-    const isClosed = this.#secrets.length > 0 || takesCertificates;
+    if (isEnrolled || isCertified) return true;
+    const isClosed = this.#secrets.length > 0 || this.#options.takesCertificates;
     if (isClosed && !isKnown) throw new HttpError("enrolment");
-    const retryAfterS = rate.take(addressGroup(address), clock.monotonicMs());
-    if (retryAfterS > 0) throw new HttpError("tokenRate", { "Retry-After": String(retryAfterS) });
+    return false;
   }
 }
 

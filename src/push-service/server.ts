@@ -23,7 +23,7 @@ import { hasClientCertificate } from "./client-certificate.ts";
 import { type ConnectionBounds, Connections } from "./connections.ts";
 import { pause, sendAway } from "./drain.ts";
 import { type Clock, CORS_HEADERS, Publishing, stored } from "./endpoint.ts";
-import { addressGroup, Enrolment } from "./enrolment.ts";
+import { type Applicant, addressGroup, Enrolment } from "./enrolment.ts";
 import { type Fleet, LocalFleet } from "./fleet.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { Hub } from "./hub.ts";
@@ -44,7 +44,7 @@ import type {
   PushServiceStats,
 } from "./service-options.ts";
 import { Tokens } from "./tokens.ts";
-import { CANARY_PATH, DeviceWebSockets, refuseUpgrade, WEBSOCKET_PATH } from "./websocket.ts";
+import { AUTOPUSH_PATH, CANARY_PATH, DeviceWebSockets, refuseUpgrade, WEBSOCKET_PATH } from "./websocket.ts";
 
 /**
  * A push service that does not listen yet.
@@ -178,6 +178,7 @@ class Service implements PushService {
     this.#log({ event: "draining", links: this.#hub.size, delayS, spreadS });
     if (delayS > 0) await pause(delayS * 1000, this.#hurry.signal);
     this.#isLeaving = true;
+    this.#devices?.drain();
     this.#canaries.closeAll();
     await sendAway(this.#hub, spreadS * 1000, reconnectSpreadS, this.#hurry.signal);
     this.#isStopping = true;
@@ -232,15 +233,16 @@ class Service implements PushService {
       takesCertificates: enrolmentCa !== null,
       rate: new RateLimit(this.#options.tokenRate ?? TOKEN_RATE),
     });
+    const applicantOf = (request: IncomingMessage): Applicant => ({
+      headers: request.headers,
+      address: this.#addressOf(request),
+      isCertified: enrolmentCa !== null && hasClientCertificate(request.socket),
+    });
     this.#routes = {
       enrolment,
       publishing: new Publishing({ ...shared, fleet, auth, posts, publicOrigin }),
       checkReady: () => this.#checkReady(),
-      applicantOf: (request) => ({
-        headers: request.headers,
-        address: this.#addressOf(request),
-        isCertified: enrolmentCa !== null && hasClientCertificate(request.socket),
-      }),
+      applicantOf,
     };
     const services = {
       ...shared,
@@ -257,7 +259,13 @@ class Service implements PushService {
     const deviceLinksMax = this.#deviceLinksMax;
     const { tls, host = "127.0.0.1" } = this.#options;
     await this.#mqtt?.start({ services, enrolment, deviceLinksMax, tls, host, bounds: this.#bounds });
-    this.#devices = new DeviceWebSockets({ services, enrolment, canaries: this.#canaries, deviceLinksMax });
+    this.#devices = new DeviceWebSockets({
+      services,
+      enrolment,
+      canaries: this.#canaries,
+      deviceLinksMax,
+      applicantOf,
+    });
   }
 
   async #openAdmin(): Promise<void> {
@@ -301,7 +309,7 @@ class Service implements PushService {
     // Node leaves the socket to us: without a listener an error on it would end the process.
     socket.on("error", () => socket.destroy());
     const path = request.url?.split("?", 1)[0] ?? "";
-    const isKnown = path === WEBSOCKET_PATH || path === CANARY_PATH;
+    const isKnown = [WEBSOCKET_PATH, AUTOPUSH_PATH, CANARY_PATH].includes(path);
     if (this.#devices === null || this.#isLeaving || !isKnown) {
       const refusal = new HttpError(isKnown ? "draining" : "notFound");
       return refuseUpgrade(socket, this.#refused(routeName(request), refusal));

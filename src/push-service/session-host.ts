@@ -68,8 +68,8 @@ export interface SessionHostOptions<Up, Down> {
   /** 16 bytes. */
   readonly uaid: Uint8Array;
   readonly dialect: DeviceDialect;
-  /** The store hears of the device only with its first registration. */
-  readonly isNew: boolean;
+  /** Brings a device that the store does not know into it, before its first registration; null for one that it knows. */
+  readonly create: (() => Promise<void>) | null;
   readonly session: DeviceSession<Up, Down>;
   readonly link: LinkPort<Down>;
 }
@@ -90,7 +90,7 @@ export function godwitSession(
     storeEpoch: store.epoch,
     attempts: hub.attempts(device.uaid),
   });
-  return { services, uaid: device.uaid, dialect: "godwit.v1", isNew: false, session, link };
+  return { services, uaid: device.uaid, dialect: "godwit.v1", create: null, session, link };
 }
 
 /** Hears of the device from the start, but takes the place of its older link only with {@link start}. */
@@ -100,7 +100,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   readonly #dialect: DeviceDialect;
   readonly #link: LinkPort<Down>;
   readonly #session: DeviceSession<Up, Down>;
-  #isNew: boolean;
+  #create: (() => Promise<void>) | null;
   /** Events that came while another one was being handled. */
   readonly #events: SessionEvent<Up>[] = [];
   #isHandling = false;
@@ -112,11 +112,11 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   /** When it was last written down that the device was there, ms since 1970. */
   #seenMs = Number.POSITIVE_INFINITY;
 
-  constructor({ services, uaid, dialect, isNew, session, link }: SessionHostOptions<Up, Down>) {
+  constructor({ services, uaid, dialect, create, session, link }: SessionHostOptions<Up, Down>) {
     this.#services = services;
     this.#uaid = uaid;
     this.#dialect = dialect;
-    this.#isNew = isNew;
+    this.#create = create;
     this.#link = link;
     this.#session = session;
     services.hub.expect(uaid, this);
@@ -234,21 +234,15 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     const { clock } = this.#services;
     const { operationId, registrationId, applicationServerKey } = effect;
     const result = await this.#try(async (held) => {
-      if (this.#isNew) await this.#create();
+      if (this.#create !== null) {
+        await this.#create();
+        this.#create = null;
+        this.#seenMs = clock.epochMs();
+      }
       return held.register(registrationId, applicationServerKey, clock.epochMs());
     });
     const reply = this.#registration(result, applicationServerKey);
     this.handle({ type: "registered", operationId, ...reply });
-  }
-
-  async #create(): Promise<void> {
-    const { store, clock, log } = this.#services;
-    const nowMs = clock.epochMs();
-    await store.createDevice(this.#uaid, nowMs, this.#dialect);
-    // Several registrations may wait for this at once.
-    if (this.#isNew) log({ event: "device-created", device: deviceName(this.#uaid) });
-    this.#isNew = false;
-    this.#seenMs = nowMs;
   }
 
   #registration(result: RegisterResult | null, applicationServerKey: Uint8Array | null) {
@@ -311,6 +305,8 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
         this.handle({ type: "goodbye", reason: "replaced", retryAfterS: 0 });
         return null;
       }
+      // Logged where it was refused.
+      if (error instanceof HttpError) return null;
       const text = error instanceof GodwitError ? error.message : String((error as Error).name);
       this.#services.log({ event: "store-failed", error: text });
       return null;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT
 /**
- * Device links over WebSocket (RFC 6455) with `ws`: the upgrade, frames to messages and back, back-pressure. The rules of
- * a session are in session.ts.
+ * Device links over WebSocket (RFC 6455) with `ws`: the upgrade, and for dialect `godwit.v1` frames to messages and back. The
+ * rules of a session are in session.ts, links of dialect autopush in autopush-link.ts.
  */
 
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocket, WebSocketServer } from "ws";
-import { FRAME_BYTES_MAX, LINK_CONGESTED_BYTES, LINK_QUEUED_BYTES_MAX } from "../limits.ts";
+import { type WebSocket, WebSocketServer } from "ws";
+import { AUTOPUSH_FRAME_BYTES_MAX, FRAME_BYTES_MAX } from "../limits.ts";
+import { AUTOPUSH_SUBPROTOCOL } from "../wire/autopush.ts";
 import { type ByeReason, type Downstream, STATUS } from "../wire/dialect.ts";
 import { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
+import { AutopushLink } from "./autopush-link.ts";
 import type { Canaries } from "./canaries.ts";
-import type { Enrolment } from "./enrolment.ts";
+import type { Applicant, Enrolment } from "./enrolment.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { godwitSession, type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
 import {
@@ -22,8 +24,11 @@ import {
   requireSubprotocol,
 } from "./upgrade.ts";
 import { UpstreamFrames } from "./upstream-frames.ts";
+import { WebSocketQueue } from "./websocket-queue.ts";
 
 export const WEBSOCKET_PATH = "/v1/ws";
+/** Dialect autopush: user agents are configured with an origin. */
+export const AUTOPUSH_PATH = "/";
 export const CANARY_PATH = "/v1/canary";
 
 /** RFC 6455 §7.4.1 and the IANA registry: what a device sees besides the Bye frame. */
@@ -43,6 +48,8 @@ export interface WebSocketLinksOptions {
   readonly canaries: Canaries;
   /** Of devices and canaries together. */
   readonly deviceLinksMax: number;
+  /** Who sent it, as far as that can be told. */
+  readonly applicantOf: (request: IncomingMessage) => Applicant;
 }
 
 export class DeviceWebSockets {
@@ -54,6 +61,15 @@ export class DeviceWebSockets {
     maxPayload: FRAME_BYTES_MAX,
     handleProtocols: () => GODWIT_SUBPROTOCOL,
   });
+  readonly #autopushServer = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    clientTracking: false,
+    maxPayload: AUTOPUSH_FRAME_BYTES_MAX,
+    handleProtocols: (offered) => offered.has(AUTOPUSH_SUBPROTOCOL) && AUTOPUSH_SUBPROTOCOL,
+  });
+  /** Links of dialect autopush whose device is not known yet. */
+  readonly #greeting = new Set<WebSocket>();
   readonly #sockets = new Set<WebSocket>();
 
   constructor(options: WebSocketLinksOptions) {
@@ -61,7 +77,7 @@ export class DeviceWebSockets {
   }
 
   /**
-   * Takes over an upgrade on one of the two paths; `socket` has a listener for errors. Never throws: a refusal is answered
+   * Takes over an upgrade on one of the three paths; `socket` has a listener for errors. Never throws: a refusal is answered
    * with HTTP and returned.
    */
   async handleUpgrade(
@@ -72,6 +88,10 @@ export class DeviceWebSockets {
   ): Promise<unknown> {
     try {
       requireHandshake(request.headers);
+      if (path === AUTOPUSH_PATH) {
+        this.#openAutopush(request, socket, head);
+        return null;
+      }
       requireSubprotocol(request.headers);
       if (path === CANARY_PATH) await this.#openCanary(request, socket, head);
       else await this.#openLink(request, socket, head);
@@ -82,10 +102,16 @@ export class DeviceWebSockets {
     }
   }
 
+  /** Ends the links that no device has yet; the others hear of it from their sessions. */
+  drain(): void {
+    for (const webSocket of this.#greeting) webSocket.close(1000);
+  }
+
   /** Cuts every link at once. */
   terminate(): void {
     for (const socket of this.#sockets) socket.terminate();
     this.#server.close();
+    this.#autopushServer.close();
   }
 
   async #openLink(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -102,7 +128,7 @@ export class DeviceWebSockets {
     const host = new SessionHost(godwitSession(services, { uaid, conditions, channelsDigest }, link));
     await host.start(freshUaToken, () => {
       if (socket.destroyed) throw new HttpError("draining");
-      const webSocket = this.#accept(request, socket, head);
+      const webSocket = this.#accept(this.#server, request, socket, head);
       // The canaries of the link before belong to a connection that is gone.
       canaries.closeAll(uaid);
       link.open(webSocket, host);
@@ -114,14 +140,31 @@ export class DeviceWebSockets {
     const { uaid } = await enrolment.authenticate(parseBearer(request.headers));
     this.#requireRoom();
     if (socket.destroyed) return;
-    canaries.add(uaid, this.#accept(request, socket, head));
+    canaries.add(uaid, this.#accept(this.#server, request, socket, head));
+  }
+
+  /** The device says who it is over the link, so that where enrolment is asked for even one that is known has to prove it. */
+  #openAutopush(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { services, enrolment, applicantOf } = this.#options;
+    const applicant = applicantOf(request);
+    enrolment.requireProof(applicant, false);
+    this.#requireRoom();
+    const webSocket = this.#accept(this.#autopushServer, request, socket, head);
+    this.#greeting.add(webSocket);
+    new AutopushLink({
+      services,
+      webSocket,
+      admit: (uaid) => enrolment.admitAutopush(uaid, applicant),
+      greeted: () => this.#greeting.delete(webSocket),
+    });
   }
 
   /** @throws {HttpError} linksFull */
   #requireRoom(): void {
     const { services, canaries, deviceLinksMax } = this.#options;
     const { size, pendingSize } = services.hub;
-    if (size + pendingSize + canaries.size >= deviceLinksMax) throw new HttpError("linksFull");
+    const links = size + pendingSize + this.#greeting.size + canaries.size;
+    if (links >= deviceLinksMax) throw new HttpError("linksFull");
   }
 
   /**
@@ -129,9 +172,9 @@ export class DeviceWebSockets {
    *
    * @throws {HttpError} request, when `ws` refused the upgrade and answered itself
    */
-  #accept(request: IncomingMessage, socket: Duplex, head: Buffer): WebSocket {
+  #accept(server: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): WebSocket {
     let accepted: WebSocket | null = null;
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+    server.handleUpgrade(request, socket, head, (webSocket) => {
       accepted = webSocket;
     });
     const webSocket = accepted as WebSocket | null;
@@ -147,28 +190,25 @@ export class DeviceWebSockets {
 /** One device's WebSocket as its session sees it. */
 class WebSocketLink implements LinkPort {
   #webSocket: WebSocket | null = null;
-  #host: SessionHost | null = null;
+  #queue: WebSocketQueue | null = null;
   #frames: UpstreamFrames | null = null;
-  #isCongested = false;
 
   /** From now on frames go to `host`, and what it sends goes out. */
   open(webSocket: WebSocket, host: SessionHost): void {
     this.#webSocket = webSocket;
-    this.#host = host;
+    this.#queue = new WebSocketQueue(webSocket, (isCongested) =>
+      host.handle({ type: "congested", isCongested }),
+    );
     this.#frames = new UpstreamFrames(host);
     webSocket.on("message", (data, isBinary) => this.#received(data as Buffer, isBinary));
     webSocket.on("ping", () => {
-      if (!this.#isStuck() && this.#frames?.take()) host.handle({ type: "activity" });
+      if (!this.#queue?.isStuck() && this.#frames?.take()) host.handle({ type: "activity" });
     });
     webSocket.on("close", () => host.detach());
   }
 
   send(message: Downstream): void {
-    const webSocket = this.#webSocket;
-    if (webSocket?.readyState !== WebSocket.OPEN) return;
-    webSocket.send(godwitDialect.encodeDownstream(message), () => this.#sent());
-    if (webSocket.bufferedAmount > LINK_QUEUED_BYTES_MAX) webSocket.terminate();
-    else if (webSocket.bufferedAmount > LINK_CONGESTED_BYTES) this.#setCongested(true);
+    this.#queue?.send(godwitDialect.encodeDownstream(message));
   }
 
   close(reason: ByeReason): void {
@@ -176,7 +216,7 @@ class WebSocketLink implements LinkPort {
   }
 
   #received(data: Buffer, isBinary: boolean): void {
-    if (this.#isStuck()) return;
+    if (this.#queue?.isStuck()) return;
     if (!isBinary) {
       if (!this.#frames?.take()) return;
       this.send({ type: "error", ref: null, status: STATUS.badRequest, text: "frames are binary" });
@@ -185,23 +225,6 @@ class WebSocketLink implements LinkPort {
     }
     // A plain view: the decoder returns Buffers when it is fed one.
     this.#frames?.handle(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-
-  #sent(): void {
-    if ((this.#webSocket?.bufferedAmount ?? 0) <= LINK_CONGESTED_BYTES / 2) this.#setCongested(false);
-  }
-
-  #setCongested(isCongested: boolean): void {
-    if (this.#isCongested === isCongested) return;
-    this.#isCongested = isCongested;
-    this.#host?.handle({ type: "congested", isCongested });
-  }
-
-  /** True, and the link is cut, when the device takes nothing. Pongs go out by themselves and are queued like frames. */
-  #isStuck(): boolean {
-    if ((this.#webSocket?.bufferedAmount ?? 0) <= LINK_QUEUED_BYTES_MAX) return false;
-    this.#webSocket?.terminate();
-    return true;
   }
 }
 

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One connected device of dialect autopush as the push service sees it, from its `hello` on: events and times in, effects out,
+ * like session.ts. Speaks in the messages of wire/autopush.ts, knows no transport, reads no clock, awaits nothing. Pure.
+ */
+
+import { hexEncode } from "../bytes.ts";
+import {
+  AUTOPUSH_APP_PING_MS_MIN,
+  AUTOPUSH_PING_MS,
+  AUTOPUSH_PONG_TIMEOUT_MS,
+  SESSION_OPERATIONS_MAX,
+} from "../limits.ts";
+import { base64urlDecodeLenient } from "../webpush/base64url.ts";
+import {
+  AUTOPUSH_ACK,
+  type AutopushDownstream,
+  type AutopushHeaders,
+  type AutopushUpdate,
+  type AutopushUpstream,
+  type BroadcastNews,
+  type Broadcasts,
+} from "../wire/autopush.ts";
+import { ACK_CODES, type AckCode, type ByeReason, STATUS, type Status } from "../wire/dialect.ts";
+import { deviceEpoch } from "../wire/digest.ts";
+import { AutopushOutbox } from "./autopush-outbox.ts";
+import type { Instant } from "./outbox.ts";
+import {
+  type DeviceSession,
+  type DeviceSnapshot,
+  type Phase,
+  phaseAfter,
+  type SessionEffect,
+  type SessionEvent,
+  type Transition,
+} from "./session-events.ts";
+import type { StoredMessage } from "./store/store.ts";
+
+export interface AutopushSessionOptions {
+  /** 16 bytes. */
+  readonly uaid: Uint8Array;
+  readonly storeEpoch: number;
+  /** What the device's `hello` asked for. */
+  readonly broadcasts: Broadcasts;
+}
+
+/** A registration to be made or ended. `channelId` is null when the device is not to hear of it. */
+interface Request {
+  readonly type: "register" | "unregister";
+  readonly channelId: Uint8Array | null;
+  readonly key: Uint8Array | null;
+  /** Of a revoked one; else it is looked up when its turn comes. */
+  readonly channel: number | null;
+}
+
+const APPLICATION_SERVER_KEY_BYTES = 65;
+/** An uncompressed point (SEC 1 §2.3.3). */
+const POINT_FORM_UNCOMPRESSED = 4;
+
+/** One device link. Drain {@link poll} after every {@link handle}. */
+export class AutopushSession implements DeviceSession<AutopushUpstream, AutopushDownstream> {
+  readonly #options: AutopushSessionOptions;
+  readonly #outbox: AutopushOutbox;
+  readonly #effects: SessionEffect<AutopushDownstream>[] = [];
+  readonly #versions: Versions;
+  /** By hex of the channelID, the revoked ones included. */
+  readonly #channels = new Map<string, number>();
+  /** 16 bytes each. */
+  readonly #channelIds = new Map<number, Uint8Array>();
+  /** The first one is at the store: one at a time, so that none overtakes another of the same channelID. */
+  readonly #requests: Request[] = [];
+  #phase: Phase = "opening";
+  #lastOperationId = 0;
+  #lastHeardMs = 0;
+  #pingSentMs: number | null = null;
+  #appPingMs = Number.NEGATIVE_INFINITY;
+  #alarmMs: number | null = null;
+
+  constructor(options: AutopushSessionOptions) {
+    this.#options = options;
+    this.#versions = new Versions(options.uaid, options.storeEpoch);
+    this.#outbox = new AutopushOutbox((message) => this.#notify(message));
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Takes one event; what follows from it is handed out by {@link poll}. Never throws. */
+  handle(event: SessionEvent<AutopushUpstream>, now: Instant): void {
+    if (this.#phase === "closed") return;
+    this.#take(event, now);
+    this.#pump(now);
+  }
+
+  /** The next effect in order, or undefined. */
+  poll(): SessionEffect<AutopushDownstream> | undefined {
+    return this.#effects.shift();
+  }
+
+  #take(event: SessionEvent<AutopushUpstream>, now: Instant): void {
+    switch (event.type) {
+      case "opened":
+        return this.#opened(event.device, now);
+      case "upstream":
+        this.#heard(now);
+        if (this.#phase === "open") this.#upstream(event.message, now);
+        return;
+      case "activity":
+        return this.#heard(now);
+      case "stored":
+        if (this.#phase !== "open") return this.#outbox.later(event.message.id);
+        return this.#outbox.stored(event.message, event.replacedId, now);
+      case "ephemeral":
+        if (this.#phase === "open") this.#outbox.ephemeral(event.message, now);
+        return;
+      case "withdrawn":
+        return this.#outbox.withdrawn(event.id);
+      case "revoked":
+        return this.#revoked(event.channel);
+      case "loaded":
+        return this.#outbox.loaded(event.messages, event.complete, now);
+      case "acked":
+        if (event.isRemoved) return this.#outbox.settled(event.operationId);
+        return this.#goodbye("overload");
+      case "registered":
+        return this.#answerRegister(event);
+      case "unregistered":
+        return this.#answerUnregister(event.status);
+      case "forgotten":
+        return this.#forgotten(event.status);
+      case "congested":
+        return this.#outbox.setCongested(event.isCongested);
+      case "alarm":
+        return this.#alarm(now);
+      case "loadFailed":
+        return this.#goodbye("overload");
+      case "malformed":
+        return this.#goodbye("protocol");
+      case "goodbye":
+        return this.#goodbye(event.reason);
+      case "linkClosed":
+        this.#go("linkClosed");
+    }
+  }
+
+  /** After each event: drop a device that lets messages pile up, load what may go, set the alarm. */
+  #pump(now: Instant): void {
+    if (this.#phase !== "open") return;
+    if (this.#outbox.isOverLimit) {
+      this.#go("unregisterUa");
+      this.#effects.push({ type: "forget", operationId: ++this.#lastOperationId });
+      return;
+    }
+    const load = this.#outbox.nextLoad(now);
+    if (load !== null) this.#effects.push({ type: "load", ...load });
+    this.#arm(now);
+  }
+
+  #opened(device: DeviceSnapshot, now: Instant): void {
+    if (!this.#go("opened")) return;
+    this.#lastHeardMs = now.monotonicMs;
+    for (const { channel, registrationId, revoked } of device.channels) {
+      this.#know(channel, registrationId);
+      if (revoked !== null) this.#revoked(channel);
+    }
+    this.#send({
+      type: "hello",
+      status: STATUS.ok,
+      uaid: hexEncode(this.#options.uaid),
+      usesWebPush: true,
+      broadcasts: newsOf(this.#options.broadcasts),
+    });
+    if (device.lastId > 0) this.#outbox.begin();
+  }
+
+  #upstream(message: AutopushUpstream, now: Instant): void {
+    switch (message.type) {
+      case "hello":
+        return this.#goodbye("protocol");
+      case "register":
+        return this.#register(message.channelId, message.key);
+      case "unregister":
+        return this.#ask({ type: "unregister", channelId: message.channelId, key: null, channel: null });
+      case "broadcast_subscribe":
+        if (message.broadcasts.size > 0) {
+          this.#send({ type: "broadcast", broadcasts: newsOf(message.broadcasts) });
+        }
+        return;
+      case "ack":
+        return this.#ack(message.updates);
+      case "nack":
+        // An app failed with a message it had; sending it again would make it no better.
+        return;
+      case "ping":
+        return this.#appPing(now);
+    }
+  }
+
+  #register(channelId: Uint8Array, keyText: string | null): void {
+    const key = keyText === null ? null : keyOf(keyText);
+    if (key === undefined) {
+      const pushEndpoint = "Failed to generate endpoint";
+      this.#send({ type: "register", channelId, status: STATUS.badRequest, pushEndpoint });
+      return;
+    }
+    this.#ask({ type: "register", channelId, key, channel: null });
+  }
+
+  #ask(request: Request): void {
+    if (this.#requests.length >= SESSION_OPERATIONS_MAX) return this.#answer(request, STATUS.unavailable);
+    this.#requests.push(request);
+    if (this.#requests.length === 1) this.#beginRequest();
+  }
+
+  /** Hands the first request that needs the store to it. */
+  #beginRequest(): void {
+    for (let request = this.#requests[0]; request !== undefined; request = this.#requests[0]) {
+      const operationId = ++this.#lastOperationId;
+      const { type, channelId, key } = request;
+      if (type === "register" && channelId !== null) {
+        const registrationId = channelId;
+        this.#effects.push({ type: "register", operationId, registrationId, applicationServerKey: key });
+        return;
+      }
+      const channel = request.channel ?? this.#channels.get(hexEncode(channelId ?? new Uint8Array()));
+      if (channel !== undefined) {
+        this.#effects.push({ type: "unregister", operationId, channel });
+        return;
+      }
+      this.#requests.shift();
+      this.#answer(request, STATUS.ok);
+    }
+  }
+
+  #answerRegister({ status, channel, endpoint }: Extract<SessionEvent, { type: "registered" }>): void {
+    const request = this.#requests.shift();
+    if (request === undefined || this.#phase !== "open") return;
+    // The device is forgotten: with its next hello it is a new one.
+    if (status === STATUS.gone) return this.#goodbye("unregistered");
+    if (status === STATUS.ok && request.channelId !== null) this.#know(channel, request.channelId);
+    this.#answer(request, status, endpoint);
+    this.#beginRequest();
+  }
+
+  #answerUnregister(status: Status): void {
+    const request = this.#requests.shift();
+    if (request === undefined || this.#phase !== "open") return;
+    if (status !== STATUS.unavailable) this.#forgetChannel(request);
+    // It is gone, whether it was there or not.
+    this.#answer(request, status === STATUS.unavailable ? status : STATUS.ok);
+    this.#beginRequest();
+  }
+
+  /** What is not fine is 500 to a device, but for another key under the same channelID. */
+  #answer({ type, channelId }: Request, outcome: Status, endpoint = ""): void {
+    if (channelId === null) return;
+    const isPlain = outcome === STATUS.ok || outcome === STATUS.conflict;
+    const status = isPlain ? outcome : 500;
+    if (type === "unregister") this.#send({ type, channelId, status });
+    else this.#send({ type, channelId, status, pushEndpoint: endpoint });
+  }
+
+  /** No message of this dialect says it: the record that waits for the device's word goes, and senders go on getting 410. */
+  #revoked(channel: number): void {
+    this.#outbox.channelEnded(channel);
+    if (this.#phase === "open") this.#ask({ type: "unregister", channelId: null, key: null, channel });
+  }
+
+  #forgetChannel({ channel, channelId }: Request): void {
+    const ended = channel ?? this.#channels.get(hexEncode(channelId ?? new Uint8Array()));
+    if (ended === undefined) return;
+    const name = hexEncode(this.#channelIds.get(ended) ?? new Uint8Array());
+    this.#outbox.channelEnded(ended);
+    this.#channelIds.delete(ended);
+    // A revoked one may have been registered anew meanwhile.
+    if (this.#channels.get(name) === ended) this.#channels.delete(name);
+  }
+
+  /** Removes exactly the messages that versions of this device name; others are nobody's. */
+  #ack(updates: readonly AutopushUpdate[]): void {
+    for (const code of ACK_CODES) {
+      const named = updates.filter((update) => ackCode(update.code) === code);
+      const ids = named.map(({ version }) => this.#versions.idOf(version)).filter((id) => id !== null);
+      if (ids.length === 0) continue;
+      const operationId = ++this.#lastOperationId;
+      this.#outbox.acknowledged(ids, operationId);
+      this.#effects.push({ type: "ack", operationId, ranges: ids.map((id) => [id, id] as const), code });
+    }
+  }
+
+  #appPing(now: Instant): void {
+    if (now.monotonicMs < this.#appPingMs + AUTOPUSH_APP_PING_MS_MIN) return this.#goodbye("protocol");
+    this.#appPingMs = now.monotonicMs;
+    this.#send({ type: "ping" });
+  }
+
+  /** False for a channel that was registered over another link while this one opened: nobody has its endpoint yet. */
+  #notify(message: StoredMessage): boolean {
+    const channelId = this.#channelIds.get(message.channel);
+    if (channelId === undefined) return false;
+    this.#send({
+      type: "notification",
+      channelId,
+      version: this.#versions.of(message.id),
+      data: message.body,
+      headers: headersOf(message),
+    });
+    return true;
+  }
+
+  #forgotten(status: Status): void {
+    if (status !== STATUS.ok) return this.#goodbye("overload");
+    this.#effects.push({ type: "close", reason: "unregistered" });
+    this.#go("forgotten");
+  }
+
+  #heard(now: Instant): void {
+    this.#lastHeardMs = now.monotonicMs;
+    this.#pingSentMs = null;
+  }
+
+  #alarm(now: Instant): void {
+    this.#alarmMs = null;
+    if (this.#phase !== "open") return;
+    const isUnanswered =
+      this.#pingSentMs !== null && now.monotonicMs >= this.#pingSentMs + AUTOPUSH_PONG_TIMEOUT_MS;
+    if (isUnanswered) return this.#goodbye("idle");
+    this.#outbox.alarm(now);
+    if (this.#pingSentMs !== null || now.monotonicMs < this.#lastHeardMs + AUTOPUSH_PING_MS) return;
+    this.#pingSentMs = now.monotonicMs;
+    this.#effects.push({ type: "ping" });
+  }
+
+  /** Moves the alarm only to an earlier time: one that fires too early is set again, which is cheaper than every time. */
+  #arm(now: Instant): void {
+    const lifeMs =
+      this.#pingSentMs === null
+        ? this.#lastHeardMs + AUTOPUSH_PING_MS
+        : this.#pingSentMs + AUTOPUSH_PONG_TIMEOUT_MS;
+    const atMs = Math.min(lifeMs, this.#outbox.nextAlarmMs(now) ?? Number.POSITIVE_INFINITY);
+    if (this.#alarmMs !== null && this.#alarmMs <= atMs) return;
+    this.#alarmMs = atMs;
+    this.#effects.push({ type: "setAlarm", atMs });
+  }
+
+  #goodbye(reason: ByeReason): void {
+    this.#effects.push({ type: "close", reason });
+    this.#go("goodbye");
+  }
+
+  #know(channel: number, channelId: Uint8Array): void {
+    this.#channels.set(hexEncode(channelId), channel);
+    this.#channelIds.set(channel, channelId);
+  }
+
+  #send(message: AutopushDownstream): void {
+    this.#effects.push({ type: "send", message });
+  }
+
+  /** True when the phase changed. A session that ends takes its alarm with it. */
+  #go(transition: Transition): boolean {
+    const next = phaseAfter(this.#phase, transition);
+    if (next === null) return false;
+    this.#phase = next;
+    if (next === "closed" && this.#alarmMs !== null) {
+      this.#alarmMs = null;
+      // In front of the close, which stays the last effect.
+      this.#effects.unshift({ type: "setAlarm", atMs: null });
+    }
+    return true;
+  }
+}
+
+/** Names of messages: of this device in this store and of no other, whatever ids those give. */
+class Versions {
+  readonly #prefix: string;
+
+  constructor(uaid: Uint8Array, storeEpoch: number) {
+    this.#prefix = `${deviceEpoch(uaid, storeEpoch).toString(36)}.`;
+  }
+
+  of(id: number): string {
+    return this.#prefix + id.toString(36);
+  }
+
+  /** The id, or null for a version that this device was never given. */
+  idOf(version: string): number | null {
+    if (!version.startsWith(this.#prefix)) return null;
+    const id = Number.parseInt(version.slice(this.#prefix.length), 36);
+    return Number.isSafeInteger(id) && id > 0 && this.of(id) === version ? id : null;
+  }
+}
+
+/** There are no broadcasts here. */
+function newsOf(wanted: Broadcasts): BroadcastNews {
+  const errors = new Map([...wanted.keys()].map((id) => [id, "Broadcast not found"]));
+  return { versions: new Map(), errors };
+}
+
+/** 65 bytes, or undefined when the text is no key. */
+function keyOf(text: string): Uint8Array | undefined {
+  try {
+    const key = base64urlDecodeLenient(text);
+    const isPoint = key.length === APPLICATION_SERVER_KEY_BYTES && key[0] === POINT_FORM_UNCOMPRESSED;
+    return isPoint ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function ackCode(code: number | null): AckCode {
+  if (code === AUTOPUSH_ACK.undecryptable) return "undecryptable";
+  return code === AUTOPUSH_ACK.undelivered ? "rejected" : "ok";
+}
+
+function headersOf({ body, aesgcm }: StoredMessage): AutopushHeaders | null {
+  if (body === null) return null;
+  if (aesgcm === undefined) return { encoding: "aes128gcm", encryption: null, cryptoKey: null };
+  const { encryption, cryptoKey } = aesgcm;
+  return {
+    encoding: "aesgcm",
+    encryption: plainHeader(encryption),
+    // A sender may leave it out; the device then says that it cannot read the message.
+    cryptoKey: cryptoKey === "" ? null : plainHeader(cryptoKey),
+  };
+}
+
+/** Without quote marks and base64 padding, which user agents do not expect. */
+function plainHeader(header: string): string {
+  return header.replaceAll('"', "").replace(/=+(?=[ \t]*(?:[;,]|$))/g, "");
+}
