@@ -23,7 +23,8 @@ export const pushServiceCommand: Command = {
   summary: "run a push service",
   positionals: "",
   options: PUSH_SERVICE_OPTIONS,
-  async run(options, output) {
+  async run(options, plain) {
+    const output = logging(options, plain);
     const directory = options.text("state") ?? defaultStateDirectory(nodeSurroundings(), "push-service");
     let drain = () => {};
     const drained = new Promise<void>((resolve) => {
@@ -33,7 +34,7 @@ export const pushServiceCommand: Command = {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const read = await readPushService(options, directory, output);
     const store = await openStore(options, join(directory, "store"));
-    const service = createPushService({ ...read, admin, store, log: logOf(options, output) });
+    const service = createPushService({ ...read, admin, store, log: logOf(options, plain) });
     try {
       await listen(service, options.requiredNumber("port"));
     } catch (error) {
@@ -75,10 +76,20 @@ function sayReady({ origin, port, mqttPort, adminPort }: PushService, output: Ou
   output.line(`push service ready at ${origin}${mqtt}${admin}`);
 }
 
+/** With `--log-format json` whatever is said on stderr is a JSON object. */
+function logging(options: Options, output: Output): Output {
+  if (options.text("logFormat") === "text") return output;
+  return { ...output, log: (text) => output.log(jsonLine({ event: "note", text })) };
+}
+
 function logOf(options: Options, output: Output): Log {
   if (options.flag("quiet")) return () => {};
   if (options.text("logFormat") === "text") return (event) => output.log(describeEvent(event));
-  return (event) => output.log(JSON.stringify({ atEpochMs: Date.now(), ...event }));
+  return (event) => output.log(jsonLine(event));
+}
+
+function jsonLine(event: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ atEpochMs: Date.now(), ...event });
 }
 
 /** @throws {CommandError} 78 when the port is taken, or not ours to take */

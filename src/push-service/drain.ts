@@ -4,7 +4,6 @@
  * after the other. Somebody in a hurry cuts both short.
  */
 
-import { setTimeout as delay } from "node:timers/promises";
 import { DRAIN_STEP_MS } from "../limits.ts";
 import type { Hub } from "./hub.ts";
 
@@ -16,9 +15,17 @@ export interface DrainOptions {
 }
 
 /** Resolves after `delayMs`, or when `hurry` fires. */
-export async function pause(delayMs: number, hurry: AbortSignal): Promise<void> {
-  if (delayMs <= 0 || hurry.aborted) return;
-  await delay(delayMs, undefined, { signal: hurry }).catch(() => {});
+export function pause(delayMs: number, hurry: AbortSignal): Promise<void> {
+  if (hurry.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      hurry.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, delayMs);
+    hurry.addEventListener("abort", end);
+  });
 }
 
 /**
