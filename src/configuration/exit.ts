@@ -32,6 +32,8 @@ export function exitCodeOf(error: unknown): ExitCode {
     case "ERR_CONFIG":
     case "ERR_OWNER":
     case "ERR_KEYRING":
+    // Under the key that is configured it never opens.
+    case "ERR_JOURNAL_SEAL":
       return EXIT.config;
     case "ERR_SERVICE_UNREACHABLE":
       return EXIT.unreachable;

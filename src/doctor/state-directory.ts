@@ -159,7 +159,7 @@ function journalProblem(report: JournalReport, segments: number): Finding | null
       "journal",
       EXIT.config,
       "sealed under another device key, or there is none now",
-      "give the right --device-key-file; without it the state is lost: godwit reset",
+      "give the right --device-key-file; without it the state is lost: stop the agent and remove the state directory",
     );
   if (report.newerVersion)
     return fail("journal", EXIT.config, "written by a later release", "install that release again");

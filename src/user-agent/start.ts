@@ -140,7 +140,7 @@ async function makeAgent(
   if (recovery.report.wrongKey)
     throw new GodwitError(
       "ERR_JOURNAL_SEAL",
-      "the journal was sealed under another device key, or there is none now",
+      "the journal was sealed under another device key, or there is none now: give the right one, or remove the state directory",
     );
   return new Agent({
     serviceUrl,
