@@ -399,6 +399,8 @@ export const JOURNAL_RECORD_ITEMS_MAX = 1024;
 export const JOURNAL_COMPACT_BYTES_MIN = 65_536;
 /** Room kept on flash so that opt-out and unregister work when it is full. */
 export const JOURNAL_RESERVE_BYTES = 65_536;
+/** Least quota of a state directory: the reserve, a journal before it is compacted, and room to write it anew. */
+export const STATE_QUOTA_BYTES_MIN = 196_608;
 /** A segment larger than this is not read: it is not ours. */
 export const JOURNAL_SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
 /** Path of the state directory, and the name a device is known by. */

@@ -170,6 +170,7 @@ const char *godwit_version(void);
 #define GODWIT_HEARTBEAT_MS_MIN 15000
 #define GODWIT_HEARTBEAT_MS_MAX 86400000
 #define GODWIT_WINDOW_S_MAX 86400
+#define GODWIT_STATE_QUOTA_BYTES_MIN 196608
 #define GODWIT_HEAP_BYTES_MIN 2097152
 /* Of godwit_step, and of godwit_stop. */
 #define GODWIT_WAIT_MS_MAX 86400000
@@ -241,7 +242,7 @@ struct godwit_config {
     const char *service_url;
     /* Absolute path of a directory for this agent alone; made with mode 0700. Required. */
     const char *state_directory;
-    /* Bytes the files in it may hold together; 0: no bound but the disk's. */
+    /* Bytes the files in it may hold together, at least GODWIT_STATE_QUOTA_BYTES_MIN; 0: no bound but the disk's. */
     uint64_t state_quota_bytes;
     /*
      * Names the device, so that a journal on a cloned image is recognised. NULL: /etc/machine-id, else the host name.

@@ -19,6 +19,7 @@ _Static_assert(GODWIT_ACTIONS_MAX == LIMIT_NOTIFICATION_ACTIONS_MAX, "actions");
 _Static_assert(GODWIT_HEARTBEAT_MS_MIN == LIMIT_HEARTBEAT_MS_MIN, "heartbeat_ms");
 _Static_assert(GODWIT_HEARTBEAT_MS_MAX == LIMIT_HEARTBEAT_MS_MAX, "heartbeat_ms");
 _Static_assert(GODWIT_WINDOW_S_MAX == LIMIT_LOW_URGENCY_WINDOW_S_MAX, "window_s");
+_Static_assert(GODWIT_STATE_QUOTA_BYTES_MIN == LIMIT_STATE_QUOTA_BYTES_MIN, "state_quota_bytes");
 _Static_assert(GODWIT_DISPLAY_MS_MAX == LIMIT_SHELL_DISPLAY_TIMEOUT_MS, "show");
 _Static_assert(GODWIT_NUMBER_MAX == LIMIT_ID_MAX, "numbers");
 
@@ -41,6 +42,7 @@ static bool api__is_good(const struct godwit_config *c)
 {
     return api_is_text(c->service_url, 1, GODWIT_URL_BYTES_MAX) &&
            api_is_text(c->state_directory, 1, GODWIT_PATH_BYTES_MAX) && c->state_directory[0] == '/' &&
+           (c->state_quota_bytes == 0 || c->state_quota_bytes >= GODWIT_STATE_QUOTA_BYTES_MIN) &&
            (c->device_id == NULL || api_is_text(c->device_id, 1, GODWIT_DEVICE_ID_BYTES_MAX)) &&
            (c->ca_file == NULL || api_is_text(c->ca_file, 1, GODWIT_PATH_BYTES_MAX)) &&
            (c->ca_pem == NULL || api_is_text(c->ca_pem, 1, GODWIT_PEM_BYTES_MAX)) &&

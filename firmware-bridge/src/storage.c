@@ -178,7 +178,7 @@ static JSValue bridge__js_write(JSContext *ctx, JSValueConst this_val, int argc,
     if (growth < 0)
         return bridge_throw_errno(ctx, errno, "write");
     if (!bridge_quota_allows(&storage->quota, growth))
-        return bridge_throw_errno(ctx, ENOSPC, "write");
+        return bridge_throw_errno(ctx, EDQUOT, "write");
     BRIDGE_RETRY(written, pwrite(file->fd, bytes + offset, (size_t) length, position));
     if (written <= 0)
         return bridge_throw_errno(ctx, written < 0 ? errno : EIO, "write");

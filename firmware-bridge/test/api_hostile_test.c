@@ -318,6 +318,9 @@ static void configurations_that_cannot_be(void)
     c.heap_bytes_max = GODWIT_HEAP_BYTES_MIN - 1;
     refuse_config(&c);
     c = good;
+    c.state_quota_bytes = GODWIT_STATE_QUOTA_BYTES_MIN - 1;
+    refuse_config(&c);
+    c = good;
     for (size_t i = 0; i < GODWIT_ORIGINS_MAX + 1; i++)
         list[i] = "https://a.example";
     c.origins_allowed = list;

@@ -241,7 +241,7 @@ static void the_quota_holds(void)
                    "kb.subarray(0, 768));"
                    "say(code(() => put('e', Uint8Array.of(1)))); fs.rename(bridge.options + '.moved', at('back'));"
                    "say(code(() => put('e', Uint8Array.of(1))));",
-                   "ENOSPC\n0\nENOSPC\n1024\nENOSPC\nENOSPC\nENOSPC\nENOSPC\nENOSPC\n", 2560);
+                   "EDQUOT\n0\nEDQUOT\n1024\nEDQUOT\nEDQUOT\nEDQUOT\nEDQUOT\nEDQUOT\n", 2560);
     end();
 }
 
@@ -253,11 +253,11 @@ static void the_quota_counts_what_was_there(void)
                    "fs.symlink('/etc/services', at('link'));",
                    "", 0);
     run_with_quota("const kb = new Uint8Array(1024); say(code(() => put('c', kb))); put('c', kb.subarray(0, 512));",
-                   "ENOSPC\n", 2560);
+                   "EDQUOT\n", 2560);
     test_forget();
     run_with_quota("const kb = new Uint8Array(1024); say(code(() => put('d', kb.subarray(0, 1))));"
                    "bridge.fs.unlink(at('deep/er/a')); put('d', kb); say(code(() => put('e', Uint8Array.of(1))));",
-                   "ENOSPC\nENOSPC\n", 2560);
+                   "EDQUOT\nEDQUOT\n", 2560);
     /* Outside of the directory nothing counts. */
     test_forget();
     run_with_quota("put('../other'.slice(3) === 'other' ? 'b' : '', new Uint8Array(1024));"
@@ -284,7 +284,7 @@ static void the_quota_finds_room_that_others_made(void)
     CHECK_INT(bridge_emit(b, "go", 0, NULL), 0);
     CHECK_INT(unlink(path), 0);
     CHECK_INT(bridge_emit(b, "go", 0, NULL), 0);
-    CHECK_TEXT(test_said(), "ENOSPC\nfine\n");
+    CHECK_TEXT(test_said(), "EDQUOT\nfine\n");
     bridge_destroy(b);
     end();
 }

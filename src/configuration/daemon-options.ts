@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Options of godwitd besides those of {@link AGENT_OPTIONS}. A configuration file that `godwit` reads too may hold them. */
 
+import { STATE_QUOTA_BYTES_MIN } from "../limits.ts";
 import type { OptionSpecs } from "./options.ts";
 
 export const DAEMON_OPTIONS = {
@@ -12,7 +13,7 @@ export const DAEMON_OPTIONS = {
   stateQuota: {
     kind: "number",
     value: "BYTES",
-    min: 65_536,
+    min: STATE_QUOTA_BYTES_MIN,
     help: "what the files of the state directory may take together (default: no bound)",
   },
   helper: {

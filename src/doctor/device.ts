@@ -2,6 +2,7 @@
 /** What `godwitd doctor` makes of what a device allows: of codes the system answered with, and of counts. Pure. */
 
 import { EXIT } from "../configuration/exit.ts";
+import { JOURNAL_RESERVE_BYTES } from "../limits.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 /** @param refusal code of the system, or null when alarms may wake the machine */
@@ -97,8 +98,8 @@ export function helperFinding(path: string, refusal: string | null): Finding {
 /** @param usedBytes of all files of the state directory */
 export function quotaFinding(usedBytes: number, quotaBytes: number): Finding {
   const found = `${usedBytes} of ${quotaBytes} bytes used`;
-  // A checkpoint writes the journal anew beside the old one.
-  if (2 * usedBytes <= quotaBytes) return ok("quota", found);
+  // A checkpoint writes the journal anew beside the old one; the reserve is there once.
+  if (2 * usedBytes - JOURNAL_RESERVE_BYTES <= quotaBytes) return ok("quota", found);
   return usedBytes < quotaBytes
     ? warn("quota", found, "raise --state-quota soon: the journal is written anew beside the old one")
     : fail("quota", EXIT.failure, found, "raise --state-quota: nothing can be written down");

@@ -79,7 +79,7 @@ export interface Bridge {
   readonly crypto: BridgeCrypto | null;
 }
 
-/** storage.c. Paths are absolute. Throws Error with `code`. Writes that would put the state directory over its quota: ENOSPC. */
+/** storage.c. Paths are absolute. Throws Error with `code`. Writes that would put the state directory over its quota: EDQUOT. */
 export interface BridgeFiles {
   /** A descriptor of our own; "w" truncates or makes. */
   open(path: string, flags: "r" | "r+" | "w", mode: number): number;

@@ -78,7 +78,8 @@ export function isFull(error: unknown): boolean {
 export function storageError(doing: string, error: unknown): GodwitError {
   if (error instanceof GodwitError) return error;
   const code = isFull(error) ? "ERR_JOURNAL_FULL" : "ERR_JOURNAL_IO";
-  return new GodwitError(code, `${doing}: ${systemCode(error) || "unknown error"}`);
+  const said = systemCode(error) || "unknown error";
+  return new GodwitError(code, `${doing}: ${said}${said === "EDQUOT" ? ", over its quota" : ""}`);
 }
 
 /** Writes all of `bytes` at `position`, however few a single call takes. */

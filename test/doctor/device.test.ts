@@ -20,9 +20,9 @@ const CASES: readonly (readonly [Finding, Finding["result"], RegExp])[] = [
   [device.trustFinding("/ca", 0, false), "fail", /no certificate/],
   [device.machineFinding(false), "warn", /host name/],
   [device.cryptographyFinding(null), "warn", /20 times slower/],
-  [device.quotaFinding(50, 100), "ok", /^50 of 100/],
-  [device.quotaFinding(51, 100), "warn", /^51 of 100/],
-  [device.quotaFinding(100, 100), "fail", /^100 of 100/],
+  [device.quotaFinding(131_072, 196_608), "ok", /^131072 of 196608/],
+  [device.quotaFinding(131_073, 196_608), "warn", /^131073 of 196608/],
+  [device.quotaFinding(196_608, 196_608), "fail", /^196608 of 196608/],
 ];
 
 describe("a device", () => {

@@ -192,9 +192,9 @@ describe.skipIf(!existsSync(GODWITD))("godwitd doctor", () => {
     mkdirSync(join(state, "apps", "deeper"), { recursive: true, mode: 0o700 });
     symlinkSync("something", join(state, "link"));
     for (const name of ["something", "apps/something", "apps/deeper/something"])
-      writeFileSync(join(state, name), new Uint8Array(20_000), { mode: 0o600 });
-    const { code, of } = await doctor([...atService(state), "--state-quota", "65536"]);
-    expect(of("quota")).toMatchObject({ result: "warn", found: "60000 of 65536 bytes used" });
+      writeFileSync(join(state, name), new Uint8Array(50_000), { mode: 0o600 });
+    const { code, of } = await doctor([...atService(state), "--state-quota", "196608"]);
+    expect(of("quota")).toMatchObject({ result: "warn", found: "150000 of 196608 bytes used" });
     expect(code).toBe(0);
   });
 

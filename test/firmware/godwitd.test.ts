@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { STATE_QUOTA_BYTES_MIN } from "../../src/limits.ts";
 import { SocketClient } from "../end-to-end/socket-client.ts";
 import { GODWITD, type Program, Sender, type ServiceProcess, Stage } from "../end-to-end/stage.ts";
 
@@ -111,6 +112,42 @@ describe.skipIf(!isBuilt)("godwitd", () => {
     expect(JSON.parse(status.stdout)).toMatchObject({ serviceUrl: "https://127.0.0.1:2" });
     expect(await stage.run(["config", "check", "--config", config])).toMatchObject({ code: OK });
     expect(await program.end("SIGINT")).toEqual({ code: OK, signal: null });
+  });
+
+  test("the least quota does for 60 subscriptions, renewed and read again; less is refused", async () => {
+    const state = stage.newDirectory();
+    const args = [...atService(state), "--state-quota", String(STATE_QUOTA_BYTES_MIN)];
+    const program = await ready(args);
+    const token = readFileSync(join(state, "admin.token"), "utf8").trim();
+    const admin = await SocketClient.enter({ at: join(state, "app.sock") }, { role: "admin", token });
+    const { publicKey } = new Sender(service).keys;
+    const owners = Array.from({ length: 60 }, (_, i) => `https://app${i}.example`);
+    const members = { applicationServerKey: publicKey, freshness: null };
+    const each = (type: string) => Promise.all(owners.map((owner) => admin.ask(type, { ...members, owner })));
+    await each("subscribe");
+    await each("unsubscribe");
+    await each("subscribe");
+    await admin.close();
+    await program.end("SIGTERM");
+    const again = await ready(args);
+    const status = await stage.run(["status", "--json", "--state", state]);
+    expect(JSON.parse(status.stdout)).toMatchObject({ journalFailing: false });
+    expect(JSON.parse(status.stdout).subscriptions).toHaveLength(owners.length);
+    await again.end("SIGTERM");
+    const faults = [...program.stderr.all, ...again.stderr.all].filter((line) => line.startsWith("fault "));
+    expect(faults).toEqual([]);
+    const least = `must be a whole number from ${STATE_QUOTA_BYTES_MIN} to`;
+    const stateQuota = STATE_QUOTA_BYTES_MIN - 1;
+    const message = expect.stringContaining(least);
+    expect(await run([...args.slice(0, -1), String(stateQuota)])).toMatchObject({
+      code: USAGE,
+      stderr: message,
+    });
+    const config = stage.file("config.json", { stateQuota });
+    expect(await run([...atService(state), "--config", config])).toMatchObject({
+      code: CONFIG,
+      stderr: message,
+    });
   });
 
   test("a state directory in use is for another try, whoever uses it", async () => {
