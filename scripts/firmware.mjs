@@ -57,7 +57,7 @@ export function buildFirmware(name = "firmware", more = []) {
 }
 
 /** Short, or "" where there is no repository; with a "+" behind it when something was changed since. */
-function commit() {
+export function commit() {
   const { status, stdout } = spawnSync("git", ["describe", "--always", "--dirty=+", "--exclude", "*"], {
     encoding: "utf8",
   });

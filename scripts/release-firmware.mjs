@@ -22,15 +22,34 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { commit } from "./firmware.mjs";
 import { billOfMaterials } from "./firmware-sbom.mjs";
 import { lockedQuickJsSource, QuickJsSourceError } from "./quickjs-ng.mjs";
 
 /** As they are in the repository: the C part, what its documents lead to, and what C and script have agreed on. */
 const TRACKED = [
-  ...["firmware-bridge", "LICENSE", "README.md", "CHANGELOG.md", "SPEC.md", "SECURITY.md", "ARCHITECTURE.md"],
+  ...["firmware-bridge", "LICENSE", "CHANGELOG.md", "SPEC.md", "SECURITY.md", "ARCHITECTURE.md"],
   ...["src/limits.ts", "src/quickjs/*.d.ts", "src/quickjs/options.ts"],
 ];
 const BUILT = ["dist/firmware", "dist/dashboard"];
+/** The repository's README.md is about a checkout with npm, and leads to what is not in here. */
+const README = `# Godwit for firmware
+
+A Web Push user agent for devices: \`godwitd\`, a daemon, and \`libgodwit.a\`, to link into a program of yours.
+
+\`\`\`sh
+sha256sum --check --quiet SHA256SUMS
+cmake -S firmware-bridge -B build && cmake --build build
+ctest --test-dir build
+cmake --install build --prefix /usr
+\`\`\`
+
+- [firmware-bridge/README.md](firmware-bridge/README.md): what it needs, build options, the daemon, embedding
+- [firmware-bridge/include/godwit.h](firmware-bridge/include/godwit.h): the C API, with [a whole program](firmware-bridge/examples/feature-phone/main.c)
+- [SPEC.md](SPEC.md): options, error codes, wire and disk; [SECURITY.md](SECURITY.md); [CHANGELOG.md](CHANGELOG.md); [LICENSE](LICENSE), \`licences/\`
+
+What else the documents name is in the repository.
+`;
 /** Of everything printed by one command. */
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -53,6 +72,9 @@ export function releaseFirmware(directory) {
       .split("\0")
       .filter(Boolean))
       copy(path, join(root, path));
+    writeFileSync(join(root, "README.md"), README);
+    // Where there is no repository, `godwitd bench` tells of this one.
+    writeFileSync(join(root, "COMMIT"), `${commit()}\n`);
     for (const path of BUILT) cpSync(path, join(root, path), { recursive: true });
     const quickJs = lockedQuickJsSource();
     cpSync(quickJs.source, join(root, "quickjs-ng"), { recursive: true });

@@ -84,6 +84,14 @@ describe.skipIf(!isFirmwareBuilt)("release tarball", () => {
     expect([...listed, "SHA256SUMS"].sort()).toEqual(present.sort());
   });
 
+  test("its README leads to nothing that is not there", () => {
+    const links = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/\]\(([^)]+)\)/g)].map(
+      ([, to]) => to ?? "",
+    );
+    expect(links.length).toBeGreaterThan(5);
+    expect(links.filter((to) => !existsSync(join(root, to)))).toEqual([]);
+  });
+
   test("brings the licence of everything in it", () => {
     expect(readFileSync(join(root, "LICENSE"), "utf8")).toContain("MIT License");
     const names = readdirSync(join(root, "licences")).sort();
@@ -181,6 +189,10 @@ describe.skipIf(!isFirmwareBuilt)("release tarball", () => {
     const daemon = join(build, "godwitd");
     expect(expectDone(run(daemon, ["--version"]))).toBe(`${version}\n`);
     expect(expectDone(run(daemon, ["--help"]))).toContain("usage: godwitd");
+    // As `godwitd bench` tells it.
+    expect(readFileSync(daemon).includes(`\0${readFileSync(join(root, "COMMIT"), "utf8").trim()}\0`)).toBe(
+      true,
+    );
     if (isLong) {
       const shell = run(join(build, "examples", "feature-phone"), []);
       expect([shell.status, shell.stderr]).toEqual([2, expect.stringMatching(/^usage: /)]);
