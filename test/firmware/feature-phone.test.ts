@@ -159,6 +159,8 @@ describe.skipIf(!existsSync(PHONE))("the feature phone", () => {
       ["allow mail", "not in this state, or there is nothing like that"],
       ["activate 0", "an argument is missing, malformed or out of its range"],
     ];
+    phone.type("help");
+    await phone.says(/^subscribe APP \[KEY\] \| .* \| quit$/);
     for (const [line = "", answer = ""] of refused) {
       phone.type(line);
       expect(await phone.says(/^error: /)).toBe(`error: ${answer}`);

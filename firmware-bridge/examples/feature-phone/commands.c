@@ -87,6 +87,11 @@ static int carry_out(struct phone *phone, const char *word, const char *first, c
     struct godwit *agent = phone->agent;
     uint64_t number = first != NULL ? strtoull(first, NULL, 10) : 0;
 
+    if (strcmp(word, "help") == 0) {
+        phone_say("subscribe APP [KEY] | allow APP | deny APP | later APP | activate N [ACTION] | dismiss N | yes N | no N | "
+                  "optout [APP] | optin [APP] | uninstall APP | reset | status | quit");
+        return GODWIT_OK;
+    }
     if (strcmp(word, "subscribe") == 0)
         return subscribe(phone, first, second);
     if (strcmp(word, "allow") == 0)

@@ -10,7 +10,7 @@
  * activate N [ACTION], dismiss N  the soft keys of a notification; ACTION is 0 or 1
  * yes N, no N                    answers whether a link may be opened
  * optout [APP], optin [APP]      no messages for an app, or for all
- * uninstall APP, reset, status, quit
+ * uninstall APP, reset, status, help, quit
  */
 
 #include <signal.h>
