@@ -78,9 +78,22 @@ export function readyLine(stateDirectory: string, port: number | null): string {
   return `agent ready, state in ${stateDirectory}${port === null ? "" : `, apps at 127.0.0.1:${port}`}`;
 }
 
+/** What is logged behind that while there is nothing to dial for, or null. */
+export function idleLine(
+  { keepConnected, state }: Pick<AgentSettings, "keepConnected" | "state">,
+  userAgent: UserAgent,
+): string | null {
+  if (keepConnected || userAgent.status().subscriptions.length > 0) return null;
+  return `idle: nothing is subscribed, so nothing is dialed; next: godwit subscribe OWNER${flagOf(state)}`;
+}
+
 /** The command that grants what `owner` asks for. @param state of the agent as it was named, null for the default */
 export function answeringCommand(state: string | null, owner: string): string {
-  return `godwit permission answer ${owner} granted${state === null ? "" : ` --state ${state}`}`;
+  return `godwit permission answer ${owner} granted${flagOf(state)}`;
+}
+
+function flagOf(state: string | null): string {
+  return state === null ? "" : ` --state ${state}`;
 }
 
 /** A report as one line for people. Reports hold no secret, so every member may be printed. */

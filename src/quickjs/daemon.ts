@@ -4,6 +4,7 @@
 import "./globals.ts";
 import {
   applyPolicy,
+  idleLine,
   type ProgramOutput,
   readyLine,
   startOptionsOf,
@@ -121,6 +122,8 @@ class Daemon {
     const line = readyLine(stateDirectory, port);
     bridge.log(NOTICE, line);
     this.#daemon.ready(line);
+    const idle = this.#options.isQuiet ? null : idleLine(this.#options, userAgent);
+    if (idle !== null) bridge.log(INFO, idle);
   }
 
   #addDisplays(userAgent: UserAgent): void {
