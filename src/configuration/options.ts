@@ -239,7 +239,9 @@ function readFile(path: string, specs: OptionSpecs, surroundings: Surroundings):
     if (spec === undefined || spec.isFlagOnly === true || name === "config") {
       throw new CommandError(EXIT.config, `${path}: unknown key "${name}"`);
     }
-    values.set(name, readValue(`${path}: ${name}`, spec, given, EXIT.config));
+    // JSON has numbers: a text is no number here, as a flag is none.
+    const typed = spec.kind === "number" && typeof given === "string" ? Number.NaN : given;
+    values.set(name, readValue(`${path}: ${name}`, spec, typed, EXIT.config));
   }
   return values;
 }
