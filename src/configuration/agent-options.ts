@@ -20,7 +20,7 @@ export const AGENT_OPTIONS = {
   state: {
     kind: "text",
     value: "DIR",
-    help: "where the journal lives (default ~/.local/state/godwit/agent)",
+    help: "where the journal lives (default: STATE_DIRECTORY, as systemd sets it, else ~/.local/state/godwit/agent)",
   },
   ca: { kind: "text", value: "FILE", help: "PEM certificates to trust besides the system's" },
   deviceKeyFile: {
@@ -78,7 +78,7 @@ export const AGENT_OPTIONS = {
   },
   desktop: { kind: "flag", help: "notifications on this session's desktop too (Linux, D-Bus)" },
   keepConnected: { kind: "flag", help: "hold a connection even without a subscription" },
-  ignoreNetwork: { kind: "flag", help: "do not follow the system's networks (ip monitor)" },
+  ignoreNetwork: { kind: "flag", help: "do not follow the system's networks" },
   quiet: { kind: "flag", help: "no log on stderr" },
 } satisfies OptionSpecs;
 

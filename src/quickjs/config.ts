@@ -187,5 +187,5 @@ function help(): string {
     const words = spec.oneOf === undefined ? "" : ` (${spec.oneOf.join(" | ")})`;
     return `  ${flag.padEnd(32)} ${spec.help}${fallback}${words}`;
   });
-  return `usage: godwitd [OPTIONS]\n       godwitd doctor [OPTIONS]\n       godwitd bench\n       godwitd --version\n\nrun the user agent; doctor: check everything it needs with these options, and say what to do\n\n${lines.join("\n")}\n`;
+  return `usage: godwitd [OPTIONS]\n       godwitd doctor [OPTIONS]\n       godwitd bench [--rounds N] [SUITE]\n       godwitd --version\n\nrun the user agent; doctor: check everything it needs with these options, and say what to do;\nbench: measure this machine (decrypt, parse, wire, journal, startup; 40 to 10000 rounds), as JSON lines\n\n${lines.join("\n")}\n`;
 }

@@ -151,7 +151,10 @@ class Doctor {
   }
 
   async #checkNetwork(): Promise<Finding> {
-    if (!this.#options.watchNetwork) return ok("network", "not followed: --ignore-network");
+    const { watchNetwork, serviceUrl } = this.#options;
+    if (!watchNetwork) return ok("network", "not followed: --ignore-network");
+    if (serviceUrl !== null && isLoopbackOrigin(serviceUrl))
+      return ok("network", "the service is on this machine: no network is followed");
     const told = new Promise<Network>((resolve) => {
       this.#networkTold = resolve;
     });
