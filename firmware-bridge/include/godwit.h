@@ -30,8 +30,8 @@
  * Threads. A handle belongs to the thread that made it. Every other thread gets GODWIT_E_THREAD, but for godwit_wake.
  *   There may be several agents, each with a state directory and a thread of its own. Do not use a handle in the child
  *   after fork(). The library starts a thread for each name it resolves, which blocks all signals, calls getaddrinfo()
- *   and ends, perhaps after godwit_destroy. It changes no signal's handling: a program ignores SIGPIPE, as any that
- *   talks to sockets.
+ *   and ends, perhaps after godwit_destroy. The first godwit_create has SIGPIPE ignored, even if it fails, and it stays
+ *   so; no other signal's handling is changed.
  * Event loop. Everything happens inside of godwit_run and godwit_step. There is no descriptor to poll instead of
  *   calling them: the loop is that of libwebsockets, which watches several descriptors that change. A program with a
  *   loop of its own gives the agent a thread and talks to it over a queue and godwit_wake, or calls godwit_step(agent,
@@ -463,7 +463,8 @@ struct godwit_callbacks {
  * its struct_size is set, and it is filled in on failure. `user` is handed to every callback of `config` and
  * `callbacks`, which are copied; `callbacks` may be NULL.
  *
- * GODWIT_E_ARGUMENT, GODWIT_E_VERSION, GODWIT_E_NOMEM, GODWIT_E_SYSTEM; GODWIT_E_REFUSED with ERR_CONFIG (a value that
+ * GODWIT_E_ARGUMENT (a member out of its range, a relative path; `failure` has no code then), GODWIT_E_VERSION,
+ * GODWIT_E_NOMEM, GODWIT_E_SYSTEM; GODWIT_E_REFUSED with ERR_CONFIG (a value that
  * cannot work), ERR_JOURNAL_IN_USE (another agent has the directory), ERR_JOURNAL_IO, ERR_JOURNAL_SEAL (other device
  * key); GODWIT_E_FAILED; GODWIT_E_TIMEOUT (the system did not tell its network).
  */
@@ -496,7 +497,10 @@ int godwit_run(struct godwit *agent);
  */
 int godwit_step(struct godwit *agent, int64_t wait_ms);
 
-/* Makes a godwit_step that waits, or the next one, return. Any thread, while the handle is not being destroyed. */
+/*
+ * Makes a godwit_step that waits, or the next one, return. Any thread, while the handle is not being destroyed; not from
+ * a signal handler: give signals to a thread that waits for them, or to signalfd().
+ */
 int godwit_wake(struct godwit *agent);
 
 /*
@@ -722,7 +726,7 @@ struct godwit_stats {
     uint64_t loop_turns;
 };
 
-/* Fills in *stats, up to its struct_size. */
+/* Fills in *stats, up to its struct_size. These three: GODWIT_E_STATE once the agent has stopped, GODWIT_E_FAILED. */
 int godwit_get_stats(struct godwit *agent, struct godwit_stats *stats);
 /*
  * All of it as JSON text, members as `godwit status --json` and `godwit stats --json` have them. *out: for godwit_free.
