@@ -152,7 +152,8 @@ describe("configuration", () => {
   });
 
   test.each([
-    ["a number that is a text", { ttl: "soon" }, /ttl must be a whole number/],
+    ["a number that is a word", { ttl: "soon" }, /ttl must be a whole number/],
+    ["a number that is a text", { ttl: "60" }, /ttl must be a whole number/],
     ["a flag that is a number", { quiet: 1 }, /quiet must be true or false$/],
     ["a list", [], /must hold a JSON object$/],
     ["no JSON", "{", /JSON/],

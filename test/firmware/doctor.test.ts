@@ -87,6 +87,7 @@ describe.skipIf(!existsSync(GODWITD))("godwitd doctor", () => {
       ...["clock", "crypto", "trust", "network", "tls", "http", "ready"],
     ]);
     expect(of("http")?.found).toBe("a push service answers");
+    expect(of("network")).toMatchObject({ result: "ok", found: expect.stringContaining("on this machine") });
     expect(readdirSync(state)).toEqual([]);
   });
 

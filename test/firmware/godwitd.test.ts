@@ -174,6 +174,10 @@ describe.skipIf(!isBuilt)("godwitd", () => {
     await agent.end("SIGTERM");
     const program = await ready(args);
     await program.stderr.match(/^registered /);
+    // Who has a subscription is not told how to get one.
+    const hints = (lines: readonly string[]) => lines.filter((line) => line.startsWith("idle: nothing is"));
+    expect([agent, program].map(({ stderr }) => hints(stderr.all).length)).toEqual([1, 0]);
+    expect(hints(agent.stderr.all)[0]).toContain(`godwit subscribe OWNER --state ${state}`);
     expect(await stage.run(["subscribe", NEWS, "--state", state])).toEqual(made);
     await program.end("SIGTERM");
     // No start mends that: neither host is to be started again.
