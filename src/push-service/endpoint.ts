@@ -6,14 +6,14 @@
 
 import type { IncomingHttpHeaders } from "node:http";
 import { hexEncode } from "../bytes.ts";
-import { isNotificationContentType } from "../declarative/disposition.ts";
 import { GodwitError } from "../errors.ts";
-import { MESSAGE_BODY_BYTES_MAX, TOPIC_CHARS_MAX, TTL_S_MAX } from "../limits.ts";
-import { URGENCIES, type Urgency } from "../wire/dialect.ts";
+import { AUTOPUSH_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX } from "../limits.ts";
+import type { DeviceDialect } from "../wire/dialect.ts";
 import type { Fleet } from "./fleet.ts";
 import { emptyReply, HttpError, type HttpErrorName, type Reply } from "./http-errors.ts";
 import { deviceName, type Log } from "./log.ts";
 import type { PublishAuth } from "./publish-auth.ts";
+import { parsePushMessage } from "./push-message.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { NewMessage, Store } from "./store/store.ts";
 import type { EndpointClaims, Tokens } from "./tokens.ts";
@@ -21,6 +21,12 @@ import type { EndpointClaims, Tokens } from "./tokens.ts";
 /** Path prefixes of push resources and of messages. */
 export const ENDPOINT_PATH = "/p/";
 export const MESSAGE_PATH = "/m/";
+
+/** Of a message, by what its device takes. */
+const BODY_BYTES_MAX: Readonly<Record<DeviceDialect, number>> = {
+  "godwit.v1": MESSAGE_BODY_BYTES_MAX,
+  autopush: AUTOPUSH_BODY_BYTES_MAX,
+};
 
 /** A page may publish and withdraw too, as with autopush. */
 export const CORS_HEADERS = {
@@ -72,13 +78,13 @@ export class Publishing {
   async post(token: string, request: PublishRequest): Promise<Reply> {
     const { store, auth, clock } = this.#options;
     const endpoint = this.#openEndpoint(token);
-    auth.checkPublish(endpoint, request.headers.authorization, clock.epochMs() / 1000);
-    const { uaid, channel } = endpoint;
+    auth.checkPublish(endpoint, request.headers, clock.epochMs() / 1000);
+    const { uaid, channel, dialect } = endpoint;
     const record = await stored(() => store.getChannel(uaid, channel), this.#options.log);
     if (record === null || record.revoked !== null) throw new HttpError("subscriptionGone");
     this.#checkRate(uaid, channel);
-    const body = await request.readBody(MESSAGE_BODY_BYTES_MAX);
-    const message = parseMessage(request.headers, body, clock.epochMs());
+    const body = await request.readBody(BODY_BYTES_MAX[dialect]);
+    const message = parsePushMessage(request.headers, body, dialect, clock.epochMs());
     const id = await this.#accept(endpoint, message);
     this.#options.log({
       event: "message-accepted",
@@ -144,40 +150,6 @@ export class Publishing {
   #openEndpoint(token: string): EndpointClaims {
     return open(() => this.#options.tokens.openEndpoint(token), "endpointInvalid");
   }
-}
-
-function parseMessage(headers: IncomingHttpHeaders, body: Uint8Array, receivedMs: number): NewMessage {
-  const ttl = header(headers, "ttl");
-  if (ttl === undefined || !/^-?\d+$/.test(ttl)) throw new HttpError("ttlMissing");
-  if (body.length > 0 && headers["content-encoding"] !== "aes128gcm") throw new HttpError("encoding");
-  if (ttl.startsWith("-")) throw new HttpError("ttlNegative");
-  return {
-    ttlS: Math.min(Number(ttl), TTL_S_MAX),
-    topic: parseTopic(header(headers, "topic")),
-    urgency: parseUrgency(header(headers, "urgency")),
-    saysNotification: isNotificationContentType(headers["content-type"] ?? null),
-    body: body.length === 0 ? null : body,
-    receivedMs,
-  };
-}
-
-function parseTopic(topic: string | undefined): string | null {
-  if (topic === undefined) return null;
-  if (topic.length > TOPIC_CHARS_MAX || !/^[A-Za-z0-9_-]+$/.test(topic)) throw new HttpError("topic");
-  return topic;
-}
-
-function parseUrgency(urgency: string | undefined): Urgency {
-  if (urgency === undefined) return "normal";
-  const known = URGENCIES.find((name) => name === urgency);
-  if (known === undefined) throw new HttpError("urgency");
-  return known;
-}
-
-/** Repeated headers arrive joined by a comma, which no reader above takes. */
-function header(headers: IncomingHttpHeaders, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(", ") : value;
 }
 
 /** What a sealed text holds; whatever is wrong with it, the answer is the same. */

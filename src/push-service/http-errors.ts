@@ -37,7 +37,7 @@ export const HTTP_ERRORS = {
     message: "the VAPID authorization is missing or wrong",
     headers: { "WWW-Authenticate": "vapid" },
   },
-  encoding: { status: 400, errno: 110, message: "a body needs Content-Encoding: aes128gcm" },
+  encoding: { status: 400, errno: 110, message: "the body's coding cannot be delivered to this device" },
   ttlMissing: { status: 400, errno: 111, message: "TTL is missing or not an integer" },
   topic: { status: 400, errno: 113, message: "Topic must be 1 to 32 base64url characters" },
   ttlNegative: { status: 400, errno: 114, message: "TTL is negative" },
@@ -63,7 +63,7 @@ export const HTTP_ERRORS = {
     message: "revoking needs a token with act, sub and a near exp made for it",
   },
   revokeUsed: { status: 403, errno: 306, message: "this revoke token was used" },
-  messageId: { status: 404, errno: 307, message: "no such message" },
+  messageId: { status: 400, errno: 307, message: "no such message" },
   // Devices
   uaToken: { status: 401, errno: 310, message: "the uaToken is missing or not valid here" },
   enrolment: { status: 401, errno: 311, message: "a new device needs the enrolment secret or a certificate" },

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT
 /**
- * Who may publish to an endpoint, and who may end it: VAPID (RFC 8292) held against the key hash sealed in the endpoint,
- * and the revoke token made for one endpoint.
+ * Who may publish to an endpoint, and who may end it: VAPID (RFC 8292, and its first draft) held against the key hash sealed in
+ * the endpoint, and the revoke token made for one endpoint.
  */
 
 import { createHash } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
 import { GodwitError } from "../errors.ts";
-import { REVOKE_EXPIRY_AHEAD_S_MAX, REVOKE_TOKENS_REMEMBERED_MAX, VAPID_EXPIRY_LEEWAY_S } from "../limits.ts";
+import {
+  REVOKE_EXPIRY_AHEAD_S_MAX,
+  REVOKE_TOKENS_REMEMBERED_MAX,
+  VAPID_EXPIRY_LEEWAY_S,
+  VAPID_HEADER_CHARS_MAX,
+} from "../limits.ts";
+import { base64urlDecodeLenient } from "../webpush/base64url.ts";
 import type { SigningProvider } from "../webpush/crypto.ts";
 import { parseVapidHeader, type VapidClaims, verifyVapidToken } from "../webpush/vapid.ts";
 import { HttpError } from "./http-errors.ts";
+import { memberOf } from "./push-message.ts";
 import { type EndpointClaims, isEndpointKey } from "./tokens.ts";
 
 /** Verified tokens remembered: a sender uses one for hours, and a look-up costs a hundredth of the signature. */
@@ -21,6 +29,13 @@ export interface PublishAuthOptions {
   readonly provider: SigningProvider;
 }
 
+/** Not verified yet. */
+interface Credentials {
+  readonly token: string;
+  /** Any length. */
+  readonly publicKey: Uint8Array;
+}
+
 interface Verified {
   readonly claims: VapidClaims;
   readonly publicKey: Uint8Array;
@@ -28,7 +43,7 @@ interface Verified {
 
 export class PublishAuth {
   readonly #options: PublishAuthOptions;
-  /** SHA-256 of the header → what it proved; the oldest first. */
+  /** SHA-256 of token and key → what they proved; the oldest first. */
   readonly #verified = new Map<string, Verified>();
   /** SHA-256 of what was signed → `exp`, of revoke tokens used. */
   readonly #used = new Map<string, number>();
@@ -40,13 +55,14 @@ export class PublishAuth {
   /**
    * Checks a POST. An endpoint without a key takes anybody, but no false claim.
    *
-   * @param authorization the header, or undefined
    * @param nowS wall-clock seconds since 1970
    * @throws {HttpError} vapid
+   * @throws {HttpError} encoding when a token of the first draft comes without its key in `Crypto-Key`
    */
-  checkPublish(endpoint: EndpointClaims, authorization: string | undefined, nowS: number): void {
+  checkPublish(endpoint: EndpointClaims, headers: IncomingHttpHeaders, nowS: number): void {
+    const { authorization } = headers;
     if (authorization === undefined && endpoint.keyHash === null) return;
-    this.#verify(endpoint, authorization, nowS);
+    this.#verify(endpoint, draftCredentials(headers) ?? credentials(authorization), nowS);
   }
 
   /**
@@ -62,11 +78,12 @@ export class PublishAuth {
     nowS: number,
   ): string {
     if (endpoint.keyHash === null) throw new HttpError("revokeKeyless");
-    const { act, sub, exp } = this.#verify(endpoint, authorization, nowS);
+    const presented = credentials(authorization);
+    const { act, sub, exp } = this.#verify(endpoint, presented, nowS);
     if (act !== "revoke" || sub !== url || exp > nowS + REVOKE_EXPIRY_AHEAD_S_MAX) {
       throw new HttpError("revokeToken");
     }
-    const name = signedPartHash(authorization ?? "");
+    const name = signedPartHash(presented.token);
     this.#forgetExpired(nowS);
     if (this.#used.has(name)) throw new HttpError("revokeUsed");
     if (this.#used.size >= REVOKE_TOKENS_REMEMBERED_MAX) throw new HttpError("storage");
@@ -79,35 +96,27 @@ export class PublishAuth {
     this.#used.delete(name);
   }
 
-  #verify(endpoint: EndpointClaims, authorization: string | undefined, nowS: number): VapidClaims {
-    if (authorization === undefined) throw new HttpError("vapid");
-    const { claims, publicKey } = this.#remembered(authorization, nowS) ?? this.#prove(authorization, nowS);
+  #verify(endpoint: EndpointClaims, presented: Credentials, nowS: number): VapidClaims {
+    const { claims, publicKey } = this.#remembered(presented, nowS) ?? this.#prove(presented, nowS);
     if (endpoint.keyHash !== null && !isEndpointKey(endpoint, publicKey)) {
       throw new HttpError("vapid", {}, "the token is not by the key of the subscription");
     }
     return claims;
   }
 
-  #prove(authorization: string, nowS: number): Verified {
+  #prove(presented: Credentials, nowS: number): Verified {
     const { audience, provider } = this.#options;
-    try {
-      const { token, publicKey } = parseVapidHeader(authorization);
-      const verified = {
-        claims: verifyVapidToken(token, publicKey, { audience, nowS, provider }),
-        publicKey,
-      };
-      this.#verified.set(hash(authorization), verified);
-      if (this.#verified.size > VERIFIED_MAX) dropFirst(this.#verified);
-      return verified;
-    } catch (error) {
-      if (!(error instanceof GodwitError)) throw error;
-      throw new HttpError("vapid", {}, error.message);
-    }
+    const { token, publicKey } = presented;
+    const claims = orVapidError(() => verifyVapidToken(token, publicKey, { audience, nowS, provider }));
+    const verified = { claims, publicKey };
+    this.#verified.set(nameOf(presented), verified);
+    if (this.#verified.size > VERIFIED_MAX) dropFirst(this.#verified);
+    return verified;
   }
 
   /** Only `exp` can turn a token that was good into a bad one. */
-  #remembered(authorization: string, nowS: number): Verified | undefined {
-    const verified = this.#verified.get(hash(authorization));
+  #remembered(presented: Credentials, nowS: number): Verified | undefined {
+    const verified = this.#verified.get(nameOf(presented));
     return verified !== undefined && verified.claims.exp >= nowS - VAPID_EXPIRY_LEEWAY_S
       ? verified
       : undefined;
@@ -118,12 +127,42 @@ export class PublishAuth {
   }
 }
 
+/** Token and key of `Authorization: vapid`. */
+function credentials(authorization: string | undefined): Credentials {
+  if (authorization === undefined) throw new HttpError("vapid");
+  return orVapidError(() => parseVapidHeader(authorization));
+}
+
+/** Token of `Authorization: WebPush` (or `Bearer`) and key of `Crypto-Key`; null for another scheme. */
+function draftCredentials(headers: IncomingHttpHeaders): Credentials | null {
+  const match = /^[ \t]*(?:webpush|bearer)[ \t]+([^ \t]+)[ \t]*$/i.exec(headers.authorization ?? "");
+  const token = match?.[1];
+  if (token === undefined || token.length > VAPID_HEADER_CHARS_MAX) return null;
+  const key = memberOf(headers, "crypto-key", "p256ecdsa");
+  if (key === null) throw new HttpError("encoding", {}, "Crypto-Key names no p256ecdsa for the token");
+  return { token, publicKey: orVapidError(() => base64urlDecodeLenient(key)) };
+}
+
+/** Whatever is wrong with a claim, the answer is 401. */
+function orVapidError<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof GodwitError)) throw error;
+    throw new HttpError("vapid", {}, error.message);
+  }
+}
+
+/** Lengths first: no other pair gives the same input. */
+function nameOf({ token, publicKey }: Credentials): string {
+  return createHash("sha256").update(`${token.length} ${token}`).update(publicKey).digest("base64");
+}
+
 /**
  * Names a token by what was signed, not by its signature: of an ECDSA signature anybody can make a second one that is
  * as good (s → n − s), which would let a used token pass again.
  */
-function signedPartHash(authorization: string): string {
-  const { token } = parseVapidHeader(authorization);
+function signedPartHash(token: string): string {
   return hash(token.slice(0, token.lastIndexOf(".")));
 }
 

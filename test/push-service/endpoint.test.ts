@@ -165,7 +165,7 @@ describe("VAPID", () => {
 
   test.each<[string, () => string]>([
     ["missing", () => ""],
-    ["of another scheme", () => "Bearer x"],
+    ["of another scheme", () => "Basic x"],
     ["for another audience", () => bench.vapid({ aud: "https://other.example" })],
     ["expired", () => bench.vapid({ expiresS: bench.epochMs / 1000 - 61 })],
     ["too far ahead", () => bench.vapid({ expiresS: bench.epochMs / 1000 + 86_500 })],
@@ -215,9 +215,9 @@ describe("withdrawing", () => {
     expect((await again.quiet()).map(({ type }) => type)).toEqual(["registered"]);
   });
 
-  test("a Location nobody sealed is 404/307", async () => {
+  test("a Location nobody sealed is 400/307", async () => {
     const response = await bench.fetch(`${PUBLIC_ORIGIN}/m/AAAA`, { method: "DELETE" });
-    expect(await refusal(response)).toEqual([404, 307]);
+    expect(await refusal(response)).toEqual([400, 307]);
   });
 });
 
