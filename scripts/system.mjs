@@ -15,6 +15,9 @@ export const TEST_PACKAGES = {
   strace: "strace",
   // A browser for the pages, with letters to draw.
   chromium: "chromium",
+  // One that is a user agent itself, and what makes it trust a development certificate.
+  "firefox-esr": "firefox-esr",
+  "libnss3-tools": "certutil",
   "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
   // A bus of our own, and a desktop's notification server on a screen nobody sees.
   dbus: "dbus-daemon",
@@ -66,14 +69,16 @@ export function missingFirmwarePackages() {
 function install(packages, without) {
   const names = missing(packages);
   if (names.length === 0) return true;
-  const command = commandFor(names);
   if (process.getuid?.() !== 0 || !isInstalled("apt-get")) {
-    console.error(`${without} On Debian, as root: ${command}`);
+    console.error(`${without} On Debian, as root: ${commandFor(names)}`);
     return false;
   }
   console.error(`installing ${names.join(", ")}`);
-  if (apt("update") && apt(...command.split(" ").slice(1))) return true;
-  console.error(`${without} This failed: ${command}`);
+  // One that this system's archive has not keeps no other away.
+  if (apt("update") && !aptInstall(names)) for (const name of names) aptInstall([name]);
+  const left = missing(packages);
+  if (left.length === 0) return true;
+  console.error(`${without} This failed: ${commandFor(left)}`);
   return false;
 }
 
@@ -104,6 +109,10 @@ function isThere(path, mode) {
   } catch {
     return false;
   }
+}
+
+function aptInstall(names) {
+  return apt(...commandFor(names).split(" ").slice(1));
 }
 
 function apt(...args) {

@@ -32,11 +32,14 @@ export class Desktop {
   readonly directory: string;
   /** For programs on this desktop. */
   readonly environment: NodeJS.ProcessEnv;
+  /** For programs with windows: `DISPLAY`. */
+  readonly display: string;
   readonly #screen: Program;
   readonly #bus: Program;
 
-  private constructor(directory: string, screen: Program, bus: Program) {
+  private constructor(directory: string, display: string, screen: Program, bus: Program) {
     this.directory = directory;
+    this.display = display;
     this.#screen = screen;
     this.#bus = bus;
     this.environment = environmentOf(directory);
@@ -56,17 +59,17 @@ export class Desktop {
       write("n.service", `[D-BUS Service]\nName=org.freedesktop.Notifications\nExec=${directory}/dunst\n`);
     write("bus.conf", busConfiguration(directory));
     const screen = start("Xvfb", ["-displayfd", "1", "-nolisten", "tcp"], directory);
-    const display = await screen.stdout.match(/^\d+$/);
+    const display = `:${await screen.stdout.match(/^\d+$/)}`;
     const bus = start(
       "dbus-daemon",
       ["--nofork", "--print-address", `--config-file=${directory}/bus.conf`],
       directory,
       {
-        DISPLAY: `:${display}`,
+        DISPLAY: display,
       },
     );
     await bus.stdout.match(/^unix:/);
-    return new Desktop(directory, screen, bus);
+    return new Desktop(directory, display, screen, bus);
   }
 
   /** Resolves once dunst has shown so many, counted over its whole life and those before it; the last of them. */
@@ -193,7 +196,8 @@ function busConfiguration(directory: string): string {
 `;
 }
 
-function isInstalled(program: string): boolean {
+/** Whether a program is on the PATH. */
+export function isInstalled(program: string): boolean {
   return (process.env.PATH ?? "").split(delimiter).some((directory) => {
     try {
       accessSync(join(directory, program), constants.X_OK);
