@@ -15,6 +15,8 @@ import {
 import budgets from "./budgets.json" with { type: "json" };
 import { run as decrypt } from "./decrypt.ts";
 import { ALLOCATION_CHILD, runAllocationChild } from "./decrypt-allocation.ts";
+import { DELIVERY_CHILD, runDeliveryChild } from "./delivery/child.ts";
+import { run as delivery } from "./delivery.ts";
 import { describeBoard, runFirmwareBench } from "./firmware.ts";
 import { run as footprint } from "./footprint.ts";
 import { type Budget, brokenBudgets, type MeasureOptions, type Row, table } from "./harness.ts";
@@ -22,7 +24,7 @@ import { run as parse } from "./parse.ts";
 import { PARSE_ALLOCATION_CHILD, runParseAllocationChild } from "./parse-allocation.ts";
 import { type BenchArguments, help, type MEASURING, readArguments } from "./usage.ts";
 
-const RUNS = { decrypt, parse, footprint } satisfies Record<
+const RUNS = { decrypt, parse, footprint, delivery } satisfies Record<
   (typeof MEASURING)[number],
   (options: MeasureOptions) => Promise<Row[]>
 >;
@@ -101,6 +103,7 @@ function battery({ battery: { isAll, ...options }, isJson }: BenchArguments): st
 
 if (process.argv[2] === ALLOCATION_CHILD) runAllocationChild(Number(process.argv[3]));
 else if (process.argv[2] === PARSE_ALLOCATION_CHILD) runParseAllocationChild(Number(process.argv[3]));
+else if (process.argv[2] === DELIVERY_CHILD) runDeliveryChild();
 else
   process.exitCode = await main(process.argv.slice(2)).catch((error: Error) => {
     process.stderr.write(`bench: ${error.message}\n`);

@@ -9,7 +9,7 @@ import { SCENARIOS } from "./battery/scenarios.ts";
 import { ROUNDS_MIN } from "./harness.ts";
 
 /** Suites that measure, in the order they run; `battery`, which simulates, comes last. */
-export const MEASURING = ["decrypt", "parse", "footprint"] as const;
+export const MEASURING = ["decrypt", "parse", "footprint", "delivery"] as const;
 export const SUITES = [...MEASURING, "battery"] as const;
 /** Those of `godwitd bench`. */
 export const FIRMWARE_SUITES = ["decrypt", "parse", "wire", "journal", "startup"] as const;
@@ -42,7 +42,7 @@ export interface BatteryArguments {
 }
 
 /** Suites that say themselves how often they measure. */
-const WITHOUT_ROUNDS: readonly Suite[] = ["footprint", "battery"];
+const WITHOUT_ROUNDS: readonly Suite[] = ["footprint", "delivery", "battery"];
 /** Options that mean something to one kind of suite only. */
 const OF_BATTERY = ["scenario", "seeds", "graceful"];
 
@@ -140,6 +140,7 @@ suites (default: all of them)
   decrypt              one message: Godwit beside http_ece and beside the bare ECDH, and in QuickJS
   parse                one declarative message beside the bare parsers it needs, and in QuickJS
   footprint            memory, flash and start of the agent: godwitd beside Node and mosquitto_sub
+  delivery             the push service: from POST to device by each store, beside a relay without one
   battery              simulated days of a device: energy and deafness of Godwit and of published algorithms
 
 suites of --runtime quickjs, which runs \`godwitd bench\` of the firmware's build

@@ -11,7 +11,7 @@ import { memoryOf } from "./memory.ts";
 import { type FootprintStage, within } from "./stage.ts";
 
 /** Where Debian puts what is not for everybody. */
-const PATH_MORE = "PATH=$PATH:/usr/sbin";
+export const PATH_MORE = "PATH=$PATH:/usr/sbin";
 
 export function hasMosquitto(): boolean {
   const names = ["mosquitto", "mosquitto_sub", "mosquitto_pub"];
@@ -63,7 +63,7 @@ function configFile(stage: FootprintStage, port: number): string {
   return path;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
