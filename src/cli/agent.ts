@@ -2,7 +2,7 @@
 /** `godwit agent`: the user agent as a daemon. */
 
 import { AGENT_OPTIONS, readAgentSettings } from "../configuration/agent-options.ts";
-import { applyPolicy, idleLine, readyLine, startOptionsOf } from "../configuration/agent-program.ts";
+import { applyPolicy, logIdle, readyLine, startOptionsOf } from "../configuration/agent-program.ts";
 import { AppSocketServer } from "../node/app-socket-server.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
 import { createDesktopDisplay } from "../node/desktop.ts";
@@ -38,8 +38,7 @@ export const agentCommand: Command = {
         shellOrigins: policy.shellOrigins,
       });
       output.log(readyLine(stateDirectory, socket.port));
-      const idle = settings.isQuiet ? null : idleLine(settings, userAgent);
-      if (idle !== null) output.log(idle);
+      logIdle(settings, userAgent, output);
       await untilStopped();
       await socket.close();
     } finally {

@@ -78,13 +78,16 @@ export function readyLine(stateDirectory: string, port: number | null): string {
   return `agent ready, state in ${stateDirectory}${port === null ? "" : `, apps at 127.0.0.1:${port}`}`;
 }
 
-/** What is logged behind that while there is nothing to dial for, or null. */
-export function idleLine(
-  { keepConnected, state }: Pick<AgentSettings, "keepConnected" | "state">,
+/** Logs, behind that, that there is nothing to dial for, if so. */
+export function logIdle(
+  { keepConnected, state, isQuiet }: Pick<AgentSettings, "keepConnected" | "state" | "isQuiet">,
   userAgent: UserAgent,
-): string | null {
-  if (keepConnected || userAgent.status().subscriptions.length > 0) return null;
-  return `idle: nothing is subscribed, so nothing is dialed; next: godwit subscribe OWNER${flagOf(state)}`;
+  output: ProgramOutput,
+): void {
+  if (isQuiet || output.isJson || keepConnected || userAgent.status().subscriptions.length > 0) return;
+  output.log(
+    `idle: nothing is subscribed, so nothing is dialed; next: godwit subscribe OWNER${flagOf(state)}`,
+  );
 }
 
 /** The command that grants what `owner` asks for. @param state of the agent as it was named, null for the default */

@@ -4,7 +4,7 @@
 import "./globals.ts";
 import {
   applyPolicy,
-  idleLine,
+  logIdle,
   type ProgramOutput,
   readyLine,
   startOptionsOf,
@@ -122,8 +122,7 @@ class Daemon {
     const line = readyLine(stateDirectory, port);
     bridge.log(NOTICE, line);
     this.#daemon.ready(line);
-    const idle = this.#options.isQuiet ? null : idleLine(this.#options, userAgent);
-    if (idle !== null) bridge.log(INFO, idle);
+    logIdle(this.#options, userAgent, this.#output);
   }
 
   #addDisplays(userAgent: UserAgent): void {
