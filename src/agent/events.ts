@@ -267,6 +267,8 @@ export type Report =
       readonly owner: string;
       readonly by: "declared" | "app";
     }
+  /** Everything of everybody is removed. */
+  | { readonly type: "reset" }
   | { readonly type: "acknowledged"; readonly messages: number; readonly code: string }
   | { readonly type: "dropped"; readonly messageId: string; readonly code: string }
   | { readonly type: "journaled"; readonly messageId: string; readonly owner: string }

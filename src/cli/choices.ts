@@ -138,15 +138,20 @@ export const resetCommand: Command = {
   },
   async run(options, output) {
     const state = stateOf(options);
-    await withAgent(state, async (agent) => {
+    const { device, link } = await withAgent(state, async (agent) => {
       // Whoever is asked should not learn only afterwards that there is no agent.
       if (!options.flag("yes"))
         await confirm(`Remove everything in ${state}: apps, subscriptions, notifications, decisions?`);
+      const before = await agent.ask("status", {});
       await agent.ask("factoryReset", {});
+      return before;
     });
     rmSync(join(state, APP_TOKENS), { recursive: true, force: true });
     if (output.isJson) return output.json({});
-    output.line("everything is removed; the push service is told as soon as it can be reached");
+    const when = link === "online" ? "is told now" : "is told as soon as it can be reached";
+    output.line(
+      `everything is removed; the push service ${device === null ? "never knew this device" : when}`,
+    );
   },
 };
 

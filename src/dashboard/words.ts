@@ -138,6 +138,8 @@ export function reportText(report: Report): string {
       return `${report.owner} dealt with a message`;
     case "shown":
       return `Notification of ${report.owner} shown, ${report.by === "app" ? "made by the app" : "as the sender declared it"}`;
+    case "reset":
+      return "Factory reset: everything is removed";
     case "acknowledged":
       return `${countText(report.messages, "message")} acknowledged (${report.code})`;
     case "dropped":

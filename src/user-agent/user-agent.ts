@@ -96,7 +96,10 @@ export class UserAgent {
     if (this.#closing !== null) throw stopping();
     const reply = await this.#host.choose(choice);
     if (reply.type === "error") throw new GodwitError(reply.code, reply.message);
-    if (choice.type === "factoryReset") this.#host.forgetReports(null);
+    if (choice.type === "factoryReset") {
+      this.#host.forgetReports(null);
+      this.report({ type: "reset" });
+    }
     if (choice.type === "clearData" || choice.type === "uninstall") this.#host.forgetReports(choice.owner);
   }
 

@@ -695,7 +695,8 @@ describe("policy", () => {
 test("reset removes everything and has the service forget the device", async () => {
   const target = await subscribe("https://everything.example");
   await json("apps", "install", "an-app");
-  await expectLine(["reset", "--yes"], /^everything is removed; /);
+  await expectLine(["reset", "--yes"], /^everything is removed; the push service is told now$/);
+  await agent.stderr.match(/^reset$/);
   await service.stderr.match(/^device-forgotten /);
   expect(await statusOfSending(target)).not.toBe(201);
   for (const command of ["apps", "subscriptions", "notifications", "permission"])
