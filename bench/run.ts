@@ -89,7 +89,7 @@ function battery({ battery: { isAll, ...options }, isJson }: BenchArguments): st
   process.stdout.write(
     `${isJson ? rows.map((row) => JSON.stringify(row)).join("\n") : batteryTable(rows)}\n`,
   );
-  for (const path of writePlots(rows, "bench/report")) process.stderr.write(`${path}\n`);
+  for (const path of writePlots(rows, "bench/report")) process.stderr.write(`plot: ${path}\n`);
   const limits: Readonly<Record<string, BatteryBudget>> = budgets.battery;
   if (!isAll) {
     const names = Object.keys(options.scenarios);
