@@ -11,6 +11,7 @@ import { delimiter, join } from "node:path";
 /** What tests use. Package → a program it brings, or with a slash a file. */
 export const TEST_PACKAGES = {
   mosquitto: "mosquitto_ctrl",
+  "redis-server": "redis-server",
   iproute2: "ip",
   strace: "strace",
   // A browser for the pages, with letters to draw.

@@ -42,6 +42,35 @@ export const GROUP_COMMIT_OPERATIONS_MAX = 1_024;
 export const STORE_FREE_BYTES_MIN = 67_108_864;
 export const STORE_FREE_CHECK_MS = 1_000;
 
+// --- Push service: Redis Cluster ---
+/** A connection to Redis from which nothing comes for this long while an answer is owed is ended. */
+export const REDIS_ANSWER_TIMEOUT_MS = 2_000;
+/** Operations written before a replica is waited for. */
+export const REDIS_BATCH_MAX = 512;
+/** One wait for a replica, below {@link REDIS_ANSWER_TIMEOUT_MS}, and all of them together. */
+export const REDIS_REPLICA_TIMEOUT_MS = 500;
+export const REDIS_REPLICA_WAIT_MS = 5_000;
+/** An operation is tried again this long after a failure that passes: a failover, a slot on its way, a lost connection. */
+export const REDIS_RETRY_DELAY_MS = 100;
+export const REDIS_RETRY_MS_MAX = 10_000;
+/** Operations under way; one more fails. */
+export const REDIS_PENDING_MAX = 20_000;
+/** How long it is known that a message was put, so that putting it once more does nothing: all tries, and what they wait for. */
+export const REDIS_PUT_REMEMBERED_MS = 30_000;
+/** More message ids than one device can be given by a primary that lost its replica. */
+export const REDIS_MESSAGE_ID_GAP = 1_048_576;
+/** Slots looked at by one script: about a millisecond. */
+export const REDIS_SLOTS_PER_SCRIPT_MAX = 1_024;
+/** Devices of one slot that one sweep looks at in one go. */
+export const REDIS_DUE_PER_SLOT_MAX = 100;
+/** A node tells itself something over Redis this often; when it did not hear it for so long, it does not hear of messages either. */
+export const FLEET_BEAT_MS = 1_000;
+export const FLEET_DEAF_MS = 3_000;
+/** A node deaf for this long sends its devices to the others. */
+export const FLEET_DEAF_MS_MAX = 30_000;
+/** Devices whose stored messages are read again at once, when news of them may have been missed. */
+export const FLEET_REREAD_BATCH = 200;
+
 // --- Push service: device sessions ---
 /** Malformed frames on one link before the service closes it. */
 export const ERRORS_PER_LINK_MAX = 8;

@@ -118,6 +118,8 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
         return this.#outbox.withdrawn(event.id);
       case "revoked":
         return this.#revoked(event.channel);
+      case "missed":
+        return this.#outbox.later(1);
       case "loaded":
         return this.#outbox.loaded(event.messages, event.complete, now);
       case "acked":

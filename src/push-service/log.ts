@@ -52,6 +52,11 @@ export type LogEvent =
   | { readonly event: "broker-connected" }
   /** `error`: one of a few fixed sentences. */
   | { readonly event: "broker-failed"; readonly error: string }
+  /** The store may lose what was accepted, or accept nothing. `reason`: one of a few fixed sentences. */
+  | { readonly event: "store-unsafe"; readonly reason: string }
+  /** A node of several hears of what the others store, or does not any more. */
+  | { readonly event: "fleet-joined" }
+  | { readonly event: "fleet-lost"; readonly error: string }
   /** `error` is the message of a GodwitError, which never holds a secret, or the name of any other error. */
   | { readonly event: "store-failed"; readonly error: string }
   | { readonly event: "unexpected"; readonly error: string };

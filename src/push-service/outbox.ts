@@ -210,6 +210,11 @@ export class Outbox {
     this.#rewind(0);
   }
 
+  /** Some messages may have come unheard; those in flight are not sent again. */
+  missed(): void {
+    this.#rewind(0);
+  }
+
   setConditions(conditions: Conditions): void {
     const isLower =
       URGENCIES.indexOf(conditions.leastUrgency) < URGENCIES.indexOf(this.#conditions.leastUrgency);

@@ -75,6 +75,7 @@ class Service implements PushService {
   #mqtt: MqttService | null = null;
   #routes: RoutesOptions | null = null;
   #devices: DeviceWebSockets | null = null;
+  #fleet: Fleet | null = null;
   #sweep: NodeJS.Timeout | null = null;
   #enrolment: Enrolment | null = null;
   #administration: Administration | null = null;
@@ -184,6 +185,7 @@ class Service implements PushService {
     this.#isStopping = true;
     if (this.#sweep !== null) clearInterval(this.#sweep);
     await this.#close();
+    await this.#fleet?.close();
     await this.#options.store.close();
     await this.#admin?.close();
     this.#log({ event: "stopped" });
@@ -218,7 +220,8 @@ class Service implements PushService {
       enrolmentCa = null,
     } = this.#options;
     const shared = { store, tokens: new Tokens(this.#sealer), clock: this.#clock, log: this.#log };
-    const fleet: Fleet = new LocalFleet(store, this.#hub);
+    const fleet: Fleet = (await store.join?.(this.#hub, this.#log)) ?? new LocalFleet(store, this.#hub);
+    this.#fleet = fleet;
     const publicOrigin = this.#origin;
     const posts = {
       endpoint: new RateLimit(this.#options.endpointRate ?? ENDPOINT_RATE),

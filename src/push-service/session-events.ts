@@ -78,6 +78,8 @@ export type SessionEvent<Up = Upstream> =
     }
   | { readonly type: "unregistered"; readonly operationId: number; readonly status: Status }
   | { readonly type: "forgotten"; readonly operationId: number; readonly status: Status }
+  /** Something may have been stored, withdrawn or revoked unheard: only the store knows. */
+  | { readonly type: "missed" }
   /** The link's queue went over or back under its bound. */
   | { readonly type: "congested"; readonly isCongested: boolean }
   | { readonly type: "alarm" }

@@ -183,6 +183,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   }
 
   #step(event: SessionEvent<Up>): void {
+    if (event.type === "missed") void this.#readRevoked();
     if (event.type === "opened" || event.type === "upstream" || event.type === "activity") this.#noteSeen();
     const { clock } = this.#services;
     this.#session.handle(event, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
@@ -219,6 +220,13 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     const { clock } = this.#services;
     const page = await this.#try((held) => held.messages({ afterId, limit, nowMs: clock.epochMs() }));
     this.handle(page === null ? { type: "loadFailed" } : { type: "loaded", ...page });
+  }
+
+  /** What the session does not load by itself. */
+  async #readRevoked(): Promise<void> {
+    const channels = await this.#try((held) => held.channels());
+    for (const { channel, revoked } of channels ?? [])
+      if (revoked !== null) this.handle({ type: "revoked", channel, reason: revoked });
   }
 
   async #ack({ operationId, ranges, code }: Extract<SessionEffect, { type: "ack" }>): Promise<void> {

@@ -110,6 +110,8 @@ export class Session implements DeviceSession {
         return this.#sendRevocations(now);
       case "loaded":
         return this.#outbox.loaded(event.messages, event.complete, now);
+      case "missed":
+        return this.#outbox.missed();
       case "loadFailed":
         return this.#goodbye("overload", this.#options.reconnectSpreadS);
       case "acked":

@@ -5,6 +5,9 @@
  */
 
 import type { AesgcmHeaders, DeviceDialect, IdRange, RevokeReason, Urgency } from "../../wire/dialect.ts";
+import type { Fleet } from "../fleet.ts";
+import type { Hub } from "../hub.ts";
+import type { Log } from "../log.ts";
 
 /** What one device may have stored, expired messages not counted. A store is opened with it, or with `DEVICE_QUOTA`. */
 export interface DeviceQuota {
@@ -118,7 +121,8 @@ export interface Expired {
 /**
  * Every promise of a writing member resolves only when its effect survives a power cut, and each call takes effect as a
  * whole or not at all. Byte arguments are borrowed until the promise settles. A rejected promise (GodwitError ERR_STORE,
- * ERR_STORE_CLOSED) means that nothing was changed.
+ * ERR_STORE_CLOSED) means that nothing was changed, where the store is in this process; one that is elsewhere may have
+ * changed it and lost the answer, so whoever repeats a message puts it twice.
  */
 export interface Store {
   /** Random, below 2^53, made with the store: message ids are comparable only while it stays the same. */
@@ -169,6 +173,11 @@ export interface Store {
    * `DEVICE_UNSEEN_MS_MAX`, whose messages are not counted.
    */
   expire(nowMs: number): Promise<Expired>;
+  /**
+   * Makes this process a node of the push service, where a store has more than one. `hub`: whose sessions hear of what other
+   * nodes store.
+   */
+  join?(hub: Hub, log: Log): Promise<Fleet>;
   /** Waits for what is under way, then lets go of files. Everything after it is rejected. */
   close(): Promise<void>;
 }

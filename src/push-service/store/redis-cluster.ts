@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A Redis Cluster as one thing that runs scripts: which primary has a slot, and what to do when it has it no longer, does not
+ * answer, or is being replaced. Knows nothing of what the scripts do.
+ */
+
+import { GodwitError } from "../../errors.ts";
+import { REDIS_PENDING_MAX, REDIS_RETRY_DELAY_MS, REDIS_RETRY_MS_MAX } from "../../limits.ts";
+import { SLOTS } from "./redis-keys.ts";
+import {
+  AnswerLost,
+  type Arguments,
+  type RedisAccess,
+  RedisNode,
+  type Reply,
+  Unreachable,
+} from "./redis-node.ts";
+import type { Script } from "./redis-scripts.ts";
+
+export interface RedisClusterOptions extends RedisAccess {
+  /** host:port of some nodes; the others are learned from them. */
+  readonly seeds: readonly string[];
+}
+
+/** What a script answered, once it is durable. */
+export interface Written {
+  readonly reply: Reply;
+  /** An earlier attempt may have taken effect already: it went without an answer. */
+  readonly mayBeRepeat: boolean;
+}
+
+/** One call of a script: its keys are all in `slot`. */
+export interface ScriptCall {
+  readonly slot: number;
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: Arguments;
+}
+
+export class RedisCluster {
+  readonly #options: RedisClusterOptions;
+  /** By slot, address of its primary. */
+  #primaries: string[] = new Array<string>(SLOTS).fill("");
+  readonly #nodes = new Map<string, RedisNode>();
+  #refreshing: Promise<void> | null = null;
+  #pending = 0;
+  #isClosed = false;
+  #whenIdle: (() => void) | null = null;
+
+  private constructor(options: RedisClusterOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {GodwitError} ERR_STORE no node answers; ERR_CONFIG it is no cluster */
+  static async open(options: RedisClusterOptions): Promise<RedisCluster> {
+    const cluster = new RedisCluster(options);
+    try {
+      await cluster.refresh();
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    }
+    return cluster;
+  }
+
+  /** Runs a script that changes nothing. */
+  read(call: ScriptCall): Promise<Reply> {
+    return this.#run(call, async (node, args, isAsking) => (await node.read(args, isAsking)) as Reply).then(
+      ({ reply }) => reply,
+    );
+  }
+
+  /**
+   * Runs a script that changes something, until that is durable.
+   *
+   * @param applied called with the reply as soon as there is one, which may be more than once
+   */
+  write(call: ScriptCall, applied: (reply: Reply) => void = () => {}): Promise<Written> {
+    return this.#run(call, (node, args, isAsking) => node.write(args, isAsking, applied));
+  }
+
+  /** One command with the key of its slot. */
+  command(slot: number, args: Arguments): Promise<Reply> {
+    return this.#attempts(slot, (node, isAsking) => node.read(args, isAsking)).then(({ reply }) => reply);
+  }
+
+  /** Runs a read-only script on each primary, given the slots it has, some at a time. Tried once. */
+  async onPrimaries(
+    script: Script,
+    slotsMax: number,
+    args: (slots: number[]) => Arguments,
+  ): Promise<Reply[]> {
+    await this.refresh();
+    const bySlots = new Map<string, number[]>();
+    for (const [slot, address] of this.#primaries.entries()) {
+      const slots = bySlots.get(address) ?? [];
+      slots.push(slot);
+      bySlots.set(address, slots);
+    }
+    const replies: Promise<Reply[]>[] = [];
+    for (const [address, slots] of bySlots) {
+      if (address === "") continue;
+      replies.push(this.#onOne(address, script, chunks(slots, slotsMax).map(args)));
+    }
+    return (await Promise.all(replies)).flat();
+  }
+
+  /** Some commands to each node that answers, one after the other; null for one that is refused. */
+  async eachNode(commands: readonly Arguments[]): Promise<{ address: string; replies: (Reply | null)[] }[]> {
+    return Promise.all(
+      [...this.#nodes].map(async ([address, node]) => {
+        const replies: (Reply | null)[] = [];
+        for (const args of commands) replies.push(await node.read(args).catch(() => null));
+        return { address, replies };
+      }),
+    );
+  }
+
+  /** Of the primary that has `slot`, as far as known; "" when nobody has it. */
+  primaryOf(slot: number): string {
+    return this.#primaries[slot] ?? "";
+  }
+
+  get access(): RedisAccess {
+    return this.#options;
+  }
+
+  /** Learns again who has which slots. @throws {GodwitError} ERR_STORE */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  /** Waits for what is under way; everything after it is rejected. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#pending > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+    for (const node of this.#nodes.values()) node.close();
+    this.#nodes.clear();
+  }
+
+  check(): void {
+    if (this.#isClosed) throw new GodwitError("ERR_STORE_CLOSED", "the store is closed");
+  }
+
+  #run(
+    { slot, script, keys, args }: ScriptCall,
+    send: (node: RedisNode, args: Arguments, isAsking: boolean) => Promise<Reply>,
+  ): Promise<Written> {
+    return this.#attempts(slot, async (node, isAsking) => {
+      try {
+        return await send(node, ["EVALSHA", script.sha, keys.length, ...keys, ...args], isAsking);
+      } catch (error) {
+        if (!codeOf(error, "NOSCRIPT")) throw error;
+        return send(node, ["EVAL", script.text, keys.length, ...keys, ...args], isAsking);
+      }
+    });
+  }
+
+  /** Tries until `attempt` succeeds, fails for good, or it has taken too long. */
+  async #attempts(
+    slot: number,
+    attempt: (node: RedisNode, isAsking: boolean) => Promise<Reply>,
+  ): Promise<Written> {
+    this.check();
+    if (this.#pending >= REDIS_PENDING_MAX) throw failure("too much waits for it");
+    this.#pending++;
+    try {
+      return await this.#attemptsUntil(performance.now() + REDIS_RETRY_MS_MAX, slot, attempt);
+    } finally {
+      if (--this.#pending === 0) this.#whenIdle?.();
+    }
+  }
+
+  async #attemptsUntil(
+    giveUpMs: number,
+    slot: number,
+    attempt: (node: RedisNode, isAsking: boolean) => Promise<Reply>,
+  ): Promise<Written> {
+    let mayBeRepeat = false;
+    let asking: string | null = null;
+    for (;;) {
+      try {
+        const node = this.#node(asking ?? this.primaryOf(slot));
+        return { reply: await attempt(node, asking !== null), mayBeRepeat };
+      } catch (error) {
+        if (error instanceof GodwitError) throw error;
+        if (error instanceof AnswerLost) mayBeRepeat = true;
+        asking = codeOf(error, "ASK") ? addressIn(error as Error) : null;
+        if (codeOf(error, "FENCED")) throw new GodwitError("ERR_STORE_FENCED", "another link took its place");
+        if (!isPassing(error)) throw failure((error as Error).message);
+        if (performance.now() > giveUpMs || this.#isClosed) throw failure((error as Error).message);
+        if (asking !== null) continue;
+        if (codeOf(error, "MOVED")) this.#primaries[slot] = addressIn(error as Error);
+        else await this.#pause();
+      }
+    }
+  }
+
+  /** After a failure that passes: a while, and another look at who has what. */
+  async #pause(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, REDIS_RETRY_DELAY_MS));
+    // Whether that succeeds shows with the next attempt.
+    await this.refresh().catch(() => {});
+  }
+
+  async #onOne(address: string, script: Script, calls: readonly Arguments[]): Promise<Reply[]> {
+    const node = this.#node(address);
+    const replies: Reply[] = [];
+    for (const args of calls) {
+      try {
+        replies.push(await node.read(["EVALSHA", script.sha, 0, ...args]));
+      } catch (error) {
+        if (!codeOf(error, "NOSCRIPT")) throw failure((error as Error).message);
+        replies.push(await node.read(["EVAL", script.text, 0, ...args]));
+      }
+    }
+    return replies;
+  }
+
+  #node(address: string): RedisNode {
+    if (address === "") throw new Unreachable("no Redis primary has the slot");
+    const known = this.#nodes.get(address);
+    if (known !== undefined) return known;
+    const node = new RedisNode(address, this.#options);
+    this.#nodes.set(address, node);
+    return node;
+  }
+
+  /** Asks one after the other, in any order: a node that was away may not know yet what happened. */
+  async #refresh(): Promise<void> {
+    const known = new Set([...shuffled([...this.#nodes.keys()]), ...this.#options.seeds]);
+    let error: Error = new Unreachable("no node is known");
+    for (const address of known) {
+      try {
+        this.#learn(address, await this.#node(address).read(["CLUSTER", "SLOTS"]));
+        return;
+      } catch (failed) {
+        error = failed as Error;
+      }
+    }
+    if (error.message.includes("cluster support disabled"))
+      throw new GodwitError("ERR_CONFIG", "Redis is no cluster: it needs cluster-enabled yes");
+    throw failure(error.message);
+  }
+
+  /** `reply`: [first, last, [host, port, …], replicas…] of each range of slots. */
+  #learn(from: string, reply: Reply): void {
+    const primaries = new Array<string>(SLOTS).fill("");
+    const nodes = new Set<string>(this.#options.seeds);
+    for (const [first, last, ...members] of reply as [number, number, ...(readonly Reply[])[]][]) {
+      const addresses = members.map(([host, port]) => {
+        const name = String(host ?? "");
+        return `${name === "" || name === "?" ? from.slice(0, from.lastIndexOf(":")) : name}:${port}`;
+      });
+      for (const address of addresses) nodes.add(address);
+      primaries.fill(addresses[0] ?? "", first, last + 1);
+    }
+    this.#primaries = primaries;
+    for (const address of nodes) this.#node(address);
+    for (const [address, node] of this.#nodes) {
+      if (nodes.has(address)) continue;
+      this.#nodes.delete(address);
+      node.close();
+    }
+  }
+}
+
+/** True for a failure that goes away by itself, or by asking another node. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof AnswerLost || error instanceof Unreachable) return true;
+  return PASSING.some((code) => codeOf(error, code));
+}
+
+const PASSING = [
+  ...["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "BUSY"],
+  // What a blocked client is told when its primary becomes a replica.
+  "UNBLOCKED",
+];
+
+function codeOf(error: unknown, code: string): boolean {
+  return error instanceof Error && error.name === "ReplyError" && error.message.startsWith(`${code} `);
+}
+
+/** Of `MOVED 3999 127.0.0.1:6381`; a host left out is that of the node that said it, which the next refresh knows. */
+function addressIn({ message }: Error): string {
+  const address = message.split(" ")[2] ?? "";
+  return address.startsWith(":") ? "" : address;
+}
+
+/** Redis's own words hold keys of ours at most by their uaid, and never a value. */
+function failure(reason: string): GodwitError {
+  return new GodwitError("ERR_STORE", `Redis: ${reason.replace(/godwit\S*|[0-9a-f]{32,}/g, "…")}`);
+}
+
+function shuffled<T>(items: T[]): T[] {
+  for (let left = items.length; left > 1; left--) {
+    const at = Math.floor(Math.random() * left);
+    const last = items[left - 1] as T;
+    items[left - 1] = items[at] as T;
+    items[at] = last;
+  }
+  return items;
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const parts: T[][] = [];
+  for (let at = 0; at < items.length; at += size) parts.push(items.slice(at, at + size));
+  return parts;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Many nodes over one Redis Cluster. Which node holds a device stands in the device's hash with a fence, a number that rises with
+ * each claim; what is stored names both, and the node it names is told. A link of an older fence is refused by the scripts, so
+ * that a node that was paused or cut off cannot act for a device that went elsewhere. Nothing expires and nothing is renewed:
+ * a holder that died is simply not there to hear, and the next claim takes its place.
+ */
+
+import { randomBytes } from "node:crypto";
+import { hexEncode } from "../../bytes.ts";
+import { GodwitError } from "../../errors.ts";
+import { FLEET_REREAD_BATCH, RECONNECT_SPREAD_S } from "../../limits.ts";
+import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import type { Fleet, HeldDevice } from "../fleet.ts";
+import type { Hub } from "../hub.ts";
+import type { Log } from "../log.ts";
+import type { Holder, RedisStore } from "./redis.ts";
+import type { RedisCluster } from "./redis-cluster.ts";
+import { RedisEars } from "./redis-ears.ts";
+import { type RedisKeys, slotOf } from "./redis-keys.ts";
+import { messageValue } from "./redis-records.ts";
+import { encodeWake, type News, parseWake, type Wake } from "./redis-wake.ts";
+import type { NewMessage, PutResult, Store } from "./store.ts";
+
+export interface RedisFleetOptions {
+  readonly store: RedisStore;
+  readonly cluster: RedisCluster;
+  readonly keys: RedisKeys;
+  readonly hub: Hub;
+  readonly log: Log;
+}
+
+export class RedisFleet implements Fleet {
+  readonly #options: RedisFleetOptions;
+  /** This run of this process. */
+  readonly #nodeId = randomBytes(8).toString("hex");
+  /** By hex of the uaid, the fence of the latest claim from here. */
+  readonly #fences = new Map<string, number>();
+  readonly #ears: RedisEars;
+
+  private constructor(options: RedisFleetOptions) {
+    this.#options = options;
+    const { cluster, keys, log } = options;
+    this.#ears = new RedisEars({
+      cluster,
+      channel: keys.ofNode(this.#nodeId),
+      heard: (bytes) => this.#heard(bytes),
+      missed: () => void this.#readAgain(),
+      lost: () => this.#sendAway(),
+      log,
+    });
+  }
+
+  /** @throws {GodwitError} ERR_STORE */
+  static async join(options: RedisFleetOptions): Promise<RedisFleet> {
+    const fleet = new RedisFleet(options);
+    await fleet.#ears.open();
+    return fleet;
+  }
+
+  async claim(uaid: Uint8Array): Promise<HeldDevice> {
+    const { store } = this.#options;
+    const claimed = await store.claim(uaid, this.#nodeId);
+    const fence = claimed?.fence ?? 0;
+    const name = hexEncode(uaid);
+    this.#fences.set(name, Math.max(fence, this.#fences.get(name) ?? 0));
+    // An older link here hears of it from the hub, once this one is open.
+    if (claimed !== null && claimed.older.nodeId !== this.#nodeId)
+      this.#tell(uaid, claimed.older, { type: "replaced" });
+    return new FencedDevice(store, uaid, fence, () => this.#release(uaid, fence));
+  }
+
+  async putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
+    const { store } = this.#options;
+    // Nothing would be stored, so nothing needs an id.
+    if (message.ttlS === 0 && !(await store.isHeld(uaid)))
+      return { outcome: "stored", id: 0, replacedId: null };
+    const value = messageValue(channel, message);
+    return store.putMessageFor(uaid, channel, message, ({ id, replacedId }, holder) => {
+      if (message.ttlS === 0) this.#tell(uaid, holder, { type: "ephemeral", id, value });
+      else this.#tell(uaid, holder, { type: "stored", id, replacedId, value });
+    });
+  }
+
+  async withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
+    const holder = await this.#options.store.withdrawOf(uaid, channel, id);
+    if (holder !== null) this.#tell(uaid, holder, { type: "withdrawn", id });
+    return holder !== null;
+  }
+
+  async revoke(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<boolean> {
+    const holder = await this.#options.store.revokeOf(uaid, channel, reason);
+    if (holder !== null) this.#tell(uaid, holder, { type: "revoked", channel, reason });
+    return holder !== null;
+  }
+
+  async close(): Promise<void> {
+    await this.#ears.close();
+  }
+
+  /**
+   * Tells whoever holds the device. Nobody waits for that: it is on its way before the message counts as accepted, and if the
+   * channel cannot be reached now, neither can whoever listens there, who will read the store again.
+   */
+  #tell(uaid: Uint8Array, { nodeId, fence }: Holder, news: News): void {
+    if (nodeId === null) return;
+    const bytes = encodeWake(uaid, fence, news);
+    if (nodeId === this.#nodeId) return this.#heard(bytes);
+    const { cluster, keys, log } = this.#options;
+    const channel = keys.ofNode(nodeId);
+    cluster.command(slotOf(channel), ["SPUBLISH", channel, bytes]).catch((error: unknown) => {
+      log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
+    });
+  }
+
+  #heard(bytes: Uint8Array): void {
+    let wake: Wake | null;
+    try {
+      wake = parseWake(bytes);
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      return void this.#readAgain();
+    }
+    if (wake === null) return;
+    // The link it was meant for has gone, and what came after it has read, or will read, the store.
+    if (wake.fence < (this.#fences.get(hexEncode(wake.uaid)) ?? 0)) return;
+    this.#options.hub.notify(wake.uaid, wake.event);
+  }
+
+  /** Every session looks into the store: a few at a time. */
+  async #readAgain(): Promise<void> {
+    const links = this.#options.hub.links();
+    for (const [at, link] of links.entries()) {
+      link.handle({ type: "missed" });
+      if (at % FLEET_REREAD_BATCH === FLEET_REREAD_BATCH - 1) await new Promise(setImmediate);
+    }
+  }
+
+  /** Other nodes may be better off. */
+  #sendAway(): void {
+    for (const link of this.#options.hub.links()) {
+      const retryAfterS = Math.round(Math.random() * RECONNECT_SPREAD_S);
+      link.handle({ type: "goodbye", reason: "overload", retryAfterS });
+    }
+  }
+
+  #release(uaid: Uint8Array, fence: number): void {
+    const { store, log } = this.#options;
+    const name = hexEncode(uaid);
+    if (this.#fences.get(name) === fence) this.#fences.delete(name);
+    store.release(uaid, fence).catch((error: unknown) => {
+      // Somebody else holds it; or it stays ours in name, until the next claim.
+      if (error instanceof GodwitError && error.code === "ERR_STORE_FENCED") return;
+      log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
+    });
+  }
+}
+
+class FencedDevice implements HeldDevice {
+  readonly #store: RedisStore;
+  readonly #uaid: Uint8Array;
+  readonly #fence: number;
+  #release: (() => void) | null;
+
+  constructor(store: RedisStore, uaid: Uint8Array, fence: number, release: () => void) {
+    this.#store = store;
+    this.#uaid = uaid;
+    this.#fence = fence;
+    this.#release = release;
+  }
+
+  getDevice = () => this.#store.getDevice(this.#uaid, this.#fence);
+  noteSeen = (nowMs: number) => this.#store.noteSeen(this.#uaid, nowMs, this.#fence);
+  removeDevice = () => this.#store.removeDevice(this.#uaid, this.#fence);
+  register = (registrationId: Uint8Array, key: Uint8Array | null, nowMs: number) =>
+    this.#store.register(this.#uaid, registrationId, key, nowMs, this.#fence);
+  channels = () => this.#store.channels(this.#uaid, this.#fence);
+  unregister = (channel: number) => this.#store.unregister(this.#uaid, channel, this.#fence);
+  messages = (query: Parameters<Store["messages"]>[1]) =>
+    this.#store.messages(this.#uaid, query, this.#fence);
+  ack = (ranges: readonly IdRange[]) => this.#store.ack(this.#uaid, ranges, this.#fence);
+
+  release(): void {
+    this.#release?.();
+    this.#release = null;
+  }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One Redis process as the store uses it: a connection to read by, and one to write by. Knows no slots and tries nothing twice.
+ */
+
+import { Redis, type RedisOptions } from "ioredis";
+import { GodwitError } from "../../errors.ts";
+import {
+  REDIS_ANSWER_TIMEOUT_MS,
+  REDIS_BATCH_MAX,
+  REDIS_REPLICA_TIMEOUT_MS,
+  REDIS_REPLICA_WAIT_MS,
+} from "../../limits.ts";
+
+export type Reply = Buffer | number | null | readonly Reply[];
+export type Arguments = readonly (string | number | Uint8Array)[];
+
+/** How to reach any node of the cluster. */
+export interface RedisAccess {
+  readonly username: string | null;
+  readonly password: string | null;
+  /** PEM certificates to trust besides the system's, or none; null for a cluster without TLS. */
+  readonly tls: { readonly ca: string | null } | null;
+}
+
+/** The connection ended before the answer: nobody knows whether it took effect. */
+export class AnswerLost extends Error {}
+/** It was never sent. */
+export class Unreachable extends Error {}
+
+interface Call {
+  readonly args: Arguments;
+  /** It was sent here by a node that is giving the slot away. */
+  readonly isAsking: boolean;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class RedisNode {
+  readonly #reader: Line;
+  readonly #writer: Line;
+  #reads: Call[] = [];
+  #writes: Write[] = [];
+  #isWriting = false;
+
+  /** @param address host:port */
+  constructor(address: string, access: RedisAccess) {
+    this.#reader = new Line(address, access);
+    this.#writer = new Line(address, access);
+  }
+
+  /** @throws AnswerLost, Unreachable, or what Redis says, as a ReplyError */
+  read(args: Arguments, isAsking = false): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.#reads.push({ args, isAsking, resolve, reject });
+      if (this.#reads.length === 1) queueMicrotask(() => void this.#sendReads());
+    });
+  }
+
+  /**
+   * Resolves once a replica has it too, with an append-only file that is flushed before any answer.
+   *
+   * @param applied called with the reply as soon as there is one
+   * @throws as {@link read}; GodwitError ERR_STORE when no replica had it in time: it may be there all the same
+   */
+  write(args: Arguments, isAsking: boolean, applied: (reply: Reply) => void): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.#writes.push({ args, isAsking, applied, resolve, reject });
+      if (!this.#isWriting) queueMicrotask(() => void this.#sendWrites());
+    });
+  }
+
+  /** Ends both connections; what waits for an answer is rejected. */
+  close(): void {
+    this.#reader.close();
+    this.#writer.close();
+  }
+
+  async #sendReads(): Promise<void> {
+    const calls = this.#reads;
+    this.#reads = [];
+    try {
+      for (const [call, reply] of await this.#reader.send(calls)) reply.then(call.resolve, call.reject);
+    } catch (error) {
+      for (const { reject } of calls) reject(error as Error);
+    }
+  }
+
+  /** One batch after the other: what comes while one waits for the replica makes up the next. */
+  async #sendWrites(): Promise<void> {
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    while (this.#writes.length > 0) {
+      const batch = this.#writes.splice(0, REDIS_BATCH_MAX);
+      try {
+        await this.#writeBatch(batch);
+      } catch (error) {
+        for (const { reject } of batch) reject(error as Error);
+      }
+    }
+    this.#isWriting = false;
+  }
+
+  async #writeBatch(batch: readonly Write[]): Promise<void> {
+    const sent = await this.#writer.send([...batch, waitCall()]);
+    const last = sent.pop();
+    const replies = sent.map(([call, reply]) => {
+      reply.then((value) => (call as Write).applied(value)).catch(() => {});
+      return [call, reply] as const;
+    });
+    const failed = await this.#whyNotReplicated(last?.[1]);
+    for (const [call, reply] of replies) {
+      if (failed === null) reply.then(call.resolve, call.reject);
+      else reply.then(() => call.reject(failed), call.reject);
+    }
+  }
+
+  /** Null once a replica has everything written by this connection. */
+  async #whyNotReplicated(first: Promise<Reply> | undefined): Promise<Error | null> {
+    const giveUpMs = performance.now() + REDIS_REPLICA_WAIT_MS;
+    try {
+      let replicas = await first;
+      while (Number(replicas) < 1 && performance.now() < giveUpMs) {
+        const [again] = await this.#writer.send([waitCall()]);
+        replicas = await again?.[1];
+      }
+      return Number(replicas) >= 1 ? null : notReplicated();
+    } catch (error) {
+      // Also a primary that became a replica, and waits for nobody: what was written may be gone.
+      return new AnswerLost((error as Error).message);
+    }
+  }
+}
+
+interface Write extends Call {
+  readonly applied: (reply: Reply) => void;
+}
+
+function waitCall(): Call {
+  const args = ["WAIT", 1, REDIS_REPLICA_TIMEOUT_MS];
+  return { args, isAsking: false, resolve: () => {}, reject: () => {} };
+}
+
+function notReplicated(): GodwitError {
+  return new GodwitError("ERR_STORE", "no replica of the Redis primary has taken it in time");
+}
+
+/** One connection, made when it is needed and again after it ended. */
+class Line {
+  readonly #options: RedisOptions;
+  #redis: Redis | null = null;
+  #connecting: Promise<Redis> | null = null;
+  #isClosed = false;
+
+  constructor(address: string, access: RedisAccess) {
+    this.#options = redisOptions(address, access);
+  }
+
+  /** Sends all in one go. An answer that does not come in time ends the connection. @throws Unreachable */
+  async send(calls: readonly Call[]): Promise<[Call, Promise<Reply>][]> {
+    const redis = this.#redis ?? (await this.#connect());
+    const { stream } = redis;
+    stream.cork();
+    const sent = calls.map((call): [Call, Promise<Reply>] => {
+      if (call.isAsking) redis.call("ASKING").catch(() => {});
+      return [call, answer(redis, call.args)];
+    });
+    stream.uncork();
+    return sent;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#redis?.disconnect();
+  }
+
+  #connect(): Promise<Redis> {
+    this.#connecting ??= this.#dial().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  async #dial(): Promise<Redis> {
+    const redis = new Redis(this.#options);
+    // What is wrong is told to whoever waits for an answer.
+    redis.on("error", () => {});
+    redis.on("end", () => {
+      if (this.#redis === redis) this.#redis = null;
+    });
+    try {
+      await redis.connect();
+    } catch (error) {
+      redis.disconnect();
+      throw new Unreachable((error as Error).message);
+    }
+    if (this.#isClosed || redis.status !== "ready") {
+      redis.disconnect();
+      throw new Unreachable("the connection ended at once");
+    }
+    this.#redis = redis;
+    return redis;
+  }
+}
+
+/** Options of every connection: it is made once, loses nothing silently, and repeats nothing. */
+export function redisOptions(address: string, { username, password, tls }: RedisAccess): RedisOptions {
+  const at = address.lastIndexOf(":");
+  return {
+    host: address.slice(0, at),
+    port: Number(address.slice(at + 1)),
+    ...(username === null ? {} : { username }),
+    ...(password === null ? {} : { password }),
+    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
+    lazyConnect: true,
+    enableReadyCheck: false,
+    enableOfflineQueue: false,
+    disableClientInfo: true,
+    retryStrategy: null,
+    maxRetriesPerRequest: 0,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: REDIS_ANSWER_TIMEOUT_MS,
+    // Of a connection from which nothing comes while an answer is owed.
+    socketTimeout: REDIS_ANSWER_TIMEOUT_MS,
+  };
+}
+
+async function answer(redis: Redis, args: Arguments): Promise<Reply> {
+  const [name = "", ...rest] = args;
+  try {
+    const values = rest.map((value) => (value instanceof Uint8Array ? asBuffer(value) : value));
+    return (await redis.callBuffer(String(name), ...values)) as Reply;
+  } catch (error) {
+    if ((error as Error).name === "ReplyError") throw error;
+    throw new AnswerLost((error as Error).message);
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

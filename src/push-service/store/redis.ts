@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The store on Redis Cluster, for any number of nodes of one push service. Every operation is one script (redis-scripts.ts); a write
+ * resolves once the primary has flushed it to its append-only file and a replica has it. An operation that failed with
+ * ERR_STORE may have taken effect all the same: a message put again then gets another id.
+ */
+
+import { randomBytes } from "node:crypto";
+import { GodwitError } from "../../errors.ts";
+import { REDIS_DUE_PER_SLOT_MAX, REDIS_SLOTS_PER_SCRIPT_MAX } from "../../limits.ts";
+import { DEVICE_DIALECTS, type DeviceDialect, type IdRange, type RevokeReason } from "../../wire/dialect.ts";
+import type { Fleet } from "../fleet.ts";
+import type { Hub } from "../hub.ts";
+import type { Log } from "../log.ts";
+import { RedisCluster, type RedisClusterOptions, type ScriptCall } from "./redis-cluster.ts";
+import { checkDurability } from "./redis-durability.ts";
+import { RedisFleet } from "./redis-fleet.ts";
+import { RedisKeys, slotOf } from "./redis-keys.ts";
+import type { Arguments, Reply } from "./redis-node.ts";
+import * as records from "./redis-records.ts";
+import * as scripts from "./redis-scripts.ts";
+import { DEVICE_QUOTA, newStoreEpoch, quotaBytes } from "./rules.ts";
+import type {
+  ChannelRecord,
+  DeviceQuota,
+  DeviceRecord,
+  Expired,
+  MessagePage,
+  NewMessage,
+  PutResult,
+  RegisterResult,
+  Store,
+  StoredMessage,
+} from "./store.ts";
+
+export interface RedisStoreOptions extends RedisClusterOptions {
+  /** First part of every key; default `godwit`. */
+  readonly prefix?: string;
+  /** Default `DEVICE_QUOTA`. */
+  readonly quota?: DeviceQuota;
+  /** Default none. */
+  readonly log?: Log;
+}
+
+/** Who held the device when a message of it was put, withdrawn or revoked. */
+export interface Holder {
+  /** Null for nobody. */
+  readonly nodeId: string | null;
+  readonly fence: number;
+}
+
+/**
+ * Joins the cluster that `seeds` are nodes of.
+ *
+ * @throws {GodwitError} ERR_CONFIG its settings do not keep what is written; ERR_STORE it is away, or holds another format
+ */
+export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
+  const cluster = await RedisCluster.open(options);
+  try {
+    await checkDurability(cluster, options.log ?? (() => {}));
+    const keys = new RedisKeys(options.prefix ?? "godwit");
+    const epoch = await readEpoch(cluster, keys);
+    return new RedisStore(cluster, keys, epoch, options.quota ?? DEVICE_QUOTA);
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+/** Of the store, made with it by whichever node comes first. */
+async function readEpoch(cluster: RedisCluster, keys: RedisKeys): Promise<number> {
+  const slot = slotOf(keys.meta);
+  const call = { slot, script: scripts.META, keys: [keys.meta] };
+  const { reply } = await cluster.write({ ...call, args: [`${records.FORMAT_VERSION} ${newStoreEpoch()}`] });
+  const [version, epoch] = String(reply).split(" ").map(Number);
+  if (version !== records.FORMAT_VERSION || !Number.isSafeInteger(epoch))
+    throw new GodwitError("ERR_STORE", `store format ${version} is not ${records.FORMAT_VERSION}`);
+  return epoch ?? 0;
+}
+
+export class RedisStore implements Store {
+  readonly epoch: number;
+  readonly #cluster: RedisCluster;
+  readonly #keys: RedisKeys;
+  readonly #quota: DeviceQuota;
+
+  constructor(cluster: RedisCluster, keys: RedisKeys, epoch: number, quota: DeviceQuota) {
+    this.#cluster = cluster;
+    this.#keys = keys;
+    this.epoch = epoch;
+    this.#quota = quota;
+  }
+
+  /** This process becomes a node of the push service. Resolves once it hears of what other nodes store. */
+  join(hub: Hub, log: Log): Promise<Fleet> {
+    return RedisFleet.join({ store: this, cluster: this.#cluster, keys: this.#keys, hub, log });
+  }
+
+  async createDevice(uaid: Uint8Array, nowMs: number, dialect: DeviceDialect = "godwit.v1"): Promise<void> {
+    const { name } = this.#keys.ofDevice(uaid);
+    const { CREATE_DEVICE } = scripts;
+    await this.#write(CREATE_DEVICE, uaid, ["", nowMs, name, DEVICE_DIALECTS.indexOf(dialect)]);
+  }
+
+  async getDevice(uaid: Uint8Array, fence: number | null = null): Promise<DeviceRecord | null> {
+    const args = [fenceArgument(fence), ...records.DEVICE_FIELDS];
+    return records.deviceRecord((await this.#read(scripts.READ_DEVICE, uaid, args)) as (Buffer | null)[]);
+  }
+
+  async raiseTokenGeneration(uaid: Uint8Array, generation: number): Promise<void> {
+    await this.#write(scripts.RAISE, uaid, ["", "generation", generation]);
+  }
+
+  async noteSeen(uaid: Uint8Array, nowMs: number, fence: number | null = null): Promise<void> {
+    await this.#write(scripts.RAISE, uaid, [fenceArgument(fence), "seen", nowMs]);
+  }
+
+  async removeDevice(uaid: Uint8Array, fence: number | null = null): Promise<void> {
+    const { name } = this.#keys.ofDevice(uaid);
+    await this.#write(scripts.REMOVE_DEVICE, uaid, [fenceArgument(fence), name]);
+  }
+
+  async register(
+    uaid: Uint8Array,
+    registrationId: Uint8Array,
+    applicationServerKey: Uint8Array | null,
+    nowMs: number,
+    fence: number | null = null,
+  ): Promise<RegisterResult> {
+    const value = records.channelValue(registrationId, applicationServerKey, nowMs);
+    const { reply } = await this.#write(scripts.REGISTER, uaid, [
+      fenceArgument(fence),
+      registrationId,
+      value,
+    ]);
+    const [outcome, channel, created] = reply as [Buffer, number, number];
+    const name = String(outcome) as RegisterResult["outcome"];
+    return name === "registered" ? { outcome: name, channel, created: created === 1 } : { outcome: name };
+  }
+
+  async channels(uaid: Uint8Array, fence: number | null = null): Promise<ChannelRecord[]> {
+    const reply = (await this.#read(scripts.READ_ALL, uaid, [fenceArgument(fence)])) as Buffer[];
+    const found: ChannelRecord[] = [];
+    for (let at = 0; at < reply.length; at += 2) {
+      const channel = /^c(\d+)$/.exec(String(reply[at]))?.[1];
+      const value = reply[at + 1];
+      if (channel !== undefined && value !== undefined)
+        found.push(records.channelRecord(Number(channel), value));
+    }
+    return found.sort((a, b) => a.channel - b.channel);
+  }
+
+  async getChannel(uaid: Uint8Array, channel: number): Promise<ChannelRecord | null> {
+    const [value] = (await this.#read(scripts.READ_DEVICE, uaid, ["", `c${channel}`])) as [Buffer | null];
+    return value === null ? null : records.channelRecord(channel, value);
+  }
+
+  async unregister(uaid: Uint8Array, channel: number, fence: number | null = null): Promise<boolean> {
+    const { reply, mayBeRepeat } = await this.#write(scripts.UNREGISTER, uaid, [
+      fenceArgument(fence),
+      channel,
+    ]);
+    return reply === 1 || mayBeRepeat;
+  }
+
+  async revoke(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<boolean> {
+    return (await this.revokeOf(uaid, channel, reason)) !== null;
+  }
+
+  /** {@link revoke}, and who has to hear of it; null for false. */
+  async revokeOf(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<Holder | null> {
+    const args = ["", channel, records.revokedMark(reason)];
+    const { reply, mayBeRepeat } = await this.#write(scripts.REVOKE, uaid, args);
+    return changedOf(reply, mayBeRepeat);
+  }
+
+  async putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
+    return this.putMessageFor(uaid, channel, message, () => {});
+  }
+
+  /** {@link putMessage}; `applied` hears who has to be told, as soon as that is known. */
+  async putMessageFor(
+    uaid: Uint8Array,
+    channel: number,
+    message: NewMessage,
+    applied: (put: Extract<PutResult, { outcome: "stored" }>, holder: Holder) => void,
+  ): Promise<PutResult> {
+    const { messagesMax, messageBytesMax } = this.#quota;
+    const { slot, name, keys } = this.#keys.ofDevice(uaid);
+    const operation = this.#keys.ofOperation(uaid, randomBytes(9).toString("base64url"));
+    const { receivedMs, ttlS, body, topic } = message;
+    const args = [
+      ...["", channel, receivedMs, receivedMs + ttlS * 1000, quotaBytes(body), topic ?? ""],
+      ...[records.messageValue(channel, message), messagesMax, messageBytesMax, name],
+    ];
+    const call = { slot, script: scripts.PUT, keys: [...keys, operation], args };
+    const { reply } = await this.#cluster.write(call, (early) => {
+      const [put, holder] = putReply(early);
+      if (put.outcome === "stored") applied(put, holder);
+    });
+    return putReply(reply)[0];
+  }
+
+  async messages(
+    uaid: Uint8Array,
+    query: { readonly afterId: number; readonly limit: number; readonly nowMs: number },
+    fence: number | null = null,
+  ): Promise<MessagePage> {
+    const { afterId, limit, nowMs } = query;
+    const args = [fenceArgument(fence), afterId, limit, nowMs];
+    const reply = await this.#read(scripts.MESSAGES, uaid, args);
+    const [complete, present, ...entries] = reply as [number, number, ...(Buffer | number)[]];
+    const messages: StoredMessage[] = [];
+    for (let at = 0; at < entries.length; at += 3) {
+      const value = entries[at + 2] as Buffer;
+      // A session of an earlier fence held the device when it came, and may have sent it.
+      const mayHaveBeenSent = Number(entries[at + 1]) < present;
+      messages.push(records.storedMessage(Number(entries[at]), value, mayHaveBeenSent));
+    }
+    return { messages, complete: complete === 1 };
+  }
+
+  async ack(uaid: Uint8Array, ranges: readonly IdRange[], fence: number | null = null): Promise<number> {
+    const { reply } = await this.#write(scripts.ACK, uaid, [fenceArgument(fence), ...ranges.flat()]);
+    return Number(reply);
+  }
+
+  async withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
+    return (await this.withdrawOf(uaid, channel, id)) !== null;
+  }
+
+  /** {@link withdraw}, and who has to hear of it; null for false. */
+  async withdrawOf(uaid: Uint8Array, channel: number, id: number): Promise<Holder | null> {
+    const { reply, mayBeRepeat } = await this.#write(scripts.WITHDRAW, uaid, ["", channel, id]);
+    return changedOf(reply, mayBeRepeat);
+  }
+
+  /** The next fence of the device, durable, and who held it before; null when there is no such device. */
+  async claim(uaid: Uint8Array, nodeId: string): Promise<{ fence: number; older: Holder } | null> {
+    const { reply } = await this.#write(scripts.CLAIM, uaid, ["", nodeId]);
+    const [fence, holder, olderFence] = reply as [number, Buffer, number];
+    return fence === 0 ? null : { fence, older: holderOf(holder, olderFence) };
+  }
+
+  /** True when some node says that it holds the device. */
+  async isHeld(uaid: Uint8Array): Promise<boolean> {
+    const [holder] = (await this.#read(scripts.READ_DEVICE, uaid, ["", "holder"])) as [Buffer | null];
+    return holder !== null && holder.length > 0;
+  }
+
+  /** Nobody holds the device, unless it was claimed again. */
+  async release(uaid: Uint8Array, fence: number): Promise<void> {
+    await this.#write(scripts.RELEASE, uaid, [fence]);
+  }
+
+  async countMessages(): Promise<number> {
+    return (await this.#count())[0];
+  }
+
+  async countDevices(): Promise<number> {
+    return (await this.#count())[1];
+  }
+
+  async expire(nowMs: number): Promise<Expired> {
+    const found: Expired & { messages: number; devices: Uint8Array[] } = { messages: 0, devices: [] };
+    for (;;) {
+      const names = await this.#due(nowMs);
+      const uaids = names.map((name) => new Uint8Array(Buffer.from(name, "hex")));
+      await Promise.all(
+        uaids.map(async (uaid) => {
+          const args = ["", nowMs, this.#keys.ofDevice(uaid).name];
+          const { reply } = await this.#write(scripts.EXPIRE, uaid, args);
+          const [messages = 0, devices] = reply as number[];
+          found.messages += messages;
+          if (devices === 1) found.devices.push(uaid);
+        }),
+      );
+      if (names.length === 0) return found;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster.close();
+  }
+
+  /** Names of devices that have something to expire: some of each slot. */
+  async #due(nowMs: number): Promise<string[]> {
+    this.#cluster.check();
+    const { tags, indexPrefix } = this.#keys;
+    const replies = await this.#cluster.onPrimaries(scripts.DUE, REDIS_SLOTS_PER_SCRIPT_MAX, (slots) => [
+      ...[indexPrefix, nowMs, REDIS_DUE_PER_SLOT_MAX],
+      ...slots.map((slot) => tags[slot] ?? ""),
+    ]);
+    return (replies as Buffer[][]).flat().map(String);
+  }
+
+  async #count(): Promise<[messages: number, devices: number]> {
+    this.#cluster.check();
+    const { tags, indexPrefix } = this.#keys;
+    const replies = await this.#cluster.onPrimaries(scripts.COUNT, REDIS_SLOTS_PER_SCRIPT_MAX, (slots) => [
+      indexPrefix,
+      ...slots.map((slot) => tags[slot] ?? ""),
+    ]);
+    const sum = (at: number) => (replies as number[][]).reduce((all, counts) => all + (counts[at] ?? 0), 0);
+    return [sum(0), sum(1)];
+  }
+
+  async #read(script: scripts.Script, uaid: Uint8Array, args: Arguments): Promise<Reply> {
+    return this.#cluster.read(this.#call(script, uaid, args));
+  }
+
+  #write(script: scripts.Script, uaid: Uint8Array, args: Arguments) {
+    return this.#cluster.write(this.#call(script, uaid, args));
+  }
+
+  #call(script: scripts.Script, uaid: Uint8Array, args: Arguments): ScriptCall {
+    const { slot, keys } = this.#keys.ofDevice(uaid);
+    return { slot, script, keys, args };
+  }
+}
+
+/** An operation that is no session's is never fenced off. */
+function fenceArgument(fence: number | null): string {
+  return fence === null ? "" : String(fence);
+}
+
+function holderOf(name: Buffer, fence: number): Holder {
+  return { nodeId: name.length === 0 ? null : String(name), fence };
+}
+
+function putReply(reply: Reply): [PutResult, Holder] {
+  const [outcome, id, replaced, holder, fence] = reply as [Buffer, number, number, Buffer, number];
+  if (String(outcome) !== "stored")
+    return [{ outcome: String(outcome) as "quota" | "gone" }, { nodeId: null, fence: 0 }];
+  const put = { outcome: "stored", id, replacedId: replaced === 0 ? null : replaced } as const;
+  return [put, holderOf(holder, fence)];
+}
+
+/** What went without an answer once, and finds nothing to do now, was done then; whoever held the device learns it by and by. */
+function changedOf(reply: Reply, mayBeRepeat: boolean): Holder | null {
+  const [changed, holder, fence] = reply as [number, Buffer, number];
+  if (changed === 1) return holderOf(holder, fence);
+  return mayBeRepeat ? { nodeId: null, fence: 0 } : null;
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+// Goal: no failure of a Redis process and no move of slots loses a message whose put resolved, stores it twice, or gives an id twice;
+// and what cannot be kept is refused. Method: a real cluster, whose primaries are killed, paused and resharded while
+// messages for many devices are put, each repeated until its put resolves.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { GodwitError } from "../../src/errors.ts";
+import type { LogEvent } from "../../src/push-service/log.ts";
+import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
+import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
+import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
+import { messageOf, uaidOf } from "./store-contract.ts";
+
+const NOW_MS = 1_800_000_000_000;
+const DEVICES = 24;
+const QUOTA = { messagesMax: 1_000_000, messageBytesMax: 1_000_000_000 };
+const ACCESS = { username: null, password: null, tls: null } as const;
+
+let cluster: TestCluster;
+let store: RedisStore;
+let prefix = "";
+let prefixes = 0;
+
+async function open(log: (event: LogEvent) => void = () => {}): Promise<RedisStore> {
+  return openRedisStore({ ...ACCESS, seeds: cluster.seeds, prefix, log, quota: QUOTA });
+}
+
+/** The store, anew, with devices 1 to DEVICES that have channel 1 each. */
+async function begin(): Promise<void> {
+  prefix = `test${++prefixes}`;
+  store = await open();
+  for (let device = 1; device <= DEVICES; device++) {
+    await store.createDevice(uaidOf(device), NOW_MS);
+    await store.register(uaidOf(device), uaidOf(99), null, NOW_MS);
+  }
+}
+
+const slotOfDevice = (device: number) => new RedisKeys(prefix).ofDevice(uaidOf(device)).slot;
+
+interface Put {
+  readonly device: number;
+  readonly text: string;
+  readonly id: number;
+  /** Puts of it that failed before: each may be there all the same. */
+  readonly failures: number;
+}
+
+/** Puts messages to every device until it is stopped. */
+class Sender {
+  readonly puts: Put[] = [];
+  #isStopped = false;
+  readonly #running = Array.from({ length: DEVICES }, (_, at) => this.#run(at + 1));
+
+  /** Waits for what is under way. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#running);
+  }
+
+  async #run(device: number): Promise<void> {
+    for (let number = 1; !this.#isStopped; number++) {
+      const text = `${device}/${number}`;
+      for (let failures = 0; ; failures++) {
+        try {
+          const put = await store.putMessage(
+            uaidOf(device),
+            1,
+            messageOf({ ttlS: 3_600, body: Buffer.from(text) }),
+          );
+          if (put.outcome !== "stored") throw new Error(put.outcome);
+          this.puts.push({ device, text, id: put.id, failures });
+          break;
+        } catch (error) {
+          if (!(error instanceof GodwitError && error.code === "ERR_STORE")) throw error;
+        }
+      }
+    }
+  }
+}
+
+/** What is wrong with what is stored, given what was put. */
+async function wrongs(puts: readonly Put[]): Promise<string[]> {
+  const found: string[] = [];
+  for (let device = 1; device <= DEVICES; device++) {
+    const stored = new Map<string, number[]>();
+    const { messages } = await store.messages(uaidOf(device), {
+      afterId: 0,
+      limit: QUOTA.messagesMax,
+      nowMs: NOW_MS,
+    });
+    for (const { id, body } of messages) {
+      const text = Buffer.from(body ?? []).toString();
+      stored.set(text, [...(stored.get(text) ?? []), id]);
+    }
+    const own = puts.filter((put) => put.device === device);
+    if (own.length === 0) found.push(`nothing was put for device ${device}`);
+    for (const { text, id, failures } of own) {
+      const ids = stored.get(text) ?? [];
+      if (!ids.includes(id)) found.push(`lost: ${text} as ${id}`);
+      if (ids.length > 1 + failures) found.push(`stored ${ids.length} times: ${text}`);
+    }
+    const ids = own.map(({ id }) => id);
+    if (new Set(ids).size !== ids.length) found.push(`an id was given twice to device ${device}`);
+    if (ids.some((id, at) => at > 0 && id <= (ids[at - 1] ?? 0))) found.push(`ids fell for device ${device}`);
+  }
+  return found;
+}
+
+/** Resolves once `count` more puts resolved. */
+async function more(sender: Sender, count: number): Promise<void> {
+  const until = sender.puts.length + count;
+  await expect.poll(() => sender.puts.length >= until, { timeout: 25_000, interval: 10 }).toBe(true);
+}
+
+describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
+  beforeAll(async () => {
+    cluster = await TestCluster.start();
+  }, 60_000);
+  afterAll(() => cluster?.stop());
+  afterEach(() => store?.close());
+
+  test("a primary that is killed loses nothing, and comes back as a replica", async () => {
+    await begin();
+    const sender = new Sender();
+    await more(sender, 200);
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    await primary.kill();
+    await expect
+      .poll(async () => (await cluster.primaryOf(slotOfDevice(1))) !== primary, { timeout: 20_000 })
+      .toBe(true);
+    await primary.run();
+    await cluster.whole();
+    await more(sender, 200);
+    await sender.stop();
+    expect(await wrongs(sender.puts)).toEqual([]);
+  }, 90_000);
+
+  test("a primary that is paused until another one took its place loses nothing, and what it took last is not believed", async () => {
+    await begin();
+    const sender = new Sender();
+    await more(sender, 200);
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    primary.signal("SIGSTOP");
+    await expect.poll(() => isReplaced(primary), { timeout: 20_000 }).toBe(true);
+    primary.signal("SIGCONT");
+    await cluster.whole();
+    await more(sender, 200);
+    await sender.stop();
+    expect(await wrongs(sender.puts)).toEqual([]);
+  }, 90_000);
+
+  test("slots that move while messages come in cost nobody a message, nor a 503", async () => {
+    await begin();
+    const from = await cluster.primaryOf(slotOfDevice(1));
+    const to = await cluster.primaryOf((slotOfDevice(1) + 8_192) % 16_384);
+    expect(from).not.toBe(to);
+    const sender = new Sender();
+    await more(sender, 200);
+    const had = await slotsOf(from);
+    // All but a few: one that has none left would become a replica.
+    const slots = had - 10;
+    await cluster.reshard(from, to, slots);
+    await more(sender, 200);
+    await sender.stop();
+    expect(await slotsOf(from)).toBe(had - slots);
+    expect(await wrongs(sender.puts)).toEqual([]);
+    expect(sender.puts.filter(({ failures }) => failures > 0)).toEqual([]);
+    // As it was, for the tests behind this one.
+    await cluster.reshard(to, from, slots);
+    await cluster.whole();
+  }, 120_000);
+
+  test("nothing is accepted without a replica, and told why; with one again everything goes on", async () => {
+    await begin();
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    const replica = await replicaOf(primary);
+    await replica.kill();
+    const put = store.putMessage(uaidOf(1), 1, messageOf());
+    await expect(put).rejects.toMatchObject({
+      code: "ERR_STORE",
+      message: "no replica of the Redis primary has taken it in time",
+    });
+    await replica.run();
+    await cluster.whole();
+    // The first one is there all the same, which is what the 503 for it leaves open.
+    expect(await store.putMessage(uaidOf(1), 1, messageOf())).toMatchObject({ outcome: "stored", id: 2 });
+  }, 60_000);
+
+  test.each([
+    ["appendfsync", "everysec", "always"],
+    ["maxmemory-policy", "allkeys-lru", "noeviction"],
+    ["appendonly", "no", "yes"],
+  ])("a cluster with %s %s is refused", async (name, value, needed) => {
+    const node = cluster.nodes.at(-1) as TestRedis;
+    await node.ask("CONFIG", "SET", name, value);
+    try {
+      await expect(open()).rejects.toMatchObject({
+        code: "ERR_CONFIG",
+        message: `Redis at ${node.address} can lose what it acknowledged: it needs ${name} ${needed}`,
+      });
+    } finally {
+      await node.ask("CONFIG", "SET", name, needed);
+    }
+    await cluster.whole();
+  });
+
+  test("nobody there is an error at once, without an address or a password in it", async () => {
+    const options = { ...ACCESS, username: "name", password: "secret-word", seeds: ["127.0.0.1:1"] };
+    const error = await openRedisStore(options).catch((failed: Error) => failed);
+    expect(error).toMatchObject({ code: "ERR_STORE" });
+    expect(String(error)).not.toContain("secret-word");
+  });
+});
+
+/** True once the others see another primary in its place. */
+async function isReplaced(primary: TestRedis): Promise<boolean> {
+  const other = cluster.nodes.find((node) => node !== primary) as TestRedis;
+  const ranges = (await other.ask("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
+  return ranges.every(([, , [, port]]) => port !== primary.port);
+}
+
+async function slotsOf(node: TestRedis): Promise<number> {
+  const ranges = (await node.ask("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
+  const own = ranges.filter(([, , [, port]]) => port === node.port);
+  return own.reduce((sum, [first, last]) => sum + last - first + 1, 0);
+}
+
+async function replicaOf(primary: TestRedis): Promise<TestRedis> {
+  for (const node of cluster.nodes)
+    if ((await node.info("master_port")) === String(primary.port)) return node;
+  throw new Error("no replica");
+}
