@@ -16,14 +16,12 @@ import {
   type AdminOptions,
   loadDevCertificate,
   loadKeyring,
-  MemoryStore,
-  openLmdbStore,
   type PushServiceOptions,
   type PushServiceReload,
   type RateOptions,
-  type Store,
 } from "../push-service/index.ts";
 import type { Output } from "./output.ts";
+import { STORE_OPTIONS } from "./push-service-store.ts";
 import { nodeSurroundings } from "./surroundings.ts";
 
 export const PUSH_SERVICE_OPTIONS: OptionSpecs = {
@@ -35,29 +33,7 @@ export const PUSH_SERVICE_OPTIONS: OptionSpecs = {
     value: "DIR",
     help: "where messages and sealing keys are kept (default ~/.local/state/godwit/push-service)",
   },
-  store: {
-    kind: "text",
-    value: "WORD",
-    oneOf: ["lmdb", "memory"],
-    fallback: "lmdb",
-    help: "lmdb keeps messages over a restart",
-  },
-  deviceMessages: {
-    kind: "number",
-    value: "N",
-    min: 1,
-    max: 1_000_000,
-    fallback: limits.DEVICE_MESSAGES_MAX,
-    help: "messages stored for one device; further ones get 429",
-  },
-  deviceBytes: {
-    kind: "number",
-    value: "BYTES",
-    min: 8_192,
-    max: 1_073_741_824,
-    fallback: limits.DEVICE_MESSAGE_BYTES_MAX,
-    help: "bytes of them, 128 for each besides its body",
-  },
+  ...STORE_OPTIONS,
   tlsCert: {
     kind: "text",
     value: "FILE",
@@ -152,15 +128,6 @@ export const PUSH_SERVICE_OPTIONS: OptionSpecs = {
   },
   quiet: { kind: "flag", help: "no log on stderr" },
 };
-
-export function openStore(options: Options, directory: string): Promise<Store> {
-  const quota = {
-    messagesMax: options.requiredNumber("deviceMessages"),
-    messageBytesMax: options.requiredNumber("deviceBytes"),
-  };
-  if (options.text("store") === "memory") return Promise.resolve(new MemoryStore(quota));
-  return openLmdbStore({ directory, quota });
-}
 
 /** Everything the options say, but for the store and who hears the log. What cannot work is said before anything is opened. */
 export async function readPushService(

@@ -8,13 +8,8 @@ import { defaultStateDirectory, type Options } from "../configuration/options.ts
 import { createPushService, type Log, type LogEvent, type PushService } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
 import type { Output } from "./output.ts";
-import {
-  openStore,
-  PUSH_SERVICE_OPTIONS,
-  readAdmin,
-  readPushService,
-  readReloadable,
-} from "./push-service-options.ts";
+import { PUSH_SERVICE_OPTIONS, readAdmin, readPushService, readReloadable } from "./push-service-options.ts";
+import { openStore } from "./push-service-store.ts";
 import { tellServiceManager } from "./service-manager.ts";
 import { untilStopped } from "./signals.ts";
 import { nodeSurroundings } from "./surroundings.ts";
@@ -33,8 +28,9 @@ export const pushServiceCommand: Command = {
     const admin = readAdmin(options, () => drain());
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const read = await readPushService(options, directory, output);
-    const store = await openStore(options, join(directory, "store"));
-    const service = createPushService({ ...read, admin, store, log: logOf(options, plain) });
+    const log = logOf(options, plain);
+    const store = await openStore(options, join(directory, "store"), log);
+    const service = createPushService({ ...read, admin, store, log });
     try {
       await listen(service, options.requiredNumber("port"));
     } catch (error) {

@@ -23,6 +23,7 @@ export type { DeviceSnapshot, SessionEffect, SessionEvent, SessionOptions } from
 export { PHASES as SESSION_PHASES } from "./session-events.ts";
 export { type LmdbStoreOptions, openLmdbStore } from "./store/lmdb.ts";
 export { MemoryStore } from "./store/memory.ts";
+export { openRedisStore, type RedisStoreOptions } from "./store/redis-lazy.ts";
 export type {
   ChannelRecord,
   DeviceQuota,

@@ -219,6 +219,23 @@ describe("configuration", () => {
     await expectRefusal(args, CONFIG, /without path$/);
   });
 
+  test.each([
+    ["of no kind there is", "disk", [], /--store must be lmdb, memory, or like rediss:/],
+    ["with a path", "rediss://one.example/0", [], /--store must be like rediss:/],
+    ["without TLS on another machine", "redis://localhost,one.example", [], /redis is for loopback only/],
+    ["that holds a password", "rediss://me:hunter2@one.example", [], /--redis-password-file do$/],
+    ["with options of another", "lmdb", ["--redis-user", "me"], /--redis-user says something only with/],
+  ])("a store %s is refused", async (_what, store, more, message) => {
+    const args = ["push-service", "--no-tls", "--state", stage.newDirectory(), "--store", store, ...more];
+    await expectRefusal(args, CONFIG, message);
+  });
+
+  test("a Redis Cluster that is not there is a failure, and no configuration", async () => {
+    const state = stage.newDirectory();
+    const args = ["push-service", "--no-tls", "--state", state, "--store", "redis://127.0.0.1:1"];
+    expect(await stage.run(args)).toMatchObject({ code: 1, stderr: expect.stringContaining("ECONNREFUSED") });
+  });
+
   test("a certificate without its key is refused", async () => {
     const args = ["push-service", "--tls-cert", "cert.pem", "--state", stage.newDirectory()];
     await expectRefusal(args, CONFIG, /go together$/);

@@ -11,6 +11,7 @@ import {
   REDIS_REPLICA_TIMEOUT_MS,
   REDIS_REPLICA_WAIT_MS,
 } from "../../limits.ts";
+import { trustedCertificates } from "../../node/tls.ts";
 
 export type Reply = Buffer | number | null | readonly Reply[];
 export type Arguments = readonly (string | number | Uint8Array)[];
@@ -183,8 +184,10 @@ class Line {
 
   async #dial(): Promise<Redis> {
     const redis = new Redis(this.#options);
-    // What is wrong is told to whoever waits for an answer.
-    redis.on("error", () => {});
+    let cause: string | null = null;
+    redis.on("error", (error: Error) => {
+      cause ??= error.message;
+    });
     redis.on("end", () => {
       if (this.#redis === redis) this.#redis = null;
     });
@@ -192,7 +195,7 @@ class Line {
       await redis.connect();
     } catch (error) {
       redis.disconnect();
-      throw new Unreachable((error as Error).message);
+      throw new Unreachable(cause ?? (error as Error).message);
     }
     if (this.#isClosed || redis.status !== "ready") {
       redis.disconnect();
@@ -211,7 +214,7 @@ export function redisOptions(address: string, { username, password, tls }: Redis
     port: Number(address.slice(at + 1)),
     ...(username === null ? {} : { username }),
     ...(password === null ? {} : { password }),
-    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
+    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: trustedCertificates(tls.ca) } }),
     lazyConnect: true,
     enableReadyCheck: false,
     enableOfflineQueue: false,
