@@ -8,6 +8,7 @@ import { Agent, get } from "node:https";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import webpush from "web-push";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
@@ -124,6 +125,31 @@ describe("connections", () => {
     third.on("error", () => {});
     await once(third, "close");
     for (const socket of sockets) socket.destroy();
+  });
+
+  test("that come too often are cut, though none is open", async () => {
+    const bench = await start({ connectionRate: { burstMax: 3, perMinute: 1 } });
+    for (let i = 0; i < 3; i++) {
+      const socket = connect(bench.service.port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.destroy();
+    }
+    while (bench.service.stats().connections > 0) await turn();
+    const fourth = connect(bench.service.port, "127.0.0.1");
+    fourth.on("error", () => {});
+    await once(fourth, "close");
+  });
+
+  test("behind a proxy are the proxy's to count, upgrades are counted by the address it says", async () => {
+    const once = { burstMax: 1, perMinute: 1 };
+    const bench = await start({ isBehindProxy: true, connectionRate: once, upgradeRate: once });
+    const from = async (address: string) => {
+      const { status, body, headers } = await bench.refusal("/v1/ws", { "X-Forwarded-For": address });
+      return [status, body.errno, headers["retry-after"]];
+    };
+    expect(await from("2001:db8:1:2::1")).toEqual([401, 310, undefined]);
+    expect(await from("2001:db8:1:2:ffff::1")).toEqual([429, 316, "60"]);
+    expect(await from("2001:db8:1:3::1")).toEqual([401, 310, undefined]);
   });
 
   test("a header that is too large is refused", async () => {
