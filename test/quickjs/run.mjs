@@ -23,6 +23,7 @@ const PURE_FOLDERS = ["webpush", "declarative", "wire", "journal", "agent"];
 const PURE_SPECS = [
   "push-service/session.test.ts",
   "push-service/outbox.test.ts",
+  "push-service/autopush-session.test.ts",
   "user-agent/app-door.test.ts",
   "user-agent/process-table.test.ts",
   "user-agent/service-urls.test.ts",
