@@ -118,6 +118,8 @@ const MESSAGE: JournalRecord = {
   attempt: 0,
   handed: false,
   isDeclared: false,
+  encryption: null,
+  cryptoKey: null,
 };
 
 function subscription(id: number): JournalRecord {

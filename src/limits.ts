@@ -58,6 +58,13 @@ export const AUTOPUSH_FRAME_BYTES_MAX = 65_536;
 export const AUTOPUSH_JSON_DEPTH_MAX = 16;
 export const AUTOPUSH_UAID_CHARS_MAX = 128;
 export const AUTOPUSH_VERSION_CHARS_MAX = 1_024;
+/** Close code of its older services: the device is to stay away, which is taken to mean so long. */
+export const AUTOPUSH_CLOSE_AWAY = 4774;
+export const AUTOPUSH_AWAY_S = 1_800;
+/** Messages a device may still acknowledge; a service has fewer under way: a batch of 10, or 128 live ones. */
+export const AUTOPUSH_UNACKNOWLEDGED_MAX = 256;
+/** Messages acknowledged in one frame: half of a frame, were all versions of the longest. */
+export const AUTOPUSH_UPDATES_MAX = 25;
 /** Broadcasts in one frame, and an id or version of them. */
 export const AUTOPUSH_BROADCASTS_MAX = 256;
 export const AUTOPUSH_BROADCAST_CHARS_MAX = 1_024;
@@ -346,6 +353,8 @@ export const DEDUPE_IDS_MAX = 256;
 export const REPLAYS_REMEMBERED_MAX = 64;
 /** Messages of one owner waiting in the journal before its channels are held. */
 export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
+/** The same where the service cannot hold: what comes to one owner beyond this is refused. */
+export const UNHELD_MESSAGES_PER_OWNER_MAX = 256;
 /** Held channels flow again when this many or fewer wait. */
 export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
 /** Channels the service is told to hold at once; a lot of frames would pass for a flood ({@link LINK_FRAMES_BURST_MAX}). */

@@ -238,7 +238,10 @@ enum { GODWIT_BADGE_NOTHING = 0, GODWIT_BADGE_FLAG = 1, GODWIT_BADGE_NUMBER = 2 
 
 struct godwit_config {
     size_t struct_size;
-    /* https URL of the push service, without path. http for loopback only. Required. */
+    /*
+     * URL of the push service, without path: https for one like Godwit's, wss for one that speaks dialect autopush, such as
+     * Mozilla's. http and ws for loopback only. Required.
+     */
     const char *service_url;
     /* Absolute path of a directory for this agent alone; made with mode 0700. Required. */
     const char *state_directory;

@@ -123,8 +123,8 @@ static int websocket__answered(struct bridge_link *link, struct lws *wsi)
                        bridge_answer_retry_after(wsi));
         return -1;
     }
-    /* lws compares it with what was asked for, but does not miss it. */
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0)
+    /* lws compares it with what was asked for, but does not miss it; services of text may leave it out. */
+    if (link->is_text || lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0)
         return 0;
     websocket__end(link, "unreachable", -1, -1);
     return -1;
@@ -172,14 +172,15 @@ static void websocket__emit_message(struct bridge_link *link, const uint8_t *mes
 /* A part of a message: of one frame, of a fragment of it, or of less. */
 static void websocket__received(struct bridge_link *link, struct lws *wsi, const uint8_t *part, size_t bytes)
 {
+    size_t bytes_max = link->is_text ? LIMIT_AUTOPUSH_FRAME_BYTES_MAX : LIMIT_FRAME_BYTES_MAX;
     size_t total = link->message_bytes + bytes;
     uint8_t *message;
 
     if (link->is_closing)
         return;
     /* What a frame's header promises counts already: nobody waits for 2^63 bytes. */
-    if (!lws_frame_is_binary(wsi) || total > LIMIT_FRAME_BYTES_MAX ||
-        lws_remaining_packet_payload(wsi) > LIMIT_FRAME_BYTES_MAX - total) {
+    if (!lws_frame_is_binary(wsi) != link->is_text || total > bytes_max ||
+        lws_remaining_packet_payload(wsi) > bytes_max - total) {
         websocket__end(link, "protocol", -1, -1);
         return;
     }
@@ -226,6 +227,14 @@ static int websocket__write(struct bridge_link *link, struct lws *wsi)
     return -1;
 }
 
+/* Seconds the service asks for with the close frame whose payload is at `reason`, or -1. */
+static int64_t websocket__asked_away_s(const struct bridge_link *link, const uint8_t *reason, size_t bytes)
+{
+    bool is_asked = link->is_text && bytes >= 2 && ((reason[0] << 8) | reason[1]) == LIMIT_AUTOPUSH_CLOSE_AWAY;
+
+    return is_asked ? LIMIT_AUTOPUSH_AWAY_S : -1;
+}
+
 int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct bridge_link *link = user;
@@ -248,7 +257,8 @@ int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason,
         const unsigned char *end = *at + len;
 
         if (link && (!bridge_headers_write(link->headers, at, end) ||
-                     !bridge_header_write("Authorization", link->authorization, at, end))) {
+                     (link->authorization &&
+                      !bridge_header_write("Authorization", link->authorization, at, end)))) {
             websocket__end(link, "local", -1, -1);
             return -1;
         }
@@ -281,7 +291,7 @@ int bridge_websocket_callback(struct lws *wsi, enum lws_callback_reasons reason,
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         if (link) {
             bridge_dial_release(&link->dial);
-            websocket__end(link, "closed", -1, -1);
+            websocket__end(link, "closed", -1, websocket__asked_away_s(link, in, len));
         }
         return 0;
 

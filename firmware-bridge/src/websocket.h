@@ -25,7 +25,9 @@ struct bridge_link {
     bool is_open;
     /* The agent has forgotten it; its queue is written, then it is closed politely. */
     bool is_closing;
-    /* NULL once it is open. */
+    /* Messages are text, which lws checks for UTF-8. */
+    bool is_text;
+    /* NULL once it is open; without a bearer there is no authorization. */
     char *subprotocol;
     char *authorization;
     char **headers;

@@ -11,17 +11,18 @@ static bool websocket__fill(JSContext *ctx, struct bridge_link *link, JSValueCon
 {
     const char *url = JS_ToCString(ctx, argv[1]);
     const char *subprotocol = JS_ToCString(ctx, argv[2]);
-    const char *bearer = JS_ToCString(ctx, argv[4]);
+    const char *bearer = JS_IsNull(argv[4]) ? NULL : JS_ToCString(ctx, argv[4]);
     bool is_good = false;
 
-    if (!url || !subprotocol || !bearer)
+    if (!url || !subprotocol || (!bearer && !JS_IsNull(argv[4])))
         goto done;
+    link->is_text = JS_ToBool(ctx, argv[5]) == 1;
     if (!bridge_parse_url(url, &link->dial.url) || strncmp(link->dial.url.scheme, "ws", 2)) {
         JS_ThrowTypeError(ctx, "no WebSocket URL");
         goto done;
     }
     if (!bridge_is_token68(subprotocol, BRIDGE_SUBPROTOCOL_CHARS_MAX) ||
-        !bridge_is_token68(bearer, LIMIT_UA_TOKEN_CHARS_MAX)) {
+        (bearer && !bridge_is_token68(bearer, LIMIT_UA_TOKEN_CHARS_MAX))) {
         JS_ThrowTypeError(ctx, "subprotocol or bearer is none");
         goto done;
     }
@@ -29,13 +30,16 @@ static bool websocket__fill(JSContext *ctx, struct bridge_link *link, JSValueCon
     if (!link->headers)
         goto done;
     link->subprotocol = bridge_strdup(subprotocol);
-    link->authorization = bridge_malloc(sizeof("Bearer ") + strlen(bearer));
-    if (!link->subprotocol || !link->authorization) {
+    if (bearer)
+        link->authorization = bridge_malloc(sizeof("Bearer ") + strlen(bearer));
+    if (!link->subprotocol || (bearer && !link->authorization)) {
         bridge_throw_memory(ctx);
         goto done;
     }
-    strcpy(link->authorization, "Bearer ");
-    strcat(link->authorization, bearer);
+    if (bearer) {
+        strcpy(link->authorization, "Bearer ");
+        strcat(link->authorization, bearer);
+    }
     is_good = true;
 done:
     JS_FreeCString(ctx, url);
@@ -44,7 +48,7 @@ done:
     return is_good;
 }
 
-/* openWebSocket(linkId, url, subprotocol, headers, bearer) */
+/* openWebSocket(linkId, url, subprotocol, headers, bearer, isText) */
 static JSValue websocket__js_open(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     struct bridge *b = bridge_of(ctx);
@@ -90,7 +94,8 @@ static JSValue websocket__js_send(JSContext *ctx, JSValueConst this_val, int arg
         return JS_UNDEFINED;
 #endif
     link = bridge_link_find(b, id);
-    if (link && link->is_open && !bridge_link_queue(link, LWS_WRITE_BINARY, bytes, count))
+    if (link && link->is_open &&
+        !bridge_link_queue(link, link->is_text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY, bytes, count))
         return bridge_throw_memory(ctx);
     return JS_UNDEFINED;
 }
@@ -133,7 +138,7 @@ static JSValue websocket__js_close(JSContext *ctx, JSValueConst this_val, int ar
 }
 
 static const JSCFunctionListEntry FUNCTIONS[] = {
-    JS_CFUNC_DEF("openWebSocket", 5, websocket__js_open),
+    JS_CFUNC_DEF("openWebSocket", 6, websocket__js_open),
     JS_CFUNC_DEF("send", 3, websocket__js_send),
     JS_CFUNC_DEF("ping", 1, websocket__js_ping),
     JS_CFUNC_DEF("closeLink", 1, websocket__js_close),

@@ -215,6 +215,8 @@ static void what_is_asked_wrongly_is_an_exception(void)
         "bridge.openWebSocket(1, 'ws://a/', 'p', [], 'b\\r\\n')",
         "bridge.openWebSocket(1, 'ws://a/', 'p', [], 'b'.repeat(513))",
         "bridge.openWebSocket(1, { toString() { throw 1; } }, 'p', [], 'b')",
+        "bridge.openWebSocket(1, 'ws://a/', 'p', [], { toString() { throw 1; } }, true)",
+        "bridge.openWebSocket(1, 'ws://a/', '', [], null, true)",
         "bridge.send()",
         "bridge.send(1, 'text', 0)",
         "bridge.send(1, new Uint8Array(1), 2)",

@@ -4,7 +4,7 @@
 import type { ActivationPolicy } from "../declarative/index.ts";
 import type { JournalRecovery, Sealer } from "../journal/index.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
-import type { Dialect, Urgency } from "../wire/dialect.ts";
+import type { DeviceEnd, Urgency } from "../wire/dialect.ts";
 import type { Jitter } from "./backoff.ts";
 
 export interface AgentOptions {
@@ -12,7 +12,7 @@ export interface AgentOptions {
   readonly serviceUrl: string;
   /** Where MQTT is to be had when WebSocket is not, in the order to try them: mqtts or mqtt, with host and port. */
   readonly mqttUrls: readonly string[];
-  readonly dialect: Dialect;
+  readonly dialect: DeviceEnd;
   /** What the host's journal held; must not be locked. The agent owns its state from here on. */
   readonly recovery: JournalRecovery;
   readonly sealer: Sealer;

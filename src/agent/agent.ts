@@ -50,8 +50,8 @@ export class Agent {
     parts.heartbeat.setFreshness(parts.registry.freshnessMs);
     if (!isOver && event.type !== "shutdown") this.#tick(now);
     const isWanted = this.#wantsConnection();
-    // Before the link is closed; else with what else is sent.
-    parts.acks.flush(now, !isWanted);
+    // Before the link is closed; else with what else is sent. Where a service waits for them, at once.
+    parts.acks.flush(now, !isWanted || this.#options.dialect.isPlain === true);
     parts.link.setWanted(isWanted, now);
     parts.persistence.flush(now, parts.link.state === "stopped");
     this.#setAlarm();
@@ -216,7 +216,7 @@ export class Agent {
 
   #handleFrame(event: EventOf<"linkMessage">, now: Instant): void {
     const message = this.#parts.link.handleFrame(event.linkId, event.frame, now);
-    if (message !== null) this.#handleMessage(message, now);
+    if (message) this.#handleMessage(message, now);
   }
 
   #handleMessage(message: Downstream, now: Instant): void {
@@ -257,7 +257,7 @@ export class Agent {
     parts.clock.handleServiceTime(message.epochMs);
     parts.link.handleRegistered(message, now);
     if (parts.departure.isPending) return parts.departure.ask(now);
-    parts.identity.handleRegistered(message);
+    parts.identity.handleRegistered(message, now);
     parts.inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
     this.#emit(reported({ type: "registered", device: deviceName(message.uaid) }));
     parts.subscriptions.handleOnline(message.channels, now);

@@ -2,13 +2,13 @@
 /** The present link as a way for messages: frames out and in, and the ping its transport has. Decides nothing. Pure. */
 
 import { GodwitError } from "../errors.ts";
-import type { Dialect, Downstream, Upstream } from "../wire/dialect.ts";
+import type { DeviceEnd, Downstream, Upstream } from "../wire/dialect.ts";
 import type { Emit } from "./events.ts";
 import type { Meter } from "./meter.ts";
 import { reported } from "./report.ts";
 
 export interface ChannelOptions {
-  readonly dialect: Dialect;
+  readonly dialect: DeviceEnd;
   readonly meter: Meter;
   readonly emit: Emit;
 }
@@ -38,11 +38,15 @@ export class Channel {
     this.#isMqtt = isMqtt;
   }
 
-  send(message: Upstream): void {
+  /** False when the dialect has no word for it. */
+  send(message: Upstream): boolean {
     const { dialect, meter, emit } = this.#options;
-    const frame = dialect.encodeUpstream(message);
-    meter.countSent(frame.length);
-    emit({ type: "send", linkId: this.#linkId, frame, qos: message.type === "probe" ? 0 : 1 });
+    const frames = [dialect.encodeUpstream(message)].flat();
+    for (const frame of frames) {
+      meter.countSent(frame.length);
+      emit({ type: "send", linkId: this.#linkId, frame, qos: message.type === "probe" ? 0 : 1 });
+    }
+    return frames.length > 0;
   }
 
   /** A WebSocket Ping, or over MQTT, where a ping would only prove the broker, a Probe. */
@@ -57,8 +61,8 @@ export class Channel {
     return nonce === this.#nonce;
   }
 
-  /** The message in a frame; null, and a report, when there is none. */
-  read(frame: Uint8Array): Downstream | null {
+  /** The message in a frame; undefined when it has none for us; null, and a report, when it is no frame. */
+  read(frame: Uint8Array): Downstream | null | undefined {
     const { dialect, emit } = this.#options;
     try {
       return dialect.parseDownstream(frame);

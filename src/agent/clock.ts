@@ -17,8 +17,9 @@ export class Clock {
     this.#now = now;
   }
 
+  /** @param epochMs 0: it does not say */
   handleServiceTime(epochMs: number): void {
-    this.#serviceOffsetMs = epochMs - this.#now.monotonicMs;
+    if (epochMs > 0) this.#serviceOffsetMs = epochMs - this.#now.monotonicMs;
   }
 
   /** True when expiry may be judged. */
@@ -36,6 +37,11 @@ export class Clock {
   /** The wall clock of a moment of this run, 0 when that is not known for sure. */
   stamp(monotonicMs: number): number {
     return this.isConfirmed ? this.epochMs - this.#now.monotonicMs + monotonicMs : 0;
+  }
+
+  /** Of the event at hand. */
+  get now(): Instant {
+    return this.#now;
   }
 
   get monotonicMs(): number {

@@ -10,24 +10,23 @@ import {
   DELIVERY_ATTEMPTS_MAX,
   DELIVERY_RETRY_MS,
   HANDLER_BUDGET_MS,
-  HOLDS_AT_ONCE_MAX,
   INBOX_MESSAGES_PER_OWNER_MAX,
   JOURNAL_UNHANDLED_AFTER_MS,
   SILENT_PUSH_WINDOW_MS,
   START_AGAIN_MS,
   TRANSFORM_BUDGET_MS,
+  UNHELD_MESSAGES_PER_OWNER_MAX,
 } from "../limits.ts";
 import { foldDeadlines } from "./deadlines.ts";
 import type { Alarm, Instant } from "./events.ts";
+import { Holds, type HoldsOptions } from "./holds.ts";
 import { messageName } from "./inbox.ts";
 import { type Entry, Lane, type Opened } from "./lane.ts";
-import type { Link } from "./link.ts";
 import { reported } from "./report.ts";
 import { Waiting, type WaitingOptions } from "./waiting.ts";
 
-export interface DeliveriesOptions extends WaitingOptions {
+export interface DeliveriesOptions extends WaitingOptions, HoldsOptions {
   readonly state: JournalState;
-  readonly link: Link;
   readonly cleanStop: boolean;
 }
 
@@ -40,6 +39,7 @@ export class Deliveries {
   readonly #busy = new Set<Lane>();
   readonly #laneOfDelivery = new Map<number, Lane>();
   readonly #waiting: Waiting;
+  readonly #holds: Holds;
   #lastDeliveryId = 0;
   /** From when the run is on record: what is handed out before could not be told from a first delivery after a crash. */
   #isOpen = false;
@@ -47,6 +47,7 @@ export class Deliveries {
   constructor(options: DeliveriesOptions) {
     this.#options = options;
     this.#waiting = new Waiting(options);
+    this.#holds = new Holds(options);
   }
 
   /** Takes up what waited in the journal. */
@@ -127,19 +128,32 @@ export class Deliveries {
 
   add(message: NewEntry, now: Instant): void {
     const lane = this.#lane(message.owner);
-    // Over the bound it is forgotten, unacknowledged: the held channel brings it again when there is room. So is what was
-    // already on its way then, or it would overtake what was forgotten.
-    if (lane.isHeld || lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#hold(lane, now);
-    const journalAtMs = now.monotonicMs + JOURNAL_UNHANDLED_AFTER_MS;
-    this.#enqueue({
+    const entry: Entry = {
       ...message,
       receivedMs: now.monotonicMs,
       isRestored: false,
       journal: "no",
-      journalAtMs,
+      journalAtMs: now.monotonicMs + JOURNAL_UNHANDLED_AFTER_MS,
       failures: 0,
-    });
-    if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) this.#hold(lane, now);
+    };
+    if (!this.#holds.areKnown) return this.#addUnheld(lane, entry, now);
+    // Over the bound it is forgotten, unacknowledged: the held channel brings it again when there is room. So is what was
+    // already on its way then, or it would overtake what was forgotten.
+    if (lane.isHeld || lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#holds.hold(lane, now);
+    this.#enqueue(entry);
+    if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) this.#holds.hold(lane, now);
+    this.#pump(lane, now);
+  }
+
+  /**
+   * The service sends nothing more to anybody until this is acknowledged: it is written down before its app gets it, so that a
+   * repeat after a crash is known for one. Of an app that does not come not everything can be kept.
+   */
+  #addUnheld(lane: Lane, entry: Entry, now: Instant): void {
+    if (lane.size >= UNHELD_MESSAGES_PER_OWNER_MAX)
+      return this.#waiting.drop(entry, "rejected", "too many messages wait");
+    this.#enqueue(entry);
+    this.#journal(entry);
     this.#pump(lane, now);
   }
 
@@ -218,18 +232,17 @@ export class Deliveries {
     for (const lane of this.#lanes.values()) {
       if (!lane.isHeld) continue;
       lane.held.clear();
-      if (lane.mustHold && !lane.isPaused) this.#hold(lane, now);
+      if (lane.mustHold && !lane.isPaused) this.#holds.hold(lane, now);
     }
-    this.#holdPaused(now);
+    this.#holds.holdPaused((owner) => this.#lane(owner), now);
     // While its channels are held no message comes that would start an app which did not come the last time.
-    for (const lane of this.#busy)
-      if (!lane.isAttached && lane.next() !== undefined) this.#startApp(lane, now);
+    for (const lane of this.#busy) if (lane.next() !== undefined) this.#wakeApp(lane, now);
   }
 
   /** A message came for a paused owner: it stays with the service. */
   holdIfPaused(owner: string, now: Instant): boolean {
-    const isPaused = this.#options.registry.isPaused(owner);
-    if (isPaused) this.#hold(this.#lane(owner), now);
+    const isPaused = this.#holds.areKnown && this.#options.registry.isPaused(owner);
+    if (isPaused) this.#holds.hold(this.#lane(owner), now);
     return isPaused;
   }
 
@@ -243,7 +256,7 @@ export class Deliveries {
       if (!isPaused) lane.resumedMs = now.monotonicMs;
       this.#pump(lane, now);
     }
-    this.#holdPaused(now);
+    this.#holds.holdPaused((owner) => this.#lane(owner), now);
   }
 
   /** The owner has a new channel, which belongs to whoever takes messages for it now. */
@@ -252,7 +265,7 @@ export class Deliveries {
     const lane = this.#lane(owner);
     const known = registry.owner(owner);
     if (lane.canDeliver && !known.hasHandler) persistence.note({ ...known, hasHandler: true });
-    if (lane.isPaused || lane.isHeld) this.#hold(lane, now);
+    if (lane.isPaused || lane.isHeld) this.#holds.hold(lane, now);
     this.#pump(lane, now);
   }
 
@@ -346,16 +359,23 @@ export class Deliveries {
       lane.silentUntilMs = hasOpaque ? this.#options.silent.waitsUntilMs(lane.owner, now.monotonicMs) : null;
       const entry = lane.next();
       if (entry === undefined) break;
-      if (!lane.isAttached) this.#startApp(lane, now);
+      this.#wakeApp(lane, now);
+      // What is being written is handed out when it is safe.
+      if (entry.journal === "writing") break;
       if (!this.#isOpen || lane.current !== null || !lane.canDeliver || now.monotonicMs < lane.retryAtMs)
         break;
       lane.queue.splice(lane.queue.indexOf(entry), 1);
       this.#deliver(lane, entry, now);
     }
-    if (lane.isHeld && !lane.mustHold) this.#resume(lane, now);
+    if (lane.isHeld && !lane.mustHold) this.#holds.resume(lane, now);
     if (lane.size > 0) return;
     this.#busy.delete(lane);
     if (!lane.isAttached && !lane.isHeld) this.#lanes.delete(lane.owner);
+  }
+
+  /** A message waits for it. An app that takes none is left alone. */
+  #wakeApp(lane: Lane, now: Instant): void {
+    if (!lane.isAttached && this.hasHandler(lane.owner)) this.#startApp(lane, now);
   }
 
   #startApp(lane: Lane, now: Instant): void {
@@ -370,6 +390,8 @@ export class Deliveries {
     const opened = this.#waiting.open(entry);
     if (opened === null) return;
     const { plaintext, declared } = opened;
+    // It came while its owner was paused, and is not its app's business.
+    if (declared?.mutable === false) return this.#waiting.settle(entry, false, null, now);
     const deliveryId = ++this.#lastDeliveryId;
     const budgetEndMs =
       declared === null
@@ -399,35 +421,9 @@ export class Deliveries {
   #journal(entry: Entry): void {
     this.#waiting.journal(entry, this.#wasHanded(entry), () => {
       const lane = this.#lanes.get(entry.owner);
-      if (lane !== undefined) lane.dueMs = null;
       if (entry.journal === "written" && lane?.current?.entry !== entry) entry.opened = null;
+      if (lane !== undefined) this.#pump(lane, this.#options.clock.now);
     });
-  }
-
-  /** Called again for a held lane: its owner may have a new channel by now. */
-  #hold(lane: Lane, now: Instant): void {
-    for (const { channel } of this.#options.registry.ofOwner(lane.owner)) {
-      if (channel === null || lane.held.has(channel)) continue;
-      lane.held.add(channel);
-      this.#options.link.send({ type: "hold", channel }, now);
-    }
-  }
-
-  /** Not all at once: with very many the service would take it for a flood. The rest is held when a message comes for it. */
-  #holdPaused(now: Instant): void {
-    const { registry } = this.#options;
-    let left = HOLDS_AT_ONCE_MAX;
-    for (const owner of registry.owners()) {
-      if (!registry.isPaused(owner)) continue;
-      left -= registry.ofOwner(owner).length;
-      if (left < 0) return;
-      this.#hold(this.#lane(owner), now);
-    }
-  }
-
-  #resume(lane: Lane, now: Instant): void {
-    for (const channel of lane.held) this.#options.link.send({ type: "resume", channel }, now);
-    lane.held.clear();
   }
 
   #takeBack(lane: Lane, deliveryId: number): void {

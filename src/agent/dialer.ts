@@ -3,14 +3,14 @@
 
 import { hexEncode } from "../bytes.ts";
 import { base64urlEncode } from "../webpush/base64url.ts";
-import type { Conditions, Dialect, Upstream } from "../wire/dialect.ts";
+import type { Conditions, DeviceEnd, Upstream } from "../wire/dialect.ts";
 import type { CanaryRequest } from "./canaries.ts";
 import type { Emit } from "./events.ts";
 import type { Registry } from "./registry.ts";
 import type { Transports } from "./transports.ts";
 
 export interface DialerOptions {
-  readonly dialect: Dialect;
+  readonly dialect: DeviceEnd;
   readonly transports: Transports;
   readonly emit: Emit;
   /** A number no link has had. */
@@ -29,8 +29,14 @@ export class Dialer {
     this.#options = options;
   }
 
+  /** The service gives no tokens: who the device is, the first frame says. */
+  get isPlain(): boolean {
+    return this.#options.dialect.isPlain === true;
+  }
+
+  /** Nothing has to be fetched before a dial. */
   get hasToken(): boolean {
-    return this.#options.identity() !== null;
+    return this.isPlain || this.#options.identity() !== null;
   }
 
   /** Opens a link by the transport whose turn it is and returns its id. */
@@ -55,8 +61,13 @@ export class Dialer {
 
   /** @param url ws or wss, without path */
   dialWebSocket(url: string, conditions: Conditions): number {
-    const { emit, nextLinkId, registry } = this.#options;
+    const { dialect, emit, nextLinkId, registry } = this.#options;
     const linkId = nextLinkId();
+    if (this.isPlain) {
+      const plain = { bearer: null, headers: {}, mqtt: null, isText: true } as const;
+      emit({ type: "openLink", linkId, url: `${url}/`, subprotocol: dialect.name, ...plain });
+      return linkId;
+    }
     const { heartbeatS, windowS, leastUrgency } = conditions;
     // The conditions go into the upgrade, so that the right stored messages follow right behind the 101.
     const headers = {

@@ -295,11 +295,16 @@ export type Effect =
       readonly url: string;
       /** Of the WebSocket; "" for MQTT. */
       readonly subprotocol: string;
-      /** Secret: goes into `Authorization: Bearer` or is MQTT's password, never into a log. */
-      readonly bearer: string;
+      /** Secret: goes into `Authorization: Bearer` or is MQTT's password, never into a log. Null: the upgrade names nobody. */
+      readonly bearer: string | null;
       readonly headers: Readonly<Record<string, string>>;
       /** Null for a WebSocket. */
       readonly mqtt: MqttAddress | null;
+      /**
+       * There for a WebSocket whose messages are text, as UTF-8 here: its service may leave the subprotocol out of its answer,
+       * and a Ping of the service comes as a frame without bytes where the host hears of it.
+       */
+      readonly isText?: true;
     }
   /**
    * One whole frame, which the host then owns. Over its queue bound the host closes the link ("overflow"). `qos` is

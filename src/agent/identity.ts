@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Who the device is at the push service: a token asked for, written down before it is used, replaced by fresh ones. Pure. */
 
-import { hexEncode } from "../bytes.ts";
+import { bytesEqual } from "../bytes.ts";
 import type { JournalState } from "../journal/index.ts";
 import type { Downstream } from "../wire/dialect.ts";
 import { Credentials, tokenFault } from "./credentials.ts";
@@ -54,7 +54,7 @@ export class Identity {
     }
     const before = state.userAgent;
     const { uaToken, uaid } = outcome.identity;
-    const isSame = before !== null && hexEncode(before.uaid) === hexEncode(uaid);
+    const isSame = before !== null && bytesEqual(before.uaid, uaid);
     const storeEpoch = isSame ? before.storeEpoch : 0;
     this.#isStoring = true;
     persistence.store(
@@ -69,14 +69,22 @@ export class Identity {
     );
   }
 
-  /** A fresh token, or another store epoch: written down, without waiting for it. The old token stays good meanwhile. */
-  handleRegistered({ freshUaToken, storeEpoch }: Extract<Downstream, { type: "registered" }>): void {
-    const { state, persistence } = this.#options;
+  /**
+   * A fresh token, another store epoch, or another name: written down, without waiting for it, in front of all that comes of it.
+   * The old token stays good meanwhile.
+   */
+  handleRegistered(registered: Extract<Downstream, { type: "registered" }>, now: Instant): void {
+    const { uaid, freshUaToken, storeEpoch } = registered;
+    const { state, persistence, handleForgotten } = this.#options;
     const known = state.userAgent;
-    if (known === null) return;
-    if (freshUaToken === null && storeEpoch === known.storeEpoch) return;
-    const previousUaToken = freshUaToken === null ? known.previousUaToken : known.uaToken;
-    const record = { ...known, storeEpoch, uaToken: freshUaToken ?? known.uaToken, previousUaToken };
-    persistence.store([record], () => {});
+    const isSame = known !== null && bytesEqual(known.uaid, uaid);
+    if (isSame && freshUaToken === null && storeEpoch === known.storeEpoch) return;
+    const uaToken = freshUaToken ?? known?.uaToken ?? "";
+    const previousUaToken = (freshUaToken === null ? known?.previousUaToken : known?.uaToken) ?? null;
+    persistence.store(
+      [{ type: "userAgent", uaid: uaid.slice(), uaToken, storeEpoch, previousUaToken }],
+      () => {},
+    );
+    if (known !== null && !isSame) handleForgotten(now);
   }
 }

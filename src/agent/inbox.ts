@@ -14,10 +14,10 @@ import type {
   SubscriptionRecord,
 } from "../journal/index.ts";
 import { NumberWindow } from "../journal/number-window.ts";
-import { NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
+import { AUTOPUSH_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, NOTIFICATION_ACTIONS_MAX } from "../limits.ts";
 import type { CryptoProvider } from "../webpush/crypto.ts";
 import { decrypt } from "../webpush/decrypt.ts";
-import { ACK_CODES, type AckCode, type Notification } from "../wire/dialect.ts";
+import { ACK_CODES, type AckCode, type DeviceEnd, type Notification } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
 import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
@@ -41,6 +41,7 @@ export interface InboxOptions {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly dialect: DeviceEnd;
   readonly note: (record: JournalRecord) => void;
   /** A message came for it. */
   readonly touch: (subscription: SubscriptionRecord) => void;
@@ -123,9 +124,16 @@ export class Inbox {
   /** Decrypts and decides; used again for messages that come back from the journal. */
   open(record: MessageRecord, subscription: SubscriptionRecord): Reading {
     const { provider, clock } = this.#options;
+    const { body, encryption, cryptoKey } = record;
+    const { allowAesgcm } = subscription;
     let plaintext: Uint8Array | null = null;
     try {
-      if (record.body !== null) plaintext = decrypt(record.body, subscription, { provider });
+      if (body !== null)
+        plaintext = decrypt(body, subscription, {
+          provider,
+          limitBytes: this.#bodyBytesMax,
+          ...(encryption === null ? {} : { contentEncoding: "aesgcm", encryption, cryptoKey, allowAesgcm }),
+        });
     } catch (error) {
       if (!(error instanceof GodwitError)) throw error;
       return { ok: false, code: error.code };
@@ -222,10 +230,12 @@ export class Inbox {
     if (!hasHandler && (disposition.kind === "legacy" || disposition.mutable))
       this.#missed.set(owner, (this.#missed.get(owner) ?? 0) + 1);
     if (disposition.kind === "declarative" && !(disposition.mutable && hasHandler)) {
-      this.show(owner, record, disposition.notification, false, now);
-      return this.#options.badges.apply(owner, disposition.appBadge, null, now);
-    }
-    if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push");
+      // What is paused got here only where the service does not keep it.
+      if (!this.#options.registry.isPaused(owner)) {
+        this.show(owner, record, disposition.notification, false, now);
+        return this.#options.badges.apply(owner, disposition.appBadge, null, now);
+      }
+    } else if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push");
     const redelivered = record.attempt > 1 && this.#isSuspect(record);
     const waiting = { ...record, isDeclared: disposition.kind === "declarative" };
     const entry = {
@@ -262,6 +272,8 @@ export class Inbox {
       attempt: message.attempt,
       handed: false,
       isDeclared: false,
+      encryption: message.aesgcm?.encryption ?? null,
+      cryptoKey: message.aesgcm?.cryptoKey ?? null,
     };
   }
 
@@ -270,6 +282,10 @@ export class Inbox {
     const { suspect } = this.#options.state;
     if (suspect === null) return false;
     return suspect.storeEpoch === null || (suspect.storeEpoch === storeEpoch && id <= suspect.idMax);
+  }
+
+  get #bodyBytesMax(): number {
+    return this.#options.dialect.isPlain === true ? AUTOPUSH_BODY_BYTES_MAX : MESSAGE_BODY_BYTES_MAX;
   }
 
   #messageId(id: number): string {
@@ -285,7 +301,8 @@ export function messageName(storeEpoch: number, id: number): string {
 /** What a readable message holds for its app. */
 export function openedOf({ plaintext, disposition }: Extract<Reading, { ok: true }>): Opened {
   if (disposition.kind !== "declarative") return { plaintext, declared: null };
-  return { plaintext, declared: { notification: disposition.notification, appBadge: disposition.appBadge } };
+  const { notification, appBadge, mutable } = disposition;
+  return { plaintext, declared: { notification, appBadge, mutable } };
 }
 
 function windows(): Record<AckCode, NumberWindow> {

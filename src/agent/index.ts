@@ -14,8 +14,8 @@ export {
 } from "../journal/index.ts";
 export type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
 export { nobleProvider } from "../webpush/noble.ts";
-export type { Dialect } from "../wire/dialect.ts";
-export { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
+export type { DeviceEnd } from "../wire/dialect.ts";
+export { GODWIT_SUBPROTOCOL, godwitDevice } from "../wire/godwit.ts";
 export { Agent, type AgentOptions } from "./agent.ts";
 export type * from "./events.ts";
 export { LINK_TRANSITIONS, type LinkInput, type LinkState } from "./link-states.ts";

@@ -9,8 +9,12 @@ import { INBOX_MESSAGES_PER_OWNER_RESUME, TRANSFORM_BUDGET_MS, TRANSFORM_BUDGET_
 export interface Opened {
   /** Null for a message without body. */
   readonly plaintext: Uint8Array | null;
-  /** Opaque: null. Mutable: what is shown when the app does not answer. */
-  readonly declared: { readonly notification: GodwitNotification; readonly appBadge: AppBadge | null } | null;
+  /** Opaque: null. Else what is shown: without the app, or, `mutable`, when it does not answer. */
+  readonly declared: {
+    readonly notification: GodwitNotification;
+    readonly appBadge: AppBadge | null;
+    readonly mutable: boolean;
+  } | null;
 }
 
 /** A message the app has not dealt with yet. */

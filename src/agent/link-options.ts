@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What the link is given, and whom it tells. Pure types. */
 
-import type { Conditions, Dialect } from "../wire/dialect.ts";
+import type { Conditions, DeviceEnd } from "../wire/dialect.ts";
 import type { Backoff, Jitter } from "./backoff.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Emit, Instant, LinkCause } from "./events.ts";
@@ -27,7 +27,7 @@ export interface TokenFailure {
 }
 
 export interface LinkOptions {
-  readonly dialect: Dialect;
+  readonly dialect: DeviceEnd;
   readonly dialer: Dialer;
   readonly transports: Transports;
   readonly heartbeat: Heartbeat;

@@ -113,14 +113,14 @@ export class Link {
     this.#step("opened", now);
     this.#timeoutAtMs = now.monotonicMs + HELLO_TIMEOUT_MS;
     heartbeat.handleOpened(now.monotonicMs);
-    if (this.#channel.isMqtt) this.#channel.send(dialer.registration(this.#conditions));
+    if (this.#channel.isMqtt || dialer.isPlain) this.#channel.send(dialer.registration(this.#conditions));
   }
 
   /**
-   * Bytes came in. Returns the message for the other parts, or null when the frame was stale or bad; a bad one is
+   * Bytes came in. Returns the message for the other parts, or none when the frame was stale, bad or without one; a bad one is
    * reported and costs the link only when it happens before Registered.
    */
-  handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null {
+  handleFrame(linkId: number, frame: Uint8Array, now: Instant): Downstream | null | undefined {
     if (this.#spare.is(linkId) && this.#spare.isTrial) {
       // What is no frame is no push service.
       if (this.#channel.read(frame) === null) this.#spare.drop();
@@ -202,7 +202,7 @@ export class Link {
     if (this.#spare.is(linkId)) this.#spare.handleClosed();
     if (linkId !== this.#channel.linkId || !isConnected(this.#state)) return;
     if (this.#spare.isThere) this.#replace(cause, now);
-    else if (httpStatus === 401) this.handleTokenRefused(now);
+    else if (httpStatus === 401 && !this.#options.dialer.isPlain) this.handleTokenRefused(now);
     else this.#lose(cause, httpStatus, retryAfterS ?? this.#byeRetryAfterS, now);
   }
 
@@ -260,9 +260,10 @@ export class Link {
   /** Sends one message; false when there is no registered link. */
   send(message: Upstream, now: Instant): boolean {
     if (this.#state !== "online") return false;
-    this.#options.heartbeat.handleSent(now.monotonicMs);
-    this.#options.meter.countWakeUp("request");
-    this.#channel.send(message);
+    if (this.#channel.send(message)) {
+      this.#options.heartbeat.handleSent(now.monotonicMs);
+      this.#options.meter.countWakeUp("request");
+    }
     return true;
   }
 

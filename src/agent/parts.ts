@@ -103,6 +103,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const silent = new SilentBudget({ emit, maxOf: options.silentPushMax ?? defaultSilentPushMax });
   const changes = new Changes({ registry, persistence, emit, isAttached, requestStart });
   const shared = {
+    dialect,
     state,
     cleanStop,
     provider,

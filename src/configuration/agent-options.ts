@@ -3,7 +3,7 @@
 
 import { DEVICE_KEY_BYTES } from "../journal/index.ts";
 import { base64urlDecode } from "../webpush/base64url.ts";
-import { URGENCIES, type Urgency } from "../wire/dialect.ts";
+import { DEVICE_DIALECTS, type DeviceDialect, URGENCIES, type Urgency } from "../wire/dialect.ts";
 import { CommandError, EXIT } from "./exit.ts";
 import {
   defaultStateDirectory,
@@ -16,7 +16,17 @@ import {
 import { type Policy, PRESETS, type Preset, policyOf, readPolicy } from "./policy.ts";
 
 export const AGENT_OPTIONS = {
-  service: { kind: "text", value: "URL", help: "push service, for example https://push.example (needed)" },
+  service: {
+    kind: "text",
+    value: "URL",
+    help: "push service, for example https://push.example, or wss://push.services.mozilla.com for Mozilla's (needed)",
+  },
+  dialect: {
+    kind: "text",
+    value: "WORD",
+    oneOf: DEVICE_DIALECTS,
+    help: "what the push service speaks (default: autopush for a wss URL, else godwit.v1)",
+  },
   state: {
     kind: "text",
     value: "DIR",
@@ -85,6 +95,8 @@ export const AGENT_OPTIONS = {
 /** The options, read and checked as far as that goes without starting. */
 export interface AgentSettings {
   readonly serviceUrl: string;
+  /** Null: what the scheme of its URL says. */
+  readonly dialect: DeviceDialect | null;
   readonly stateDirectory: string;
   /** Its directory as it was named; null: the default one, which the commands find by themselves. */
   readonly state: string | null;
@@ -121,6 +133,7 @@ export function readAgentSettings(options: Options, surroundings: Surroundings):
     deviceKey: keyFile === null ? null : readDeviceKey(keyFile, surroundings),
     policy: readPermissions(options, surroundings),
     serviceUrl: options.required("service"),
+    dialect: options.text("dialect") as DeviceDialect | null,
     mqttUrls: mqtt === null ? null : mqtt === "none" ? [] : mqtt.split(",").map((url) => url.trim()),
     heartbeatMs: heartbeatS === null ? null : heartbeatS * 1000,
     windowS: options.requiredNumber("window"),

@@ -25,11 +25,12 @@ export function startOptionsOf(
   settings: AgentSettings,
   output: ProgramOutput,
 ): Omit<StartOptions, "deviceId" | "deviceKey"> {
-  const { policy, mqttUrls, heartbeatMs, portalProbeUrl, isQuiet, state } = settings;
+  const { dialect, policy, mqttUrls, heartbeatMs, portalProbeUrl, isQuiet, state } = settings;
   const screen = (text: string): void =>
     output.isJson ? output.json({ type: "display", text }) : output.line(text);
   return {
     serviceUrl: settings.serviceUrl,
+    ...(dialect === null ? {} : { dialect }),
     permission: (owner) => {
       const answer = answerOf(policy, owner);
       if (answer === "ask" && !isQuiet)

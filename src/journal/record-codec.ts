@@ -114,6 +114,8 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       attempt: uint,
       handed: boolean,
       isDeclared: boolean,
+      encryption: added(nullable(text), null),
+      cryptoKey: added(nullable(text), null),
     },
   },
   messageAttempt: {

@@ -147,8 +147,11 @@ export interface MessageRecord {
   readonly attempt: number;
   /** True when an app has been handed the message before. */
   readonly handed: boolean;
-  /** True for a mutable declarative message: it is shown as declared when its app does not come. */
+  /** True for a declarative message: it is shown as declared when its app does not come. */
   readonly isDeclared: boolean;
+  /** Headers of a message in the `aesgcm` coding, null for `aes128gcm`. */
+  readonly encryption: string | null;
+  readonly cryptoKey: string | null;
 }
 
 /** Changes `attempt` and `handed` of a waiting message without writing its body again. */

@@ -76,6 +76,7 @@ export class JournalState {
       case "userAgentRemoved":
         this.userAgent = null;
         this.pendingForget = false;
+        this.pendingUnregisters.clear();
         return;
       case "pendingForget":
         return this.#forget();
@@ -144,14 +145,18 @@ export class JournalState {
     }
   }
 
-  /** Numbers given out stay: what an app or a screen still has must not come to mean something else. */
+  /**
+   * Numbers given out stay: what an app or a screen still has must not come to mean something else. So do those of channels:
+   * some services end a device by ending each.
+   */
   #forget(): void {
     this.pendingForget = true;
+    for (const { channel } of this.subscriptions.values())
+      if (channel !== null) this.pendingUnregisters.add(channel);
     this.device = null;
     this.choices = NO_CHOICES;
     this.subscriptions.clear();
     this.owners.clear();
-    this.pendingUnregisters.clear();
     this.messages.clear();
     this.notifications.clear();
     this.networks.clear();

@@ -64,7 +64,7 @@ export class MqttLinks {
           protocolVersion: 4,
           clientId: address.username,
           username: address.username,
-          password: request.bearer,
+          password: request.bearer ?? "",
           clean: true,
           keepalive: 0,
           reconnectPeriod: 0,

@@ -9,7 +9,15 @@ import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
 import type { AgentEvent, LinkCause } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
-import { FRAME_BYTES_MAX, LINK_QUEUED_BYTES_MAX, OPEN_TIMEOUT_MS, RETRY_AFTER_S_MAX } from "../limits.ts";
+import {
+  AUTOPUSH_AWAY_S,
+  AUTOPUSH_CLOSE_AWAY,
+  AUTOPUSH_FRAME_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  LINK_QUEUED_BYTES_MAX,
+  OPEN_TIMEOUT_MS,
+  RETRY_AFTER_S_MAX,
+} from "../limits.ts";
 import { proxyAgent } from "./proxy.ts";
 import { trustedCertificates } from "./tls.ts";
 
@@ -24,6 +32,8 @@ export interface WebSocketLinksOptions {
 export class WebSocketLinks {
   readonly #options: WebSocketLinksOptions;
   readonly #sockets = new Map<number, WebSocket>();
+  /** Those whose messages are text. */
+  readonly #textual = new WeakSet<WebSocket>();
   /** TLS session of the last connection per host; resuming saves 2 KB and a round trip. */
   readonly #sessions = new Map<string, Buffer>();
 
@@ -32,17 +42,18 @@ export class WebSocketLinks {
   }
 
   open(request: OpenRequest): void {
-    const { linkId } = request;
+    const { linkId, bearer, isText = false } = request;
     const host = new URL(request.url).host;
     const socket = new WebSocket(request.url, request.subprotocol, {
-      headers: { ...request.headers, Authorization: `Bearer ${request.bearer}` },
+      headers: { ...request.headers, ...(bearer === null ? {} : { Authorization: `Bearer ${bearer}` }) },
       perMessageDeflate: false,
-      maxPayload: FRAME_BYTES_MAX,
+      maxPayload: isText ? AUTOPUSH_FRAME_BYTES_MAX : FRAME_BYTES_MAX,
       handshakeTimeout: OPEN_TIMEOUT_MS,
       followRedirects: false,
       ...this.#connectOptions(request.url, host, () => closed("unreachable")),
     });
     this.#sockets.set(linkId, socket);
+    if (isText) this.#textual.add(socket);
     const closed = (
       cause: LinkCause,
       httpStatus: number | null = null,
@@ -53,13 +64,15 @@ export class WebSocketLinks {
       this.#options.dispatch({ type: "linkClosed", linkId, cause, httpStatus, retryAfterS });
     };
     // Once upgraded, `ws` keeps an error of the connection to itself and tells of a reset as of any other end.
-    socket.on("upgrade", (response) =>
-      response.socket.on("error", (error: NodeJS.ErrnoException) => closed(causeOf(error))),
-    );
+    socket.on("upgrade", (response) => {
+      response.socket.on("error", (error: NodeJS.ErrnoException) => closed(causeOf(error)));
+      // This comes before `ws` looks for the subprotocol, which it misses where it was left out.
+      if (isText) response.headers["sec-websocket-protocol"] ??= request.subprotocol;
+    });
     socket.on("open", () => this.#options.dispatch({ type: "linkOpened", linkId }));
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (!this.#sockets.has(linkId)) return;
-      if (!isBinary) return closed("protocol");
+      if (isBinary === isText) return closed("protocol");
       // A plain view: cbor-x returns Buffers when it is fed one.
       const frame = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       this.#options.dispatch({ type: "linkMessage", linkId, frame });
@@ -71,7 +84,11 @@ export class WebSocketLinks {
       closed("refused", response.statusCode ?? null, retryAfterS);
     });
     socket.on("error", (error: NodeJS.ErrnoException) => closed(causeOf(error)));
-    socket.on("close", () => closed("closed"));
+    socket.on("close", (code) =>
+      closed("closed", null, isText && code === AUTOPUSH_CLOSE_AWAY ? AUTOPUSH_AWAY_S : null),
+    );
+    if (isText)
+      socket.on("ping", () => this.#options.dispatch({ type: "linkMessage", linkId, frame: NOTHING }));
   }
 
   send(linkId: number, frame: Uint8Array): void {
@@ -89,7 +106,7 @@ export class WebSocketLinks {
       });
       return;
     }
-    socket.send(frame);
+    socket.send(frame, { binary: !this.#textual.has(socket) });
   }
 
   ping(linkId: number): void {
@@ -132,6 +149,9 @@ export class WebSocketLinks {
     return socket;
   }
 }
+
+/** What a Ping of the service says. */
+const NOTHING = new Uint8Array(0);
 
 /** Delta-seconds of Retry-After (RFC 9110 §10.2.3), or null; the HTTP-date form is not worth a trusted clock. */
 export function parseRetryAfter(value: string | undefined): number | null {

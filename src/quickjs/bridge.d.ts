@@ -44,13 +44,17 @@ export interface Bridge {
   utf8Decode(bytes: Uint8Array): string;
 
   // websocket*.c: answered by linkOpened or linkClosed; closeLink is answered by nothing.
-  /** `headers`: name, value, name, value, … besides the usual ones; `Authorization: Bearer` is made of `bearer`. */
+  /**
+   * `headers`: name, value, name, value, … besides the usual ones; `Authorization: Bearer` is made of `bearer` unless that is null.
+   * `isText`: messages are text, as UTF-8 here, and the service may leave the subprotocol out of its answer.
+   */
   openWebSocket(
     linkId: number,
     url: string,
     subprotocol: string,
     headers: readonly string[],
-    bearer: string,
+    bearer: string | null,
+    isText: boolean,
   ): void;
   // mqtt.c
   openMqtt(linkId: number, url: string, username: string, topic: string, bearer: string): void;

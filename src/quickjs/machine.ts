@@ -35,11 +35,12 @@ export class BridgeMachine implements Machine, Omit<BridgeEvents, "timer"> {
     this.#options = options;
   }
 
-  openLink({ linkId, url, subprotocol, bearer, headers, mqtt }: EffectOf<"openLink">): void {
+  openLink(request: EffectOf<"openLink">): void {
+    const { linkId, url, subprotocol, bearer, headers, mqtt, isText = false } = request;
     this.#links.add(linkId);
     try {
-      if (mqtt === null) this.#bridge.openWebSocket(linkId, url, subprotocol, flat(headers), bearer);
-      else this.#bridge.openMqtt(linkId, url, mqtt.username, mqtt.topic, bearer);
+      if (mqtt === null) this.#bridge.openWebSocket(linkId, url, subprotocol, flat(headers), bearer, isText);
+      else this.#bridge.openMqtt(linkId, url, mqtt.username, mqtt.topic, bearer ?? "");
     } catch {
       // A header or address it does not take. What it says may quote them, and they are secrets.
       this.linkClosed(linkId, "local", null, null);

@@ -3,6 +3,7 @@
 
 import { resolveUrl } from "../declarative/url.ts";
 import { GodwitError } from "../errors.ts";
+import type { DeviceDialect } from "../wire/dialect.ts";
 
 /** IANA's ports of MQTT, by scheme. */
 const MQTT_PORTS = { mqtt: "1883", mqtts: "8883" } as const;
@@ -18,21 +19,44 @@ interface UrlParts {
   readonly hasMore: boolean;
 }
 
+/** What a service's address says it speaks: those of dialect autopush are known by their WebSocket's. */
+const SCHEMES = {
+  https: { scheme: "https", dialect: "godwit.v1" },
+  http: { scheme: "http", dialect: "godwit.v1" },
+  wss: { scheme: "https", dialect: "autopush" },
+  ws: { scheme: "http", dialect: "autopush" },
+} as const;
+
 /**
- * The origin of a push service.
+ * The origin of a push service, with scheme https or http, whatever it speaks.
  *
  * @throws {GodwitError} ERR_CONFIG when it cannot be one
  */
 export function readServiceUrl(serviceUrl: string): string {
   const url = partsOf(serviceUrl);
-  if (url === null || (url.scheme !== "https" && url.scheme !== "http"))
-    throw new GodwitError("ERR_CONFIG", "serviceUrl must be an https URL");
+  const kind = kindOf(url);
+  if (url === null || kind === null)
+    throw new GodwitError("ERR_CONFIG", "serviceUrl must be an https URL, or a wss URL for dialect autopush");
   // The token is a bearer secret; in clear it may go to this machine and nowhere else.
-  if (url.scheme === "http" && !isLoopback(url.hostname))
+  if (kind.scheme === "http" && !isLoopback(url.hostname))
     throw new GodwitError("ERR_CONFIG", "http is for loopback only: use an https serviceUrl");
   if (url.hasMore || url.hasUser)
     throw new GodwitError("ERR_CONFIG", "serviceUrl must have no path, query or user");
-  return `${url.scheme}://${url.hostname}${url.port === "" ? "" : `:${url.port}`}`;
+  return `${kind.scheme}://${url.hostname}${url.port === "" ? "" : `:${url.port}`}`;
+}
+
+/** What to speak with a push service: what was said, else what the scheme of its URL says. Nobody in between has a word in it. */
+export function dialectOf(service: {
+  readonly serviceUrl: string;
+  readonly dialect?: DeviceDialect;
+}): DeviceDialect {
+  return service.dialect ?? kindOf(partsOf(service.serviceUrl))?.dialect ?? "godwit.v1";
+}
+
+function kindOf(url: UrlParts | null) {
+  return url !== null && Object.hasOwn(SCHEMES, url.scheme)
+    ? SCHEMES[url.scheme as keyof typeof SCHEMES]
+    : null;
 }
 
 /** Scheme, host and port. @throws {GodwitError} ERR_CONFIG */

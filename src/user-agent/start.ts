@@ -6,22 +6,34 @@ import type { Report } from "../agent/events.ts";
 import { TEST_ORIGIN } from "../apps/protocol.ts";
 import { utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
-import { DEVICE_BINDING_BYTES, keySealer, plainSealer, recoverJournal } from "../journal/index.ts";
+import {
+  DEVICE_BINDING_BYTES,
+  type JournalState,
+  keySealer,
+  plainSealer,
+  recoverJournal,
+} from "../journal/index.ts";
 import { HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN, MQTT_URLS_MAX } from "../limits.ts";
 import type { CryptoProvider, RandomFill } from "../webpush/crypto.ts";
-import type { Urgency } from "../wire/dialect.ts";
-import { godwitDialect } from "../wire/godwit.ts";
+import { autopushDevice } from "../wire/autopush-device.ts";
+import type { DeviceDialect, DeviceEnd, Urgency } from "../wire/dialect.ts";
+import { godwitDevice } from "../wire/godwit.ts";
 import type { Display } from "./display.ts";
 import type { JournalStorage } from "./journal-directory.ts";
 import type { MakeMachine, Platform } from "./platform.ts";
 import type { PermissionPolicy } from "./questions.ts";
-import { defaultMqttUrls, isLoopbackOrigin, readMqttUrl, readServiceUrl } from "./service-urls.ts";
+import { defaultMqttUrls, dialectOf, isLoopbackOrigin, readMqttUrl, readServiceUrl } from "./service-urls.ts";
 import { UserAgent, type UserAgentParts } from "./user-agent.ts";
 
 /** What a user agent is told at its start, whatever it runs on. */
 export interface StartOptions {
-  /** https URL of the push service, without path: `https://push.example`. */
+  /**
+   * URL of the push service, without path: `https://push.example` for one like ours, `wss://push.example` for one that speaks
+   * dialect autopush, such as Mozilla's.
+   */
   readonly serviceUrl: string;
+  /** What the push service speaks. Default: what the scheme of its URL says. */
+  readonly dialect?: DeviceDialect;
   /** Names the device, so that a copied journal is recognised. */
   readonly deviceId: string;
   /** Who may subscribe: "ask" puts the question to shells and administrators. Default: nobody may. */
@@ -142,10 +154,13 @@ async function makeAgent(
       "ERR_JOURNAL_SEAL",
       "the journal was sealed under another device key, or there is none now: give the right one, or remove the state directory",
     );
+  const dialect = dialectOf(options);
   return new Agent({
     serviceUrl,
-    mqttUrls: options.mqttUrls?.map(readMqttUrl) ?? defaultMqttUrls(serviceUrl),
-    dialect: godwitDialect,
+    // Frames of the other dialects travel over WebSocket alone.
+    mqttUrls:
+      dialect === "godwit.v1" ? (options.mqttUrls?.map(readMqttUrl) ?? defaultMqttUrls(serviceUrl)) : [],
+    dialect: deviceEnd(dialect, recovery.state),
     recovery,
     sealer,
     deviceBinding,
@@ -163,6 +178,15 @@ async function makeAgent(
     },
     ...(options.silentPushMax === undefined ? {} : { silentPushMax: options.silentPushMax }),
   });
+}
+
+function deviceEnd(dialect: DeviceDialect, state: JournalState): DeviceEnd {
+  if (dialect === "godwit.v1") return godwitDevice;
+  return autopushDevice(() => [...channelsOf(state), ...state.pendingUnregisters]);
+}
+
+function channelsOf({ subscriptions }: JournalState): number[] {
+  return [...subscriptions.values()].flatMap(({ channel }) => (channel === null ? [] : [channel]));
 }
 
 /** In [0, 1). Devices that boot at the same moment must not draw alike, as engines that seed by the clock would have them. */

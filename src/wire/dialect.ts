@@ -119,7 +119,7 @@ export type Downstream =
       readonly reconnectSpreadS: number;
       /** Path of the canary responder on the same host, or null. */
       readonly canary: string | null;
-      /** Wall clock of the service, ms since 1970. */
+      /** Wall clock of the service, ms since 1970; 0 when it does not say. */
       readonly epochMs: number;
       /** Message ids are comparable only within one store epoch. */
       readonly storeEpoch: number;
@@ -151,13 +151,27 @@ export type Downstream =
   | { readonly type: "error"; readonly ref: number | null; readonly status: Status; readonly text: string };
 
 /**
- * Turns messages into frames and back.
+ * The device's end of a dialect: what the agent says over its links, one after the other, and what it makes of what comes.
  *
- * `parse*` throws {@link GodwitError}: ERR_FRAME_TOO_LONG, ERR_CBOR_* , ERR_FRAME_UNKNOWN_TYPE, ERR_FRAME_FIELD; and
- * nothing else, whatever the bytes. Byte fields of a parsed message view the frame.
+ * `parse*` throws {@link GodwitError}: ERR_FRAME_TOO_LONG, ERR_CBOR_* , ERR_JSON_MALFORMED, ERR_FRAME_UNKNOWN_TYPE,
+ * ERR_FRAME_FIELD; and nothing else, whatever the bytes. Byte fields of a parsed message view the frame.
  */
-export interface Dialect {
+export interface DeviceEnd {
+  /** WebSocket subprotocol that is offered. */
   readonly name: string;
+  /**
+   * There for a service that knows neither tokens nor conditions nor holds: who the device is goes into the first frame, frames
+   * are text, and a message is acknowledged as soon as it is safe, whoever it waits for.
+   */
+  readonly isPlain?: true;
+  /** One frame, or as many as it takes, or none where the dialect has no word for it. */
+  encodeUpstream(message: Upstream): Uint8Array | readonly Uint8Array[];
+  /** Undefined for a frame that is good and holds nothing for the agent. */
+  parseDownstream(frame: Uint8Array): Downstream | undefined;
+}
+
+/** Both ends, of a dialect that needs no memory to turn messages into frames and back. */
+export interface Dialect extends DeviceEnd {
   encodeUpstream(message: Upstream): Uint8Array;
   parseUpstream(frame: Uint8Array): Upstream;
   encodeDownstream(message: Downstream): Uint8Array;

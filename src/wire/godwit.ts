@@ -22,6 +22,7 @@ import {
   ACK_CODES,
   BYE_REASONS,
   type Conditions,
+  type DeviceEnd,
   type Dialect,
   type Downstream,
   type IdRange,
@@ -72,11 +73,18 @@ const STATUSES = Object.values(STATUS) as readonly Status[];
 
 export const godwitDialect: Dialect = {
   name: GODWIT_SUBPROTOCOL,
-  encodeUpstream: (message) => encodeCbor(upstreamFields(message)),
+  encodeUpstream,
   parseUpstream,
   encodeDownstream: (message) => encodeCbor(downstreamFields(message)),
   parseDownstream,
 };
+
+/** Its device's end alone, which is all that a bundle for devices has. */
+export const godwitDevice: DeviceEnd = { name: GODWIT_SUBPROTOCOL, encodeUpstream, parseDownstream };
+
+function encodeUpstream(message: Upstream): Uint8Array {
+  return encodeCbor(upstreamFields(message));
+}
 
 function upstreamFields(message: Upstream): unknown[] {
   const type = TYPE[message.type];

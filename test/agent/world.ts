@@ -18,10 +18,10 @@ import type {
 import { concatBytes } from "../../src/bytes.ts";
 import { Driver } from "../../src/host/driver.ts";
 import type { EffectOf, Host } from "../../src/host/host.ts";
-import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
+import { type JournalState, plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { nobleProvider } from "../../src/webpush/noble.ts";
-import type { Downstream, Notification, Upstream } from "../../src/wire/dialect.ts";
+import type { DeviceEnd, Downstream, Notification, Upstream } from "../../src/wire/dialect.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 
 export const UAID = new Uint8Array(16).fill(7);
@@ -44,6 +44,11 @@ export interface DeviceOptions {
   readonly silentPushMax?: ((owner: string) => number | null) | undefined;
   /** Virtual time of the start. */
   readonly atMs?: number;
+  /** Another dialect, whose frames go to `take` instead of {@link Device.upstream}. */
+  readonly dialect?: {
+    readonly make: (state: JournalState) => DeviceEnd;
+    readonly take: (frame: Uint8Array) => void;
+  };
 }
 
 export class Device {
@@ -92,7 +97,7 @@ export class Device {
     this.agent = new Agent({
       serviceUrl: "https://push.example",
       mqttUrls: options.mqttUrls ?? [],
-      dialect: godwitDialect,
+      dialect: options.dialect?.make(recovery.state) ?? godwitDialect,
       recovery,
       sealer,
       deviceBinding: BINDING,
@@ -351,7 +356,8 @@ export class Device {
       },
       send: (effect) => {
         keep(effect);
-        this.upstream.push(godwitDialect.parseUpstream(effect.frame));
+        if (options.dialect !== undefined) options.dialect.take(effect.frame);
+        else this.upstream.push(godwitDialect.parseUpstream(effect.frame));
       },
       ping: keep,
       closeLink: (effect) => {

@@ -3,7 +3,14 @@
 
 import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { FRAME_BYTES_MAX, LINK_QUEUED_BYTES_MAX, RETRY_AFTER_S_MAX } from "../../src/limits.ts";
+import {
+  AUTOPUSH_AWAY_S,
+  AUTOPUSH_CLOSE_AWAY,
+  AUTOPUSH_FRAME_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  LINK_QUEUED_BYTES_MAX,
+  RETRY_AFTER_S_MAX,
+} from "../../src/limits.ts";
 import type { DevCertificate } from "../../src/push-service/dev-ca.ts";
 import { BEARER, SUBPROTOCOL } from "./operations.ts";
 import { isResumed } from "./servers.ts";
@@ -11,6 +18,7 @@ import { type Stage, settled } from "./stage.ts";
 
 export function describeLinks(stage: Stage): void {
   webSockets(stage);
+  textLinks(stage);
   brokenLinks(stage);
   tls(stage);
   mqtt(stage);
@@ -146,6 +154,73 @@ function webSockets(stage: Stage): void {
       expect(await one.closed).toBe(1000);
       await stage.host.operations.send(2, Uint8Array.of(3), 0);
       expect(await two.messages.next()).toEqual(Uint8Array.of(3));
+    });
+  });
+}
+
+function textLinks(stage: Stage): void {
+  async function openedText(hasSubprotocol = true) {
+    const { url, accepted } = await stage.servers.webSocket(null, "127.0.0.1", hasSubprotocol);
+    await stage.host.operations.openLink({ ...ids, url, isText: true });
+    const server = await accepted.next();
+    await stage.host.events.next("linkOpened");
+    return server;
+  }
+  const utf8 = (text: string) => new Uint8Array(Buffer.from(text));
+
+  describe("WebSocket links of text", () => {
+    test.each([true, false])(
+      "name nobody in the upgrade, and need no subprotocol in the answer: %s",
+      async (hasSubprotocol) => {
+        const { request } = await openedText(hasSubprotocol);
+        expect(request.headers["sec-websocket-protocol"]).toBe(SUBPROTOCOL);
+        expect(request.headers.authorization).toBe(undefined);
+      },
+    );
+
+    test.each(["{}", "grüße 🐦", "x".repeat(125), "ü".repeat(32_768)])(
+      "text, both ways (%#)",
+      async (text) => {
+        const { webSocket, messages } = await openedText();
+        await stage.host.operations.send(ids.linkId, utf8(text), 1);
+        expect(await messages.next()).toBe(text);
+        webSocket.send(text);
+        expect((await stage.host.events.next("linkMessage")).frame).toEqual(utf8(text));
+      },
+    );
+
+    test("in fragments, also within a character", async () => {
+      const { webSocket } = await openedText();
+      const bytes = utf8("grüße");
+      webSocket.send(bytes.subarray(0, 3), { binary: false, fin: false });
+      webSocket.send(bytes.subarray(3), { binary: false, fin: true });
+      expect((await stage.host.events.next("linkMessage")).frame).toEqual(bytes);
+    });
+
+    test.each([
+      ["a binary frame", Uint8Array.of(1)],
+      ["one over the bound", "x".repeat(AUTOPUSH_FRAME_BYTES_MAX + 1)],
+    ])("%s ends the link", async (_, data) => {
+      const { webSocket } = await openedText();
+      webSocket.send(data);
+      expect(await stage.host.events.next("linkClosed")).toEqual(gone("protocol"));
+    });
+
+    test("what is no UTF-8 ends the link", async () => {
+      const { webSocket } = await openedText();
+      webSocket.send(Uint8Array.of(0x22, 0xff, 0x22), { binary: false });
+      await stage.host.events.next("linkClosed");
+      expect(stage.host.events.rest).toEqual([]);
+    });
+
+    test.each([
+      [AUTOPUSH_CLOSE_AWAY, AUTOPUSH_AWAY_S],
+      [1000, null],
+      [1011, null],
+    ])("a service that closes with %i wants the device away for %j s", async (code, retryAfterS) => {
+      const { webSocket } = await openedText();
+      webSocket.close(code);
+      expect(await stage.host.events.next("linkClosed")).toEqual(gone("closed", null, retryAfterS));
     });
   });
 }

@@ -27,6 +27,8 @@ export interface LinkRequest {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly mqtt?: MqttAddress;
+  /** Text frames, and nobody's name in the upgrade. */
+  readonly isText?: boolean;
 }
 
 export interface HttpRequest {
@@ -58,16 +60,17 @@ export class Operations {
     return this.#platform.now();
   }
 
-  openLink({ linkId, url, headers = {}, mqtt }: LinkRequest): void {
+  openLink({ linkId, url, headers = {}, mqtt, isText = false }: LinkRequest): void {
     const subprotocol = mqtt === undefined ? SUBPROTOCOL : "";
     this.#machine.openLink({
       type: "openLink",
       linkId,
       url,
       subprotocol,
-      bearer: BEARER,
+      bearer: isText ? null : BEARER,
       headers,
       mqtt: mqtt ?? null,
+      ...(isText ? { isText } : {}),
     });
   }
 

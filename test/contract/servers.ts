@@ -52,10 +52,14 @@ export class Servers {
   readonly #closes: (() => void)[] = [];
 
   /** A WebSocket server; its upgrades come out of `accepted`. */
-  async webSocket(certificate: DevCertificate | null = null, address = "127.0.0.1") {
+  async webSocket(certificate: DevCertificate | null = null, address = "127.0.0.1", hasSubprotocol = true) {
     const http = certificate === null ? createHttp() : createHttps(certificate);
     // No pongs by itself: a test says when.
-    const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+    const server = new WebSocketServer({
+      server: http,
+      perMessageDeflate: false,
+      ...(hasSubprotocol ? {} : { handleProtocols: () => false }),
+    });
     const accepted = new Inbox<Accepted>();
     server.on("connection", (webSocket, request) => {
       const messages = new Inbox<Uint8Array | string>();

@@ -52,8 +52,13 @@ describe("fold", () => {
       HISTORY.find(({ type }) => type === "userAgent"),
       { type: "counters", subscriptionIdMax: 40, notificationIdMax: 30 },
       { type: "run", runId: 1 },
+      // Channels, which some services end one by one.
+      { type: "pendingUnregister", channel: 102 },
+      { type: "pendingUnregister", channel: 101 },
     ]);
     expect(state.pendingForget).toBe(true);
+    state.apply({ type: "userAgentRemoved" });
+    expect(state.pendingUnregisters.size).toBe(0);
   });
 
   test("the dedupe window forgets the oldest", () => {

@@ -104,6 +104,8 @@ export function message(id: number, changes: Partial<MessageRecord> = {}): Messa
     attempt: 0,
     handed: false,
     isDeclared: false,
+    encryption: null,
+    cryptoKey: null,
     ...changes,
   };
 }

@@ -132,10 +132,11 @@ export class NodeBridge implements Bridge {
     url: string,
     subprotocol: string,
     headers: readonly string[],
-    bearer: string,
+    bearer: string | null,
+    isText: boolean,
   ): void {
     const request = { linkId, url, subprotocol, bearer, headers: pairs(headers), mqtt: null };
-    this.#webSockets.open({ type: "openLink", ...request });
+    this.#webSockets.open({ type: "openLink", ...request, ...(isText ? { isText } : {}) });
   }
 
   openMqtt(linkId: number, url: string, username: string, topic: string, bearer: string): void {

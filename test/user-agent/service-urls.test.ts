@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
 import {
   defaultMqttUrls,
+  dialectOf,
   isLoopbackOrigin,
   readMqttUrl,
   readServiceUrl,
@@ -31,11 +32,14 @@ test.each([
   ["http://localhost:8080", "http://localhost:8080"],
   ["http://127.0.0.1", "http://127.0.0.1"],
   ["http://[::1]:1/", "http://[::1]:1"],
+  ["wss://push.services.mozilla.com/", "https://push.services.mozilla.com"],
+  ["WSS://push.example:443", "https://push.example"],
+  ["ws://localhost:8080", "http://localhost:8080"],
 ])("the service %s is %s", (text, origin) => {
   expect(outcome(() => readServiceUrl(text))).toBe(origin);
 });
 
-const NO_URL = "ERR_CONFIG: serviceUrl must be an https URL";
+const NO_URL = "ERR_CONFIG: serviceUrl must be an https URL, or a wss URL for dialect autopush";
 const NOT_CLEAR = "ERR_CONFIG: http is for loopback only: use an https serviceUrl";
 const NO_MORE = "ERR_CONFIG: serviceUrl must have no path, query or user";
 
@@ -44,12 +48,13 @@ test.each([
   ["nonsense", NO_URL],
   ["push.example", NO_URL],
   ["ftp://push.example", NO_URL],
-  ["wss://push.example", NO_URL],
   ["file:///etc/passwd", NO_URL],
   ["https://", NO_URL],
   ["https://push.example:99999", NO_URL],
   ["https://push example", NO_URL],
   ["http://push.example", NOT_CLEAR],
+  ["ws://push.example", NOT_CLEAR],
+  ["wss://push.example/path", NO_MORE],
   ["http://localhost.example", NOT_CLEAR],
   ["http://localhost@push.example", NOT_CLEAR],
   ["http://127.0.0.2", NOT_CLEAR],
@@ -99,4 +104,15 @@ test("only this machine needs no network", () => {
     true,
   ]);
   expect(["https://localhost.example", "https://192.0.2.1"].map(isLoopbackOrigin)).toEqual([false, false]);
+});
+
+test.each([
+  ["https://push.example", undefined, "godwit.v1"],
+  ["http://localhost", undefined, "godwit.v1"],
+  ["wss://push.example", undefined, "autopush"],
+  ["ws://localhost", undefined, "autopush"],
+  ["https://push.example", "autopush", "autopush"],
+  ["wss://push.example", "godwit.v1", "godwit.v1"],
+] as const)("%s, told %j: %s", (serviceUrl, dialect, spoken) => {
+  expect(dialectOf({ serviceUrl, ...(dialect === undefined ? {} : { dialect }) })).toBe(spoken);
 });
