@@ -11,7 +11,7 @@ import webPush from "web-push";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
 import { Sender, type ServiceProcess, Stage } from "../end-to-end/stage.ts";
 import { Desktop } from "../node/desktop.ts";
-import { Firefox, firefoxProblem, makeProfile } from "./firefox.ts";
+import { Firefox, firefoxProblem, makeProfile, uaidOf } from "./firefox.ts";
 import { Site } from "./site.ts";
 
 /** A start of Firefox included; nothing takes nearly this long. */
@@ -94,6 +94,9 @@ describe.skipIf(firefoxProblem !== null)("Firefox ESR", { timeout: TEST_MS_MAX }
     await sender.send(subscription, "1:0", { topic: "score" });
     for (const text of texts) expect(await sender.send(subscription, text)).toBe(201);
     await sender.send(subscription, "2:0", { topic: "score" });
+    const log = service.stderr.all.join("\n");
+    for (const secret of [uaidOf(profile), new URL(subscription.endpoint).pathname, ...texts])
+      expect(log).not.toContain(secret);
     await openFirefox();
     for (const text of [...texts, "2:0"]) await site.pushed("/away/", text);
     expect(await firefox.call("push.subscription", "/away/")).toEqual(subscription);

@@ -5,7 +5,7 @@
  */
 
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Exit, Program, ServiceProcess, Stage } from "../end-to-end/stage.ts";
@@ -128,6 +128,14 @@ export async function makeProfile(stage: Stage, service: ServiceProcess): Promis
   await run("certutil", ["-N", ...database, "--empty-password"]);
   await run("certutil", ["-A", ...database, "-n", "development", "-t", "C,,", "-i", service.caFile]);
   return directory;
+}
+
+/** The uaid of a Firefox that has ended: its one credential at the push service. */
+export function uaidOf(profile: string): string {
+  const preferences = readFileSync(join(profile, "prefs.js"), "utf8");
+  const uaid = /^user_pref\("dom\.push\.userAgentID", "([0-9a-f]{32})"\);$/m.exec(preferences)?.[1];
+  if (uaid === undefined) throw new Error("this Firefox has no uaid");
+  return uaid;
 }
 
 /** A running Firefox with one page. */
