@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// Goal: nodes of one push service act as one: what is posted to any of them reaches the device wherever it is, at once and also
+// after the news of it was lost, and never do two of them hold a device. Method: nodes in this process and one in a process of its own,
+// which is paused, over a real cluster whose subscriptions are cut and whose primaries are killed and paused.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { build } from "esbuild";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { newKeyring } from "../../src/push-service/keyring.ts";
+import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
+import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
+import { base64urlEncode } from "../../src/webpush/base64url.ts";
+import { channelsDigest } from "../../src/wire/digest.ts";
+import { PUBLIC_ORIGIN, TestBench, TestDevice } from "./bench.ts";
+import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
+
+const ACCESS = { username: null, password: null, tls: null } as const;
+const keyring = newKeyring();
+let cluster: TestCluster;
+let prefix = "";
+let prefixes = 0;
+let [a, b]: TestBench[] = [];
+
+const open = (): Promise<RedisStore> => openRedisStore({ ...ACCESS, seeds: cluster.seeds, prefix });
+const node = async (): Promise<TestBench> =>
+  TestBench.start({ store: await open(), keyring, reconnectSpreadS: 0 });
+
+/** The two nodes, which every test begins anew. */
+function nodes(): [TestBench, TestBench] {
+  if (a === undefined || b === undefined) throw new Error("not started");
+  return [a, b];
+}
+
+/** Posts `count` messages whose bodies are one number each, from `first` on, and insists on 201. */
+async function post(at: TestBench, endpoint: string, count: number, first = 0): Promise<void> {
+  for (let number = first; number < first + count; number++) {
+    const response = await at.post(endpoint, { TTL: "600" }, Uint8Array.of(number));
+    expect(response.status).toBe(201);
+  }
+}
+
+/** The bodies of the next `count` notifications, each acknowledged; one that comes again counts once. */
+async function receive(device: TestDevice, count: number): Promise<number[]> {
+  const bodies = new Map<number, number>();
+  while (bodies.size < count) {
+    const { id, body } = await device.next("notification");
+    bodies.set(id, body?.[0] ?? -1);
+    device.send({ type: "ack", code: "ok", ranges: [[id, id]] });
+  }
+  return [...bodies.values()].sort((x, y) => x - y);
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, number) => number);
+
+describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
+  beforeAll(async () => {
+    cluster = await TestCluster.start();
+  }, 60_000);
+  afterAll(() => cluster?.stop());
+  beforeEach(async () => {
+    prefix = `test${++prefixes}`;
+    [a, b] = [await node(), await node()];
+  });
+  afterEach(async () => {
+    await Promise.all([a?.stop(), b?.stop()]);
+  });
+
+  test("a message posted to one reaches the device at the other, and is gone once acknowledged", async () => {
+    const [here, there] = nodes();
+    const { device, endpoint } = await here.subscribed();
+    await post(there, endpoint, 1, 7);
+    expect(await receive(device, 1)).toEqual([7]);
+    await expect.poll(() => there.store.countMessages()).toBe(0);
+  });
+
+  test("what is posted to both at once arrives whole, each message once", async () => {
+    const [here, there] = nodes();
+    const { device, endpoint } = await here.subscribed();
+    const posts = [here, there].map((at, half) => post(at, endpoint, 100, half * 100));
+    expect(await receive(device, 200)).toEqual(upTo(200));
+    await Promise.all(posts);
+    await expect.poll(() => here.store.countMessages()).toBe(0);
+    expect(await device.quiet()).toEqual([]);
+  });
+
+  test("TTL 0 goes to wherever the device is, or nowhere", async () => {
+    const [here, there] = nodes();
+    const { device, endpoint, uaToken } = await here.subscribed();
+    expect((await there.post(endpoint, { TTL: "0" }, Uint8Array.of(5))).status).toBe(201);
+    expect(await receive(device, 1)).toEqual([5]);
+    await device.close();
+    await expect.poll(() => here.service.stats().devicesConnected).toBe(0);
+    expect((await there.post(endpoint, { TTL: "0" })).status).toBe(201);
+    const again = await there.connect(uaToken);
+    await again.next("registered");
+    expect((await again.quiet()).filter(({ type }) => type === "notification")).toEqual([]);
+  });
+
+  test("a revocation by one is heard at the other", async () => {
+    const [here, there] = nodes();
+    const { publicKey } = here.keys;
+    const { device, endpoint, channel } = await here.subscribed(publicKey);
+    const Authorization = here.vapid({ act: "revoke", sub: endpoint, expiresS: here.epochMs / 1000 + 200 });
+    expect((await there.fetch(endpoint, { method: "DELETE", headers: { Authorization } })).status).toBe(204);
+    expect(await device.next("revoked")).toMatchObject({ channel, reason: "application-server" });
+  });
+
+  test("a device that comes to another node leaves the first, which hears of it", async () => {
+    const [here, there] = nodes();
+    const { device, endpoint, uaToken, channel } = await here.subscribed();
+    const moved = await there.connect(uaToken, [channel]);
+    await moved.next("registered");
+    expect(await device.next("bye")).toMatchObject({ reason: "replaced" });
+    await post(here, endpoint, 1, 3);
+    expect(await receive(moved, 1)).toEqual([3]);
+    await expect.poll(() => here.service.stats().devicesConnected).toBe(0);
+  });
+
+  test("a subscription that is cut costs no message, and no device a new connection", async () => {
+    const [here, there] = nodes();
+    const { device, endpoint } = await here.subscribed();
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(cluster.nodes.map((redis) => redis.ask("CLIENT", "KILL", "TYPE", "pubsub")));
+      await post(there, endpoint, 20);
+      expect(await receive(device, 20)).toEqual(upTo(20));
+    }
+    await expect.poll(() => here.log.filter(({ event }) => event === "fleet-lost").length).toBe(3);
+    expect(await device.quiet()).toEqual([]);
+  });
+
+  test("the primary that carries a node's channel dies: the node hears by the next one", async () => {
+    const [here, there] = nodes();
+    const primary = await primaryOfChannel();
+    const [{ device, endpoint }, other] = [await awayFrom(primary, here), await awayFrom(primary, there)];
+    await primary.kill();
+    await post(there, endpoint, 3);
+    await post(here, other.endpoint, 3);
+    expect(await receive(device, 3)).toEqual(upTo(3));
+    expect(await receive(other.device, 3)).toEqual(upTo(3));
+    await primary.run();
+    await cluster.whole();
+  }, 60_000);
+
+  test("a subscription at a primary that says nothing any more is noticed, and what was missed is read", async () => {
+    const [here, there] = nodes();
+    const primary = await primaryOfChannel();
+    const [{ device, endpoint }, other] = [await awayFrom(primary, here), await awayFrom(primary, there)];
+    primary.signal("SIGSTOP");
+    await post(there, endpoint, 3);
+    await post(here, other.endpoint, 3);
+    expect(await receive(device, 3)).toEqual(upTo(3));
+    expect(await receive(other.device, 3)).toEqual(upTo(3));
+    primary.signal("SIGCONT");
+    await cluster.whole();
+  }, 60_000);
+
+  test("a node that was paused while its device went elsewhere can do nothing for it any more", async () => {
+    const [here] = nodes();
+    const { device, endpoint, uaToken, uaid, channel } = await here.subscribed();
+    const child = await startChild();
+    try {
+      // The device is at the child, which sends it a message and is paused before it is acknowledged.
+      const first = await connectTo(child.port, uaToken, channel);
+      await first.next("registered");
+      expect(await device.next("bye")).toMatchObject({ reason: "replaced" });
+      await post(here, endpoint, 1, 1);
+      const sent = await first.next("notification");
+      child.process.kill("SIGSTOP");
+      first.send({ type: "ack", code: "ok", ranges: [[sent.id, sent.id]] });
+      first.send({ type: "unregisterWa", ref: 2, channel });
+      // It gives up waiting and comes here, where the message comes again.
+      const second = await here.connect(uaToken, [channel]);
+      await second.next("registered");
+      expect(await second.next("notification")).toMatchObject({ id: sent.id, attempt: 2 });
+      child.process.kill("SIGCONT");
+      // What it said to the paused node is refused there; it hears that it was replaced, and nothing else.
+      expect(await first.next("bye")).toMatchObject({ reason: "replaced" });
+      expect(await here.store.channels(Buffer.from(uaid, "hex"))).toMatchObject([{ channel }]);
+      expect(await here.store.countMessages()).toBe(1);
+      expect(await second.quiet()).toEqual([]);
+    } finally {
+      await child.stop();
+    }
+  }, 60_000);
+});
+
+/** The Redis process that has a node's channel. */
+async function primaryOfChannel(): Promise<TestRedis> {
+  for (const redis of cluster.nodes) {
+    const channels = (await redis.ask("PUBSUB", "SHARDCHANNELS", `${prefix}:*`)) as string[];
+    if (channels.length > 0 && (await redis.info("role")) === "master") return redis;
+  }
+  throw new Error("no channel");
+}
+
+/** A device at `at` whose messages are at another primary. */
+async function awayFrom(primary: TestRedis, at: TestBench) {
+  for (;;) {
+    const subscribed = await at.subscribed();
+    const { slot } = new RedisKeys(prefix).ofDevice(Buffer.from(subscribed.uaid, "hex"));
+    if ((await cluster.primaryOf(slot)) !== primary) return subscribed;
+  }
+}
+
+async function connectTo(port: number, uaToken: string, channel: number): Promise<TestDevice> {
+  const webSocket = new WebSocket(`ws://127.0.0.1:${port}/v1/ws`, ["godwit.v1"], {
+    headers: {
+      Authorization: `Bearer ${uaToken}`,
+      "Godwit-Conditions": "heartbeat=240, window=0, urgency=very-low",
+      "Godwit-Channels": base64urlEncode(channelsDigest([channel])),
+    },
+  });
+  const device = new TestDevice(webSocket);
+  await once(webSocket, "open");
+  return device;
+}
+
+/** A node in a process of its own. */
+async function startChild(): Promise<{ process: ChildProcess; port: number; stop: () => Promise<void> }> {
+  const { id, secret } = keyring.current;
+  const script = `
+    import { openRedisStore } from "./src/push-service/store/redis.ts";
+    import { createPushService } from "./src/push-service/server.ts";
+    const store = await openRedisStore(${JSON.stringify({ ...ACCESS, seeds: cluster.seeds, prefix })});
+    const keyring = { current: { id: Uint8Array.of(${id}), secret: Uint8Array.of(${secret}) }, older: [] };
+    const service = createPushService({ store, keyring, tls: null, publicOrigin: ${JSON.stringify(PUBLIC_ORIGIN)} });
+    await service.listen();
+    console.log(service.port);
+  `;
+  const { outputFiles } = await build({
+    stdin: { contents: script, resolveDir: process.cwd(), loader: "ts" },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    write: false,
+    logLevel: "error",
+  });
+  const child = spawn(process.execPath, ["--input-type=module"], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(outputFiles[0]?.text ?? "");
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  const stop = async (): Promise<void> => {
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  };
+  return { process: child, port: Number(line), stop };
+}
