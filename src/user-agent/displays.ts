@@ -45,13 +45,12 @@ export class Displays implements Display {
   }
 
   /** On this screen alone. A screen with nobody at it, such as no shell, is no failure to tell of: it rejects with other errors than ours. */
-  async showOn(display: Display, shown: ShownNotification): Promise<void> {
-    try {
-      await display.show(shown);
-    } catch (error) {
+  showOn(display: Display, shown: ShownNotification): Promise<unknown> {
+    // Not async: in QuickJS-ng one of those leaked its promise when memory ran out in it.
+    return attempt(() => display.show(shown)).catch((error: unknown) => {
       if (error instanceof GodwitError) this.#tell(error);
       throw error;
-    }
+    });
   }
 
   close(notificationId: number): void {
