@@ -21,7 +21,7 @@ import type {
 export interface Fleet {
   /**
    * Makes the caller's link, here, the one that holds the device: any other, on any node, is told that it was replaced, and is
-   * refused by the store from now on, told or not. A new device of dialect autopush is claimed before the store knows it.
+   * refused by the store from now on, told or not.
    *
    * @throws {GodwitError} as the store
    */

@@ -21,7 +21,7 @@ import type {
   SessionEvent,
   SessionOptions,
 } from "./session-events.ts";
-import type { RegisterResult, Store } from "./store/store.ts";
+import type { ChannelRecord, DeviceRecord, RegisterResult, Store } from "./store/store.ts";
 import { endpointKeyHash, type Tokens } from "./tokens.ts";
 
 /** Longest time setTimeout takes. */
@@ -74,6 +74,13 @@ export interface SessionHostOptions<Up, Down> {
   readonly link: LinkPort<Down>;
 }
 
+/** What the store knows of a device. */
+interface Known {
+  readonly channels: readonly ChannelRecord[];
+  readonly record: DeviceRecord | null;
+}
+const UNKNOWN: Known = { channels: [], record: null };
+
 /** What a device of dialect `godwit.v1` says when it connects. */
 export type GodwitDevice = Pick<SessionOptions, "uaid" | "conditions" | "channelsDigest">;
 
@@ -123,18 +130,15 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   }
 
   /**
-   * Claims the device, reads what the store knows and begins the session. A failure detaches it.
+   * Claims the device, reads what the store knows and begins the session; of a new device the store knows nothing. A failure
+   * detaches it.
    *
    * @param accept makes the link carry frames, at once: nothing can come between it and the first frame. May throw
    * @throws {HttpError} storage, draining, or what `accept` throws
    */
   async start(freshUaToken: string | null, accept: () => void): Promise<void> {
-    const { fleet, log } = this.#services;
     try {
-      const held = await stored(() => fleet.claim(this.#uaid), log);
-      this.#held = held;
-      const channels = await stored(() => held.channels(), log);
-      const record = await stored(() => held.getDevice(), log);
+      const { channels, record } = this.#create === null ? await this.#claim() : UNKNOWN;
       if (!this.isLive()) throw new HttpError("draining");
       accept();
       this.#seenMs = record?.seenMs ?? Number.POSITIVE_INFINITY;
@@ -143,6 +147,14 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
       this.detach();
       throw error;
     }
+  }
+
+  async #claim(): Promise<Known> {
+    const { fleet, log } = this.#services;
+    const held = await stored(() => fleet.claim(this.#uaid), log);
+    this.#held = held;
+    const channels = await stored(() => held.channels(), log);
+    return { channels, record: await stored(() => held.getDevice(), log) };
   }
 
   /** The link can carry frames: this is the device's link from now on. */
@@ -241,16 +253,29 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   async #register(effect: Extract<SessionEffect, { type: "register" }>): Promise<void> {
     const { clock } = this.#services;
     const { operationId, registrationId, applicationServerKey } = effect;
-    const result = await this.#try(async (held) => {
-      if (this.#create !== null) {
-        await this.#create();
-        this.#create = null;
-        this.#seenMs = clock.epochMs();
-      }
-      return held.register(registrationId, applicationServerKey, clock.epochMs());
-    });
+    const isThere = this.#create === null || (await this.#enter(this.#create));
+    const register = (held: HeldDevice) =>
+      held.register(registrationId, applicationServerKey, clock.epochMs());
+    const result = isThere ? await this.#try(register) : null;
     const reply = this.#registration(result, applicationServerKey);
     this.handle({ type: "registered", operationId, ...reply });
+  }
+
+  /** Brings a new device into the store, where it can be claimed from then on. False when that failed, which is logged. */
+  async #enter(create: () => Promise<void>): Promise<boolean> {
+    const { fleet, clock } = this.#services;
+    try {
+      await create();
+      const held = await fleet.claim(this.#uaid);
+      if (this.isLive()) this.#held = held;
+      else held.release();
+      this.#create = null;
+      this.#seenMs = clock.epochMs();
+      return true;
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
   }
 
   #registration(result: RegisterResult | null, applicationServerKey: Uint8Array | null) {
@@ -313,12 +338,16 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
         this.handle({ type: "goodbye", reason: "replaced", retryAfterS: 0 });
         return null;
       }
-      // Logged where it was refused.
-      if (error instanceof HttpError) return null;
-      const text = error instanceof GodwitError ? error.message : String((error as Error).name);
-      this.#services.log({ event: "store-failed", error: text });
+      this.#failed(error);
       return null;
     }
+  }
+
+  #failed(error: unknown): void {
+    // Logged where it was refused.
+    if (error instanceof HttpError) return;
+    const text = error instanceof GodwitError ? error.message : String((error as Error).name);
+    this.#services.log({ event: "store-failed", error: text });
   }
 
   #setAlarm(atMs: number | null): void {

@@ -51,11 +51,10 @@ export class AutopushBench {
     this.handle({ type: "upstream", message });
   }
 
-  /** Puts a message into the store; with `live`, the session hears of it. Its body is its id. */
-  put(overrides: Partial<StoredMessage> = {}, live = true, replacedId: number | null = null): number {
-    const id = ++this.#lastId;
+  /** A message that came now, for an hour. Its body is its id. */
+  message(id: number): StoredMessage {
     const nowMs = START_MS + this.monotonicMs;
-    const message: StoredMessage = {
+    return {
       id,
       channel: 1,
       receivedMs: nowMs,
@@ -65,8 +64,13 @@ export class AutopushBench {
       saysNotification: false,
       body: Uint8Array.of(id >> 8, id & 0xff),
       mayHaveBeenSent: false,
-      ...overrides,
     };
+  }
+
+  /** Puts a message into the store; with `live`, the session hears of it. */
+  put(overrides: Partial<StoredMessage> = {}, live = true, replacedId: number | null = null): number {
+    const id = ++this.#lastId;
+    const message = { ...this.message(id), ...overrides };
     this.messages.set(id, message);
     if (replacedId !== null) this.messages.delete(replacedId);
     if (live) this.handle({ type: "stored", message, replacedId });

@@ -12,10 +12,11 @@ import {
   AUTOPUSH_PING_MS,
   AUTOPUSH_PONG_TIMEOUT_MS,
   AUTOPUSH_STORED_SENT_MAX,
+  LOW_URGENCY_MARGIN_MS,
   SESSION_OPERATIONS_MAX,
 } from "../../src/limits.ts";
 import { AutopushBench, idOf } from "./autopush-session-bench.ts";
-import { channelRecord, range, uaid } from "./session-bench.ts";
+import { channelRecord, range, START_MS, uaid } from "./session-bench.ts";
 
 const channelId = new Uint8Array(16).fill(1);
 const other = new Uint8Array(16).fill(2);
@@ -155,16 +156,27 @@ describe("new messages", () => {
 
   test("with TTL 0 are tried once", () => {
     const bench = new AutopushBench().open();
-    const id = bench.put({}, false);
-    const message = bench.messages.get(id);
-    bench.messages.clear();
-    if (message === undefined) throw new Error("not there");
+    const message = bench.message(1);
     bench.handle({ type: "congested", isCongested: true });
     bench.handle({ type: "ephemeral", message });
     bench.handle({ type: "congested", isCongested: false });
     expect(bench.ids()).toEqual([]);
     bench.handle({ type: "ephemeral", message });
-    expect(bench.ids()).toEqual([id]);
+    expect(bench.ids()).toEqual([1]);
+  });
+
+  test("with TTL 0 that are not acknowledged count for a while, too", () => {
+    const bench = new AutopushBench().open();
+    const send = (id: number) => {
+      const receivedMs = START_MS + bench.monotonicMs;
+      const message = { ...bench.message(id), receivedMs, expiresMs: receivedMs };
+      bench.handle({ type: "ephemeral", message });
+    };
+    for (let id = 1; id <= AUTOPUSH_IN_FLIGHT_MAX + 1; id++) send(id);
+    expect(bench.ids()).toEqual(range(1, AUTOPUSH_IN_FLIGHT_MAX));
+    bench.pass(LOW_URGENCY_MARGIN_MS);
+    send(1_000);
+    expect(bench.ids()).toEqual([1_000]);
   });
 
   test("are not sent again by a page that was read before they were acknowledged", () => {
