@@ -25,7 +25,7 @@ import type { ByeReason } from "../wire/dialect.ts";
 import { AutopushSession } from "./autopush-session.ts";
 import { stored } from "./endpoint.ts";
 import { HttpError } from "./http-errors.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { TokenBucket } from "./rate-limit.ts";
 import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
 import { UAID_BYTES } from "./tokens.ts";
 import { WebSocketQueue } from "./websocket-queue.ts";
@@ -63,10 +63,9 @@ export interface AutopushLinkOptions {
 export class AutopushLink implements LinkPort<AutopushDownstream> {
   readonly #options: AutopushLinkOptions;
   readonly #queue: WebSocketQueue;
-  readonly #rate = new RateLimit({
+  readonly #rate = new TokenBucket({
     burstMax: LINK_FRAMES_BURST_MAX,
     perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
-    namesMax: 1,
   });
   #helloTimer: NodeJS.Timeout | null;
   #host: SessionHost<AutopushUpstream, AutopushDownstream> | null = null;
@@ -127,7 +126,7 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
   #take(weight: number): boolean {
     const { webSocket } = this.#options;
     if (webSocket.readyState !== WebSocket.OPEN || this.#queue.isStuck()) return false;
-    if (this.#rate.take("", performance.now(), weight) === 0) return true;
+    if (this.#rate.take(performance.now(), weight) === 0) return true;
     if (this.#host === null) this.#end("misuse");
     else this.#host.handle({ type: "goodbye", reason: "overload", retryAfterS: 0 });
     return false;

@@ -7,7 +7,7 @@
 import type { WebSocket } from "ws";
 import { hexEncode } from "../bytes.ts";
 import { CANARIES_PER_DEVICE_MAX, CANARY_LIFETIME_MS, CANARY_PINGS_BURST_MAX } from "../limits.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { TokenBucket } from "./rate-limit.ts";
 
 export class Canaries {
   /** Those of each device, the longest silent first. */
@@ -27,10 +27,10 @@ export class Canaries {
     }
     this.#links.set(name, links.add(webSocket));
     const lifetime = setTimeout(() => webSocket.close(1000, "lifetime"), CANARY_LIFETIME_MS);
-    const pings = new RateLimit({ burstMax: CANARY_PINGS_BURST_MAX, perMinute: 60, namesMax: 1 });
+    const pings = new TokenBucket({ burstMax: CANARY_PINGS_BURST_MAX, perMinute: 60 });
     webSocket.on("ping", () => {
       if (links.delete(webSocket)) links.add(webSocket);
-      if (pings.take("", performance.now()) > 0) webSocket.terminate();
+      if (pings.take(performance.now()) > 0) webSocket.terminate();
     });
     webSocket.on("message", () => webSocket.close(1008, "canary"));
     webSocket.on("close", () => {

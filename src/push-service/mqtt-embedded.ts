@@ -19,7 +19,7 @@ import { BoundedMqttStream, MQTT_PACKET } from "../node/bounded-mqtt-stream.ts";
 import type { Enrolment } from "./enrolment.ts";
 import { HttpError } from "./http-errors.ts";
 import { type Broker, type DeviceId, MQTT_TOPIC_PREFIX, type MqttDevices } from "./mqtt.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { TokenBucket } from "./rate-limit.ts";
 
 /** MQTT 3.1.1 §3.2.2.3. */
 const CONNACK = { unavailable: 3, badCredentials: 4, notAuthorized: 5 } as const;
@@ -106,10 +106,9 @@ export class EmbeddedBroker implements Broker {
 
   /** Takes over a TCP or TLS connection that is to speak MQTT. */
   serve(socket: Duplex): void {
-    const rate = new RateLimit({
+    const rate = new TokenBucket({
       burstMax: LINK_FRAMES_BURST_MAX,
       perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
-      namesMax: 1,
     });
     const takes = (type: number, bytes: number): boolean => {
       const isLong = type === MQTT_PACKET.connect || type === MQTT_PACKET.publish;
@@ -119,7 +118,7 @@ export class EmbeddedBroker implements Broker {
         connection.unacknowledged--;
         return true;
       }
-      return rate.take("", performance.now()) === 0;
+      return rate.take(performance.now()) === 0;
     };
     const stream = new BoundedMqttStream(socket, MQTT_PACKET_BYTES_MAX, takes);
     const connection: Connection = {

@@ -11,15 +11,32 @@ export interface RateOptions {
   readonly namesMax?: number;
 }
 
-interface Bucket {
-  left: number;
-  atMs: number;
+/** One bucket, for what has no name among others, such as a link. */
+export class TokenBucket {
+  readonly #options: Pick<RateOptions, "burstMax" | "perMinute">;
+  #left: number;
+  #atMs: number | null = null;
+
+  constructor(options: Pick<RateOptions, "burstMax" | "perMinute">) {
+    this.#options = options;
+    this.#left = options.burstMax;
+  }
+
+  /** As {@link RateLimit.take}. */
+  take(nowMs: number, weight = 1): number {
+    const { burstMax, perMinute } = this.#options;
+    this.#left = Math.min(burstMax, this.#left + ((nowMs - (this.#atMs ?? nowMs)) * perMinute) / 60_000);
+    this.#atMs = nowMs;
+    if (this.#left < weight) return Math.max(1, Math.ceil(((weight - this.#left) * 60) / perMinute));
+    this.#left -= weight;
+    return 0;
+  }
 }
 
 export class RateLimit {
   readonly #options: RateOptions;
   /** The one longest unused comes first. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets = new Map<string, TokenBucket>();
 
   constructor(options: RateOptions) {
     this.#options = options;
@@ -32,16 +49,11 @@ export class RateLimit {
    * @param weight at most `burstMax`
    */
   take(name: string, nowMs: number, weight = 1): number {
-    const { burstMax, perMinute, namesMax = RATES_REMEMBERED_MAX } = this.#options;
-    const bucket = this.#buckets.get(name) ?? { left: burstMax, atMs: nowMs };
-    bucket.left = Math.min(burstMax, bucket.left + ((nowMs - bucket.atMs) * perMinute) / 60_000);
-    bucket.atMs = nowMs;
+    const bucket = this.#buckets.get(name) ?? new TokenBucket(this.#options);
     this.#buckets.delete(name);
     this.#buckets.set(name, bucket);
-    if (this.#buckets.size > namesMax) this.#forgetOldest();
-    if (bucket.left < weight) return Math.max(1, Math.ceil(((weight - bucket.left) * 60) / perMinute));
-    bucket.left -= weight;
-    return 0;
+    if (this.#buckets.size > (this.#options.namesMax ?? RATES_REMEMBERED_MAX)) this.#forgetOldest();
+    return bucket.take(nowMs, weight);
   }
 
   #forgetOldest(): void {

@@ -104,6 +104,8 @@ export function godwitSession(
 export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink {
   readonly #services: SessionServices;
   readonly #uaid: Uint8Array;
+  /** For the log: hashed once, not with each acknowledgement. */
+  readonly #name: string;
   readonly #dialect: DeviceDialect;
   readonly #link: LinkPort<Down>;
   readonly #session: DeviceSession<Up, Down>;
@@ -122,6 +124,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   constructor({ services, uaid, dialect, create, session, link }: SessionHostOptions<Up, Down>) {
     this.#services = services;
     this.#uaid = uaid;
+    this.#name = deviceName(uaid);
     this.#dialect = dialect;
     this.#create = create;
     this.#link = link;
@@ -161,7 +164,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   #open(device: DeviceSnapshot): void {
     this.#isOpen = true;
     this.#services.hub.attach(this.#uaid, this);
-    this.#services.log({ event: "device-connected", device: deviceName(this.#uaid) });
+    this.#services.log({ event: "device-connected", device: this.#name });
     this.handle({ type: "opened", device });
   }
 
@@ -190,8 +193,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     this.#held?.release();
     this.#held = null;
     if (!this.#isOpen) return;
-    const device = deviceName(this.#uaid);
-    this.#services.log({ event: "device-disconnected", device, reason: this.#endReason });
+    this.#services.log({ event: "device-disconnected", device: this.#name, reason: this.#endReason });
   }
 
   #step(event: SessionEvent<Up>): void {
@@ -245,7 +247,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     const { log } = this.#services;
     const removed = await this.#try((held) => held.ack(ranges));
     if (removed !== null) {
-      log({ event: "acknowledged", device: deviceName(this.#uaid), code, messages: removed });
+      log({ event: "acknowledged", device: this.#name, code, messages: removed });
     }
     this.handle({ type: "acked", operationId, isRemoved: removed !== null });
   }
@@ -288,7 +290,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     }
     const { tokens, publicOrigin, log } = this.#services;
     const { channel, created } = result;
-    if (created) log({ event: "registered", device: deviceName(this.#uaid), channel });
+    if (created) log({ event: "registered", device: this.#name, channel });
     const keyHash = endpointKeyHash(applicationServerKey);
     const token = tokens.sealEndpoint({ uaid: this.#uaid, channel, keyHash, dialect: this.#dialect });
     return { status: STATUS.ok, channel, endpoint: `${publicOrigin}${ENDPOINT_PATH}${token}` };
@@ -299,7 +301,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     const wasThere = await this.#try((held) => held.unregister(channel));
     if (wasThere) {
       hub.forget(this.#uaid, channel);
-      log({ event: "unregistered", device: deviceName(this.#uaid), channel });
+      log({ event: "unregistered", device: this.#name, channel });
     }
     const status = wasThere === null ? STATUS.unavailable : wasThere ? STATUS.ok : STATUS.notFound;
     this.handle({ type: "unregistered", operationId, status });
@@ -313,7 +315,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     });
     if (done) {
       hub.forget(this.#uaid);
-      log({ event: "device-forgotten", device: deviceName(this.#uaid), by: "device" });
+      log({ event: "device-forgotten", device: this.#name, by: "device" });
     }
     this.handle({ type: "forgotten", operationId, status: done ? STATUS.ok : STATUS.unavailable });
     // Behind the Bye: a broker cuts the device off at once.

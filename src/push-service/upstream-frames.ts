@@ -5,7 +5,7 @@ import { GodwitError } from "../errors.ts";
 import { LINK_FRAMES_BURST_MAX, LINK_FRAMES_PER_SECOND_MAX, REREAD_FRAME_WEIGHT } from "../limits.ts";
 import { STATUS, type Upstream } from "../wire/dialect.ts";
 import { godwitDialect } from "../wire/godwit.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { TokenBucket } from "./rate-limit.ts";
 import type { SessionHost } from "./session-host.ts";
 
 /** After these the session reads the device's queue again from the start. */
@@ -13,10 +13,9 @@ const REREADS: readonly Upstream["type"][] = ["resume", "conditions", "getAllMes
 
 export class UpstreamFrames {
   readonly #host: SessionHost;
-  readonly #rate = new RateLimit({
+  readonly #rate = new TokenBucket({
     burstMax: LINK_FRAMES_BURST_MAX,
     perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
-    namesMax: 1,
   });
 
   #isFlooding = false;
@@ -46,7 +45,7 @@ export class UpstreamFrames {
 
   /** False, and the session ends, when the device sends more than any honest one would. */
   take(weight = 1): boolean {
-    if (this.#rate.take("", performance.now(), weight) === 0) return true;
+    if (this.#rate.take(performance.now(), weight) === 0) return true;
     this.#isFlooding = true;
     this.#host.handle({ type: "goodbye", reason: "overload", retryAfterS: 60 });
     return false;
