@@ -22,6 +22,7 @@ import {
 } from "./delivery/fleet.ts";
 import { httpCarrier, Load, mqttCarrier, type Outcome } from "./delivery/load.ts";
 import { Program } from "./delivery/program.ts";
+import { hasRedis, RedisNodes } from "./delivery/redis.ts";
 import { bytesOn, connectWire, WIRES, type Wire } from "./delivery/wire.ts";
 import { hasMosquitto } from "./footprint/mosquitto.ts";
 import { type MeasureOptions, median, type Row, rowOf } from "./harness.ts";
@@ -55,7 +56,8 @@ export async function run(_options: MeasureOptions): Promise<Row[]> {
   const stage = await Stage.open();
   try {
     const rows: Row[] = [];
-    const kinds: readonly Kind[] = [RELAY, "memory", "lmdb"];
+    const stores: readonly Kind[] = hasRedis() ? ["memory", "lmdb", "redis"] : ["memory", "lmdb"];
+    const kinds: readonly Kind[] = [RELAY, ...stores];
     const withMosquitto = hasMosquitto() ? [...kinds, "mosquitto" as const] : kinds;
     for (const devices of DEVICES)
       rows.push(...(await loads(stage, devices === 100 ? withMosquitto : kinds, devices)));
@@ -72,6 +74,7 @@ export async function run(_options: MeasureOptions): Promise<Row[]> {
 class Stage {
   readonly #directory: string;
   readonly #programs = new Set<Program>();
+  #redis: RedisNodes | null = null;
   #last = 0;
 
   private constructor(directory: string) {
@@ -88,10 +91,12 @@ class Stage {
     const directory = join(this.#directory, String(++this.#last));
     mkdirSync(directory, { mode: 0o700 });
     const tls = isTls ? { certFile: this.#tls("cert.pem"), keyFile: this.#tls("key.pem") } : null;
+    if (kind === "redis") this.#redis ??= await RedisNodes.start(this.#directory);
+    const redisNodes = this.#redis?.addresses ?? [];
     const program =
       kind === "mosquitto"
         ? await Program.startMosquitto(directory)
-        : await Program.start({ kind, directory, tls, redisNodes: [], hasMqtt }, this.#tls("ca.pem"));
+        : await Program.start({ kind, directory, tls, redisNodes, hasMqtt }, this.#tls("ca.pem"));
     this.#programs.add(program);
     return program;
   }
@@ -103,6 +108,7 @@ class Stage {
 
   async close(): Promise<void> {
     for (const program of this.#programs) await program.stop();
+    this.#redis?.stop();
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 });
   }
 

@@ -8,7 +8,13 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { createPushService, MemoryStore, newKeyring, openLmdbStore } from "../../src/push-service/index.ts";
+import {
+  createPushService,
+  MemoryStore,
+  newKeyring,
+  openLmdbStore,
+  openRedisStore,
+} from "../../src/push-service/index.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
 
 /** First argument of the program for this. */
@@ -58,9 +64,10 @@ function usage(): Usage {
   return { cpuUs: user + system, rssBytes: process.memoryUsage.rss() };
 }
 
-async function startService({ kind, directory, tls, hasMqtt }: ChildRole): Promise<FromChild> {
+async function startService(role: ChildRole): Promise<FromChild> {
+  const { tls, hasMqtt } = role;
   const service = createPushService({
-    store: await storeOf(kind, directory),
+    store: await storeOf(role),
     keyring: newKeyring(),
     tls: tls && { cert: readFileSync(tls.certFile, "utf8"), key: readFileSync(tls.keyFile, "utf8") },
     reconnectSpreadS: 0,
@@ -77,10 +84,10 @@ async function startService({ kind, directory, tls, hasMqtt }: ChildRole): Promi
   return { port: service.port, mqttPort: service.mqttPort };
 }
 
-async function storeOf(kind: ChildRole["kind"], directory: string): Promise<Store> {
+async function storeOf({ kind, directory, redisNodes }: ChildRole): Promise<Store> {
   if (kind === "memory") return new MemoryStore();
   if (kind === "lmdb") return openLmdbStore({ directory });
-  throw new Error(`no store ${kind}`);
+  return openRedisStore({ seeds: redisNodes, username: null, password: null, tls: null });
 }
 
 /** POST /N goes to the WebSocket that was opened at /N. */
