@@ -111,13 +111,14 @@ export class Enrolment {
   }
 
   /**
-   * Brings a device of dialect autopush into the store, where it has no token.
+   * Brings a device of dialect autopush into the store, which gets no token.
    *
-   * @throws {HttpError} enrolment, tokenRate, storage
+   * @param address null for who proved to be of the fleet
+   * @throws {HttpError} tokenRate, storage
    */
-  async admitAutopush(uaid: Uint8Array, applicant: Applicant): Promise<void> {
+  async admitAutopush(uaid: Uint8Array, address: string | null): Promise<void> {
     const { store, clock, log } = this.#options;
-    this.admit(applicant, false);
+    if (address !== null) this.#takeRate(address);
     await stored(() => store.createDevice(uaid, clock.epochMs(), "autopush"), log);
     log({ event: "device-created", device: deviceName(uaid) });
   }
@@ -145,10 +146,7 @@ export class Enrolment {
    * @throws {HttpError} enrolment, tokenRate
    */
   admit(applicant: Applicant, isKnown: boolean): void {
-    if (this.requireProof(applicant, isKnown)) return;
-    const { rate, clock } = this.#options;
-    const retryAfterS = rate.take(addressGroup(applicant.address), clock.monotonicMs());
-    if (retryAfterS > 0) throw new HttpError("tokenRate", { "Retry-After": String(retryAfterS) });
+    if (!this.requireProof(applicant, isKnown)) this.#takeRate(applicant.address);
   }
 
   /**
@@ -164,6 +162,12 @@ export class Enrolment {
     const isClosed = this.#secrets.length > 0 || this.#options.takesCertificates;
     if (isClosed && !isKnown) throw new HttpError("enrolment");
     return false;
+  }
+
+  #takeRate(address: string): void {
+    const { rate, clock } = this.#options;
+    const retryAfterS = rate.take(addressGroup(address), clock.monotonicMs());
+    if (retryAfterS > 0) throw new HttpError("tokenRate", { "Retry-After": String(retryAfterS) });
   }
 }
 

@@ -147,14 +147,15 @@ export class DeviceWebSockets {
   #openAutopush(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { services, enrolment, applicantOf } = this.#options;
     const applicant = applicantOf(request);
-    enrolment.requireProof(applicant, false);
+    // The link lives long: nothing else of the request stays with it.
+    const address = enrolment.requireProof(applicant, false) ? null : applicant.address;
     this.#requireRoom();
     const webSocket = this.#accept(this.#autopushServer, request, socket, head);
     this.#greeting.add(webSocket);
     new AutopushLink({
       services,
       webSocket,
-      admit: (uaid) => enrolment.admitAutopush(uaid, applicant),
+      admit: (uaid) => enrolment.admitAutopush(uaid, address),
       greeted: () => this.#greeting.delete(webSocket),
     });
   }
