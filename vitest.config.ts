@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { configDefaults, defineConfig } from "vitest/config";
 
-/** Suites of whoever meets the user agent at its app socket: the same for `godwit agent` and for godwitd, where that was built. */
+/** Suites of whoever meets the user agent at its app socket, and what reaches an app through it: the same for `godwit agent` and for godwitd, where that was built. */
 const AT_APP_SOCKET = [
   "test/end-to-end/app-socket*.test.ts",
   "test/end-to-end/apps-process.test.ts",
+  "test/end-to-end/delivery.test.ts",
   "test/end-to-end/screens.test.ts",
   "test/cli/at-agent.test.ts",
   "test/end-to-end/idle.test.ts",
