@@ -151,6 +151,8 @@ export const TOKENS_PER_ADDRESS_BURST_MAX = 60;
 export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
 /** Addresses and endpoints whose rate is remembered; the one longest silent goes first. */
 export const RATES_REMEMBERED_MAX = 100_000;
+/** Sealed texts, most of them endpoints, whose content is remembered, some 400 bytes each. */
+export const SEALS_REMEMBERED_MAX = 4_096;
 /** Open TCP connections of one address, unless a proxy is in front. */
 export const CONNECTIONS_PER_ADDRESS_MAX = 512;
 /** New TCP connections of one address: the burst, and what it refills by. */

@@ -10,6 +10,7 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesEqual, concatBytes, utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
+import { SEALS_REMEMBERED_MAX } from "../limits.ts";
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
 
 export const KEY_ID_BYTES = 4;
@@ -52,6 +53,8 @@ interface DerivedKey {
 export class Sealer {
   #current: DerivedKey;
   #keys: readonly DerivedKey[];
+  /** Plaintexts of what was opened last, by kind and text: a sender comes back to the same endpoint. The oldest first. */
+  readonly #opened = new Map<string, Uint8Array>();
 
   constructor(keyring: Keyring) {
     this.#current = derive(keyring.current);
@@ -62,6 +65,7 @@ export class Sealer {
   use(keyring: Keyring): void {
     this.#current = derive(keyring.current);
     this.#keys = [this.#current, ...keyring.older.map(derive)];
+    this.#opened.clear();
   }
 
   /** base64url of key id (4 bytes), nonce (24), ciphertext (as long as `plaintext`), tag (16). */
@@ -80,6 +84,19 @@ export class Sealer {
    * @throws {GodwitError} ERR_SEAL_FORGED the key is known but did not seal this, or sealed another kind
    */
   open(kind: SealKind, text: string): Uint8Array {
+    const name = `${kind} ${text}`;
+    const known = this.#opened.get(name);
+    if (known !== undefined) return known.slice();
+    const plaintext = this.#unseal(kind, text);
+    this.#opened.set(name, plaintext);
+    for (const oldest of this.#opened.keys()) {
+      if (this.#opened.size <= SEALS_REMEMBERED_MAX) break;
+      this.#opened.delete(oldest);
+    }
+    return plaintext.slice();
+  }
+
+  #unseal(kind: SealKind, text: string): Uint8Array {
     const bytes = decode(text);
     const key = this.#keys.find(({ id }) => bytesEqual(id, bytes.subarray(0, KEY_ID_BYTES)));
     if (key === undefined) throw new GodwitError("ERR_SEAL_FOREIGN", "sealed by another key");

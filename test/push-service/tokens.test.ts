@@ -71,6 +71,19 @@ describe("tokens", () => {
     expect(() => tokens.openEndpoint(tokens.sealUaToken(claims))).toThrow(forged);
   });
 
+  test("what was opened under a key that left the ring is opened no more", () => {
+    const sealer = new Sealer(keyring);
+    const text = sealer.seal("endpoint", Uint8Array.of(1, 2, 3));
+    const plaintext = sealer.open("endpoint", text);
+    plaintext.fill(0);
+    expect(sealer.open("endpoint", text)).toEqual(Uint8Array.of(1, 2, 3));
+    expect(() => sealer.open("message", text)).toThrow(expect.objectContaining({ code: "ERR_SEAL_FORGED" }));
+    sealer.use(newKeyring());
+    expect(() => sealer.open("endpoint", text)).toThrow(
+      expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }),
+    );
+  });
+
   test("a rotated ring opens what the old key sealed, and seals with the new one", () => {
     const rotated = rotateKeyring(rotateKeyring(keyring));
     const next = new Tokens(new Sealer(rotated));
