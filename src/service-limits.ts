@@ -68,6 +68,8 @@ export const FLEET_BEAT_MS = 1_000;
 export const FLEET_DEAF_MS = 3_000;
 /** A node deaf for this long sends its devices to the others. */
 export const FLEET_DEAF_MS_MAX = 30_000;
+/** The node that acted on something all of them heard is the one to act on the next of its kind for this long. */
+export const FLEET_ELECTED_MS = 5_000;
 /** Devices whose stored messages are read again at once, when news of them may have been missed. */
 export const FLEET_REREAD_BATCH = 200;
 
@@ -109,6 +111,8 @@ export const MQTT_FLOOD_BAN_MS = 30_000;
 export const MQTT_COMMAND_TIMEOUT_MS = 5_000;
 /** Devices for which something waits when an external broker is back are told to come spread out to so many a second. */
 export const MQTT_RETURNS_PER_SECOND = 100;
+/** Another node that served a device at an external broker is supposed to do so for this long. */
+export const MQTT_ELSEWHERE_MS = 10_000;
 /** The connection to an external broker is tried again after this. */
 export const MQTT_BROKER_RECONNECT_MS = 1_000;
 /** An external broker is asked to know a device within this, or the device learns its credentials without. */

@@ -19,6 +19,8 @@ import type {
 } from "./store/store.ts";
 
 export interface Fleet {
+  /** True when there is no other node, ever. */
+  readonly isAlone: boolean;
   /**
    * Makes the caller's link, here, the one that holds the device: any other, on any node, is told that it was replaced, and is
    * refused by the store from now on, told or not.
@@ -32,6 +34,19 @@ export interface Fleet {
   withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean>;
   /** As the store's, and the session hears of it. */
   revoke(uaid: Uint8Array, channel: number, reason: RevokeReason): Promise<boolean>;
+  /**
+   * True when another node holds the device and can be told so.
+   *
+   * @throws {GodwitError} as the store
+   */
+  isElsewhere(uaid: Uint8Array): Promise<boolean>;
+  /**
+   * Of something about a device that every node heard: true for the one node that acts on it. The same one for
+   * `FLEET_ELECTED_MS`.
+   *
+   * @throws {GodwitError} as the store
+   */
+  elect(uaid: Uint8Array, what: string): Promise<boolean>;
   /** Waits for what is under way. The store stays open. */
   close(): Promise<void>;
 }
@@ -59,6 +74,7 @@ export interface HeldDevice {
 
 /** The one node there is. */
 export class LocalFleet implements Fleet {
+  readonly isAlone = true;
   readonly #store: Store;
   readonly #hub: Hub;
 
@@ -90,6 +106,14 @@ export class LocalFleet implements Fleet {
     const isRevoked = await this.#store.revoke(uaid, channel, reason);
     if (isRevoked) this.#hub.notify(uaid, { type: "revoked", channel, reason });
     return isRevoked;
+  }
+
+  async isElsewhere(): Promise<boolean> {
+    return false;
+  }
+
+  async elect(): Promise<boolean> {
+    return true;
   }
 
   async close(): Promise<void> {}

@@ -30,11 +30,16 @@ export class Hub {
   readonly #devices = new Map<string, Device>();
   #connected = 0;
   #pending = 0;
-  #absent: (uaid: Uint8Array) => void = () => {};
+  #absent: (uaid: Uint8Array, isNobodys: boolean) => void = () => {};
 
-  /** `absent` is called when a message was stored for a device that has no link here. */
-  whenAbsent(absent: (uaid: Uint8Array) => void): void {
+  /** `absent` is called when a message was stored for a device that has no link here, or, as one of many nodes knows, nowhere. */
+  whenAbsent(absent: (uaid: Uint8Array, isNobodys: boolean) => void): void {
     this.#absent = absent;
+  }
+
+  /** A message was stored for a device that no node has a link of. */
+  noteAbsent(uaid: Uint8Array): void {
+    this.#absent(uaid, true);
   }
 
   /** From now on `link` hears of the device beside the link there is, until {@link attach} or {@link detach}. */
@@ -72,7 +77,7 @@ export class Hub {
   notify(uaid: Uint8Array, event: ServiceEvent): void {
     const name = hexEncode(uaid);
     const device = this.#devices.get(name);
-    if (event.type === "stored" && !device?.link && !device?.pending.size) this.#absent(uaid);
+    if (event.type === "stored" && !device?.link && !device?.pending.size) this.#absent(uaid, false);
     if (device === undefined) return;
     for (const link of [device.link, ...device.pending]) link?.handle(event);
     drop(device.attempts, event);

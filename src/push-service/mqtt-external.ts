@@ -4,6 +4,7 @@
  * device's `up` topic and publishes to their `down` topics. What the broker is told of devices is in dynamic-security.ts.
  */
 
+import { randomBytes } from "node:crypto";
 import { connect as connectTcp, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
@@ -117,7 +118,8 @@ export class ExternalBroker implements Broker {
     const { username, password } = this.#options;
     const client = new this.#Client(() => this.#connect(), {
       protocolVersion: 4,
-      clientId: `godwit-push-service-${process.pid}`,
+      // Of two with the same one the broker drops the older.
+      clientId: `godwit-push-service-${randomBytes(8).toString("hex")}`,
       username,
       password,
       clean: true,

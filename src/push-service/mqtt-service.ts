@@ -84,12 +84,13 @@ export class MqttService {
       enrolment,
       deviceLinksMax,
       givesFreshTokens: isEmbedded,
+      isShared: !isEmbedded && !services.fleet.isAlone,
     };
     if (this.#external !== null) {
       const devices = new MqttDevices(options, this.#external);
       this.#external.connect(devices);
       // One that was connected before this service began is at the broker still, and waits for nothing.
-      services.hub.whenAbsent((uaid) => devices.handleAbsent(hexEncode(uaid)));
+      services.hub.whenAbsent((uaid, isNobodys) => devices.handleAbsent(hexEncode(uaid), { isNobodys }));
     } else if (this.#embedded !== null) {
       this.#embedded.connect(new MqttDevices(options, this.#embedded), enrolment);
       await this.#listen(listening);

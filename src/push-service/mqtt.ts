@@ -9,6 +9,7 @@ import { GodwitError } from "../errors.ts";
 import {
   LINK_CONGESTED_BYTES,
   LINK_QUEUED_BYTES_MAX,
+  MQTT_ELSEWHERE_MS,
   MQTT_REGISTRATIONS_BURST_MAX,
   MQTT_REGISTRATIONS_PER_MINUTE_MAX,
   MQTT_RETURNS_PER_SECOND,
@@ -16,6 +17,7 @@ import {
 } from "../limits.ts";
 import { type ByeReason, type Downstream, STATUS, type Upstream } from "../wire/dialect.ts";
 import { godwitDialect } from "../wire/godwit.ts";
+import { stored } from "./endpoint.ts";
 import type { Enrolment } from "./enrolment.ts";
 import { HttpError } from "./http-errors.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -54,6 +56,8 @@ export interface MqttDevicesOptions {
   readonly deviceLinksMax: number;
   /** False where the broker checks passwords itself and would not know a fresh token. */
   readonly givesFreshTokens: boolean;
+  /** True where other nodes of the push service hear the same devices at the same broker. */
+  readonly isShared: boolean;
 }
 
 type RegisterUa = Extract<Upstream, { type: "registerUa" }>;
@@ -68,6 +72,8 @@ export class MqttDevices {
   readonly #seen = new Set<DeviceId>();
   /** To be told, once the broker is back, that their session is over: something waits for them. */
   readonly #untold = new Set<DeviceId>();
+  /** Devices that another node served when it was asked last, and when that was, monotonic ms. */
+  readonly #elsewhere = new Map<DeviceId, number>();
   /** Of frames that begin a session, or should have. */
   readonly #registrations = new RateLimit({
     burstMax: MQTT_REGISTRATIONS_BURST_MAX,
@@ -89,6 +95,7 @@ export class MqttDevices {
     if (registration === null && link !== undefined) return link.frames.handle(payload);
     // Too early, not too late: Registered is still to come.
     if (registration === null && this.#registering.has(device)) return;
+    if (registration === null && this.#options.isShared) return void this.#handleStray(device);
     if (this.#registrations.take(device, performance.now()) > 0) return this.#broker.disconnect(device, true);
     if (registration !== null) void this.#register(device, registration);
     // A session from before the service, or its connection to the broker, began anew.
@@ -120,18 +127,45 @@ export class MqttDevices {
     this.#untold.clear();
     // A few come back at once: a message waits for each.
     const spreadS = Math.floor(devices.length / MQTT_RETURNS_PER_SECOND);
-    for (const device of devices) this.handleAbsent(device, spreadS);
+    for (const device of devices) this.handleAbsent(device, { spreadS });
   }
 
-  /** A message waits for a device that may be at the broker still without knowing that its session is over. */
-  handleAbsent(device: DeviceId, spreadS = 0): void {
-    if (this.#seen.has(device)) return;
+  /**
+   * A message waits for a device that may be at the broker still without knowing that its session is over. `isNobodys`: no other
+   * node serves it either; what was seen here says nothing of that.
+   */
+  handleAbsent(device: DeviceId, { spreadS = 0, isNobodys = false } = {}): void {
+    if (this.#seen.has(device) && !isNobodys) return;
     if (this.#sayBye(device, spreadS)) this.#see(device);
     else this.#remind(device);
   }
 
+  /** Every node hears what a device says to one of them. Those who do not serve it look after one that nobody serves. */
+  async #handleStray(device: DeviceId): Promise<void> {
+    const { fleet, log, reconnectSpreadS } = this.#options.services;
+    const uaid = hexDecode(device) ?? new Uint8Array();
+    try {
+      const knownMs = this.#elsewhere.get(device) ?? Number.NEGATIVE_INFINITY;
+      if (performance.now() < knownMs + MQTT_ELSEWHERE_MS) return;
+      if (await stored(() => fleet.isElsewhere(uaid), log)) return this.#noteElsewhere(device);
+      // Its session may have begun here meanwhile; and one Bye is enough.
+      if (!(await stored(() => fleet.elect(uaid, "bye"), log))) return;
+      if (this.#links.has(device) || this.#registering.has(device)) return;
+    } catch {
+      // Logged by `stored`. No session could begin now.
+      return;
+    }
+    if (this.#registrations.take(device, performance.now()) > 0) this.#broker.disconnect(device, true);
+    else this.#sayBye(device, reconnectSpreadS);
+  }
+
+  #noteElsewhere(device: DeviceId): void {
+    if (this.#elsewhere.size >= RATES_REMEMBERED_MAX) this.#elsewhere.clear();
+    this.#elsewhere.set(device, performance.now());
+  }
+
   async #register(device: DeviceId, message: RegisterUa): Promise<void> {
-    const { services, enrolment, deviceLinksMax, givesFreshTokens } = this.#options;
+    const { services, enrolment, deviceLinksMax, givesFreshTokens, isShared } = this.#options;
     const { uaToken, conditions } = message;
     // It views the frame, which is borrowed.
     const channelsDigest = message.channelsDigest.slice();
@@ -141,10 +175,16 @@ export class MqttDevices {
     const isCurrent = () => this.#registering.get(device) === registration;
     let link: MqttLink | null = null;
     try {
+      const { fleet, log } = services;
+      const named = hexDecode(device) ?? new Uint8Array();
+      if (isShared && !(await stored(() => fleet.elect(named, "register"), log))) {
+        if (isCurrent()) this.#registering.delete(device);
+        return;
+      }
       const { uaid, freshUaToken } = await enrolment.authenticate(uaToken);
       // The device went away meanwhile, or a later RegisterUA counts.
       if (!isCurrent()) return;
-      if (!bytesEqual(uaid, hexDecode(device) ?? new Uint8Array())) throw new HttpError("uaToken");
+      if (!bytesEqual(uaid, named)) throw new HttpError("uaToken");
       const { hub } = services;
       if (!hub.isConnected(uaid) && hub.size + hub.pendingSize >= deviceLinksMax)
         throw new HttpError("linksFull");
@@ -168,9 +208,13 @@ export class MqttDevices {
   #open(device: DeviceId, registration: GodwitDevice): MqttLink {
     const { services } = this.#options;
     const attempts = services.hub.attempts(registration.uaid);
-    const link = new MqttLink(device, this.#broker, attempts, () => {
-      if (this.#links.get(device) === link) this.#links.delete(device);
-    });
+    const link = new MqttLink(
+      device,
+      { broker: this.#broker, attempts, isShared: this.#options.isShared },
+      () => {
+        if (this.#links.get(device) === link) this.#links.delete(device);
+      },
+    );
     link.open(new SessionHost(godwitSession(services, registration, link)));
     this.#links.set(device, link);
     return link;
@@ -225,6 +269,7 @@ class MqttLink implements LinkPort {
   readonly #broker: Broker;
   /** How often each message was sent that is not acknowledged yet; the hub's. */
   readonly #attempts: ReadonlyMap<number, unknown>;
+  readonly #isShared: boolean;
   readonly #forget: () => void;
   #host: SessionHost | null = null;
   #frames: UpstreamFrames | null = null;
@@ -232,10 +277,19 @@ class MqttLink implements LinkPort {
   #isCongested = false;
   #isEnded = false;
 
-  constructor(device: DeviceId, broker: Broker, attempts: ReadonlyMap<number, unknown>, forget: () => void) {
+  constructor(
+    device: DeviceId,
+    options: {
+      readonly broker: Broker;
+      readonly attempts: ReadonlyMap<number, unknown>;
+      readonly isShared: boolean;
+    },
+    forget: () => void,
+  ) {
     this.#device = device;
-    this.#broker = broker;
-    this.#attempts = attempts;
+    this.#broker = options.broker;
+    this.#attempts = options.attempts;
+    this.#isShared = options.isShared;
     this.#forget = forget;
   }
 
@@ -265,6 +319,8 @@ class MqttLink implements LinkPort {
 
   send(message: Downstream): void {
     if (this.#isEnded) return;
+    // The device hears by one topic whatever node serves it, and would take this for the end of its new session.
+    if (message.type === "bye" && message.reason === "replaced" && this.#isShared) return;
     const frame = godwitDialect.encodeDownstream(message);
     this.#queuedBytes += frame.length;
     this.#broker.publish(this.#device, frame, () => {

@@ -3,10 +3,7 @@
 // after the news of it was lost, and never do two of them hold a device. Method: nodes in this process and one in a process of its own,
 // which is paused, over a real cluster whose subscriptions are cut and whose primaries are killed and paused.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { newKeyring } from "../../src/push-service/keyring.ts";
@@ -14,8 +11,8 @@ import { openRedisStore, type RedisStore } from "../../src/push-service/store/re
 import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
-import { PUBLIC_ORIGIN, TestBench, TestDevice } from "./bench.ts";
-import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
+import { TestBench, TestDevice } from "./bench.ts";
+import { isRedisInstalled, startNode, TestCluster, type TestRedis } from "./redis-cluster.ts";
 
 const ACCESS = { username: null, password: null, tls: null } as const;
 const keyring = newKeyring();
@@ -160,7 +157,7 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
   test("a node that was paused while its device went elsewhere can do nothing for it any more", async () => {
     const [here] = nodes();
     const { device, endpoint, uaToken, uaid, channel } = await here.subscribed();
-    const child = await startChild();
+    const child = await startNode({ seeds: cluster.seeds, prefix, keyring });
     try {
       // The device is at the child, which sends it a message and is paused before it is acknowledged.
       const first = await connectTo(child.port, uaToken, channel);
@@ -216,36 +213,4 @@ async function connectTo(port: number, uaToken: string, channel: number): Promis
   const device = new TestDevice(webSocket);
   await once(webSocket, "open");
   return device;
-}
-
-/** A node in a process of its own. */
-async function startChild(): Promise<{ process: ChildProcess; port: number; stop: () => Promise<void> }> {
-  const { id, secret } = keyring.current;
-  const script = `
-    import { openRedisStore } from "./src/push-service/store/redis.ts";
-    import { createPushService } from "./src/push-service/server.ts";
-    const store = await openRedisStore(${JSON.stringify({ ...ACCESS, seeds: cluster.seeds, prefix })});
-    const keyring = { current: { id: Uint8Array.of(${id}), secret: Uint8Array.of(${secret}) }, older: [] };
-    const service = createPushService({ store, keyring, tls: null, publicOrigin: ${JSON.stringify(PUBLIC_ORIGIN)} });
-    await service.listen();
-    console.log(service.port);
-  `;
-  const { outputFiles } = await build({
-    stdin: { contents: script, resolveDir: process.cwd(), loader: "ts" },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-    write: false,
-    logLevel: "error",
-  });
-  const child = spawn(process.execPath, ["--input-type=module"], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(outputFiles[0]?.text ?? "");
-  const [line] = await once(createInterface({ input: child.stdout }), "line");
-  const stop = async (): Promise<void> => {
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
-  };
-  return { process: child, port: Number(line), stop };
 }

@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
-import { FLEET_REREAD_BATCH, RECONNECT_SPREAD_S } from "../../limits.ts";
+import { FLEET_ELECTED_MS, FLEET_REREAD_BATCH, RECONNECT_SPREAD_S } from "../../limits.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import type { Fleet, HeldDevice } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
@@ -19,7 +19,7 @@ import type { RedisCluster } from "./redis-cluster.ts";
 import { RedisEars } from "./redis-ears.ts";
 import { type RedisKeys, slotOf } from "./redis-keys.ts";
 import { messageValue } from "./redis-records.ts";
-import { encodeWake, type News, parseWake, type Wake } from "./redis-wake.ts";
+import { BEAT, encodeWake, type News, parseWake, type Wake } from "./redis-wake.ts";
 import type { NewMessage, PutResult, Store } from "./store.ts";
 
 export interface RedisFleetOptions {
@@ -31,6 +31,7 @@ export interface RedisFleetOptions {
 }
 
 export class RedisFleet implements Fleet {
+  readonly isAlone = false;
   readonly #options: RedisFleetOptions;
   /** This run of this process. */
   readonly #nodeId = randomBytes(8).toString("hex");
@@ -73,7 +74,7 @@ export class RedisFleet implements Fleet {
   async putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
     const { store } = this.#options;
     // Nothing would be stored, so nothing needs an id.
-    if (message.ttlS === 0 && !(await store.isHeld(uaid)))
+    if (message.ttlS === 0 && (await store.holder(uaid)) === null)
       return { outcome: "stored", id: 0, replacedId: null };
     const value = messageValue(channel, message);
     return store.putMessageFor(uaid, channel, message, ({ id, replacedId }, holder) => {
@@ -94,6 +95,21 @@ export class RedisFleet implements Fleet {
     return holder !== null;
   }
 
+  async isElsewhere(uaid: Uint8Array): Promise<boolean> {
+    const nodeId = await this.#options.store.holder(uaid);
+    if (nodeId === null || nodeId === this.#nodeId) return false;
+    // One that died, or is cut off, holds it in name only.
+    return (await this.#publish(nodeId, BEAT)) > 0;
+  }
+
+  async elect(uaid: Uint8Array, what: string): Promise<boolean> {
+    const { cluster, keys } = this.#options;
+    const key = keys.ofElection(uaid, what);
+    const args = ["SET", key, this.#nodeId, "NX", "GET", "PX", FLEET_ELECTED_MS];
+    const elected = await cluster.command(slotOf(key), args);
+    return elected === null || String(elected) === this.#nodeId;
+  }
+
   async close(): Promise<void> {
     await this.#ears.close();
   }
@@ -103,14 +119,25 @@ export class RedisFleet implements Fleet {
    * channel cannot be reached now, neither can whoever listens there, who will read the store again.
    */
   #tell(uaid: Uint8Array, { nodeId, fence }: Holder, news: News): void {
-    if (nodeId === null) return;
+    const { hub, log } = this.#options;
+    if (nodeId === null) return news.type === "stored" ? hub.noteAbsent(uaid) : undefined;
     const bytes = encodeWake(uaid, fence, news);
     if (nodeId === this.#nodeId) return this.#heard(bytes);
-    const { cluster, keys, log } = this.#options;
+    this.#publish(nodeId, bytes).then(
+      (listeners) => {
+        if (listeners === 0 && news.type === "stored") hub.noteAbsent(uaid);
+      },
+      (error: unknown) => {
+        log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
+      },
+    );
+  }
+
+  /** How many heard it: 1, or 0 when the node is not there. */
+  async #publish(nodeId: string, bytes: Uint8Array): Promise<number> {
+    const { cluster, keys } = this.#options;
     const channel = keys.ofNode(nodeId);
-    cluster.command(slotOf(channel), ["SPUBLISH", channel, bytes]).catch((error: unknown) => {
-      log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
-    });
+    return Number(await cluster.command(slotOf(channel), ["SPUBLISH", channel, bytes]));
   }
 
   #heard(bytes: Uint8Array): void {

@@ -45,6 +45,11 @@ export class RedisKeys {
     return `${this.#prefix}:{${hexEncode(uaid)}}:put:${operation}`;
   }
 
+  /** Which node acts on something that all of them heard of a device. */
+  ofElection(uaid: Uint8Array, what: string): string {
+    return `${this.#prefix}:{${hexEncode(uaid)}}:elected:${what}`;
+  }
+
   /** The sharded channel of one node of the push service. */
   ofNode(nodeId: string): string {
     return `${this.#prefix}:{${nodeId}}:node`;

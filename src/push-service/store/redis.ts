@@ -242,10 +242,10 @@ export class RedisStore implements Store {
     return fence === 0 ? null : { fence, older: holderOf(holder, olderFence) };
   }
 
-  /** True when some node says that it holds the device. */
-  async isHeld(uaid: Uint8Array): Promise<boolean> {
+  /** The node that says it holds the device; null for none. */
+  async holder(uaid: Uint8Array): Promise<string | null> {
     const [holder] = (await this.#read(scripts.READ_DEVICE, uaid, ["", "holder"])) as [Buffer | null];
-    return holder !== null && holder.length > 0;
+    return holder === null || holder.length === 0 ? null : String(holder);
   }
 
   /** Nobody holds the device, unless it was claimed again. */
