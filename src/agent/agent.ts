@@ -72,7 +72,9 @@ export class Agent {
 
   /** A picture of the agent for people and programs; holds no secret. */
   status(now: Instant): AgentStatus {
-    const { serviceUrl } = this.#options;
+    const { dialect, serviceUrl: origin } = this.#options;
+    // As a configuration names it, which says what is spoken.
+    const serviceUrl = dialect.isPlain === true ? origin.replace(/^http/, "ws") : origin;
     return statusOf({ ...this.#parts, ...this.#troubles.read, serviceUrl, now, alarm: this.#alarm });
   }
 

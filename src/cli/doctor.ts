@@ -10,7 +10,8 @@ import { describeFinding, type Finding, fail, jsonOf, verdictOf } from "../docto
 import { checkStateDirectory } from "../doctor/state-directory.ts";
 import { GodwitError } from "../errors.ts";
 import { checkProxy, isProxyUsable } from "../node/proxy.ts";
-import { defaultMqttUrls, readMqttUrl, readServiceUrl } from "../user-agent/service-urls.ts";
+import { defaultMqttUrls, dialectOf, readMqttUrl, readServiceUrl } from "../user-agent/service-urls.ts";
+import type { DeviceDialect } from "../wire/dialect.ts";
 import { agentCommand } from "./agent.ts";
 import { withAgent } from "./agent-client.ts";
 import type { Command } from "./command.ts";
@@ -21,12 +22,12 @@ import { checkAgent, checkDisplay, checkNetworkMonitor } from "./doctor/surround
 import { wantsColour } from "./output.ts";
 import { nodeSurroundings } from "./surroundings.ts";
 
-const { service, state, ca, deviceKeyFile, mqtt, policy } = agentCommand.options;
+const { service, dialect, state, ca, deviceKeyFile, mqtt, policy } = agentCommand.options;
 
 export const doctorCommand: Command = {
   summary: "check everything an agent needs, and say what to do",
   positionals: "",
-  options: { service, state, ca, deviceKeyFile, mqtt, policy } as Command["options"],
+  options: { service, dialect, state, ca, deviceKeyFile, mqtt, policy } as Command["options"],
   async run(options, output) {
     const all: Finding[] = [];
     for await (const finding of findings(options)) {
@@ -53,7 +54,7 @@ async function* findings(options: Options): AsyncGenerator<Finding> {
     yield fail("service", EXIT.config, "no push service is named", advice);
   } else if ("check" in target) yield target;
   else {
-    yield* checkService({ serviceUrl: target.serviceUrl, ca: files.ca });
+    yield* checkService({ ...target, ca: files.ca });
     for (const url of target.mqttUrls)
       yield await checkBroker({ url, ca: files.ca, isConfigured: options.text("mqtt") !== null });
     yield checkNetworkMonitor(target.serviceUrl);
@@ -71,14 +72,16 @@ function readTarget(serviceUrl: string, options: Options) {
   try {
     const origin = readServiceUrl(serviceUrl);
     checkProxy(origin);
+    const said = options.text("dialect") as DeviceDialect | null;
+    const dialect = dialectOf({ serviceUrl, ...(said === null ? {} : { dialect: said }) });
     const given = options.text("mqtt");
     const mqttUrls =
-      given === null
-        ? defaultMqttUrls(origin)
-        : given === "none"
-          ? []
+      dialect === "autopush" || given === "none"
+        ? []
+        : given === null
+          ? defaultMqttUrls(origin)
           : given.split(",").map((url) => readMqttUrl(url.trim()));
-    return { serviceUrl: origin, mqttUrls };
+    return { serviceUrl: origin, dialect, mqttUrls };
   } catch (error) {
     if (!(error instanceof GodwitError)) throw error;
     const check = isProxyUsable("https://push.example") ? "service" : "proxy";

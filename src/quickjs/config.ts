@@ -20,6 +20,7 @@ import {
 } from "../configuration/options.ts";
 import { checkConfiguredFiles } from "../doctor/configured-files.ts";
 import { type Finding, fail, ok } from "../doctor/finding.ts";
+import type { DeviceDialect } from "../wire/dialect.ts";
 import { daemonOptionsJson } from "./daemon-options.ts";
 import type { DoctorOptions } from "./doctor-options.ts";
 
@@ -138,6 +139,7 @@ function readForDoctor(host: ConfigHost): Configuration {
     findings: [...findings, ...ofFiles],
     stateDirectory,
     serviceUrl: options.text("service"),
+    dialect: options.text("dialect") as DeviceDialect | null,
     caBundle: pathOf(options, "caBundle", host.directory),
     quotaBytes: options.number("stateQuota"),
     helper: pathOf(options, "helper", host.directory),

@@ -2,6 +2,7 @@
 /** What the configuration script tells the doctor's, as JSON. Both are of one build, so nothing of it is checked again. */
 
 import type { Finding } from "../doctor/finding.ts";
+import type { DeviceDialect } from "../wire/dialect.ts";
 
 /** Certificates and the device key go through the bridge. */
 export interface DoctorOptions {
@@ -10,6 +11,8 @@ export interface DoctorOptions {
   readonly stateDirectory: string;
   /** As it was given, or null. */
   readonly serviceUrl: string | null;
+  /** Null: what the scheme of its URL says. */
+  readonly dialect: DeviceDialect | null;
   /** Absolute path, or null for the system's certificates. */
   readonly caBundle: string | null;
   readonly quotaBytes: number | null;

@@ -11,7 +11,7 @@ import { GodwitError } from "../errors.ts";
 import { DOCTOR_STEP_MS_MAX, JOURNAL_SEGMENT_BYTES_MAX } from "../limits.ts";
 import { holderOf } from "../user-agent/directory-lock.ts";
 import { systemCode } from "../user-agent/file-system.ts";
-import { isLoopbackOrigin, readServiceUrl } from "../user-agent/service-urls.ts";
+import { dialectOf, isLoopbackOrigin, readServiceUrl } from "../user-agent/service-urls.ts";
 import type { BridgeEvents } from "./bridge.d.ts";
 import type { AllEvents } from "./daemon-bridge.d.ts";
 import type { DoctorBridge } from "./doctor-bridge.d.ts";
@@ -164,7 +164,7 @@ class Doctor {
   }
 
   async *#checkService(): AsyncGenerator<Finding> {
-    const { serviceUrl, findings } = this.#options;
+    const { serviceUrl, dialect: said, findings } = this.#options;
     if (serviceUrl === null) {
       // What is wrong with the configuration is said already.
       if (findings.some(({ check, result }) => check === "config" && result === "fail")) return;
@@ -184,8 +184,10 @@ class Doctor {
       yield fail("service", EXIT.config, error.message, "correct the option");
       return;
     }
+    const dialect = dialectOf({ serviceUrl, ...(said === null ? {} : { dialect: said }) });
     // Not the token endpoint: every method there is takes a token.
-    const [, status, cause, , body] = await this.#get(`${origin}/v1/ws`);
+    const path = dialect === "autopush" ? "/" : "/v1/ws";
+    const [, status, cause, , body] = await this.#get(origin + path);
     if (cause !== null) {
       yield unreachableFinding(origin, cause);
       return;
@@ -196,6 +198,11 @@ class Doctor {
         ? "plain http, on this machine only"
         : "the certificate is trusted, and for this host",
     );
+    if (dialect === "autopush") {
+      // What such services say to a request that is no upgrade is their own affair.
+      yield ok("http", `something answers (status ${status}); what it speaks only the agent finds out`);
+      return;
+    }
     const answer = checkRefusal(status, errnoOf(body ?? ""), ERRNO_UPGRADE);
     yield answer;
     if (answer.result === "fail") return;

@@ -65,6 +65,20 @@ async function expectOnly(
 }
 
 describe("all is well", () => {
+  test.each([["wss:"], ["https:", "--dialect", "autopush"]])(
+    "at a service that speaks autopush (%s), whose upgrade is taken and nothing else asked",
+    async (scheme, ...args) => {
+      const address = service.origin.replace("https:", scheme);
+      const at = ["--service", address, "--ca", service.caFile, "--state", stage.newDirectory()];
+      const { code, checks, of } = await doctor([...at, ...args]);
+      expect(code).toBe(0);
+      expect(of("websocket")?.found).toBe("the push service takes the upgrade");
+      const names = checks.map(({ check }) => check.split(" ")[0]);
+      expect(names).toEqual(expect.arrayContaining(["tls", "clock"]));
+      expect(names.filter((name) => ["http", "ready", "mqtt"].includes(name ?? ""))).toEqual([]);
+    },
+  );
+
   test("without an agent only that is worth a word", async () => {
     const { code, checks, stderr } = await doctor(atService());
     expect([code, stderr]).toEqual([0, ""]);

@@ -99,6 +99,17 @@ describe.skipIf(!existsSync(GODWITD))("godwitd doctor", () => {
     expect(stdout).not.toContain("\u001b");
   });
 
+  test("of a service that speaks autopush it asks for no more than any answer", async () => {
+    const { code, checks, of } = await doctor([
+      ...atService(),
+      "--service",
+      service.origin.replace("https:", "wss:"),
+    ]);
+    expect(code).toBe(0);
+    expect(of("http")?.found).toMatch(/^something answers \(status 4\d\d\)/);
+    expect(checks.map(({ check }) => check)).not.toContain("ready");
+  });
+
   test("takes no token", async () => {
     await doctor(atService());
     expect(service.stderr.all.filter((line) => line.startsWith("device-created"))).toEqual([]);

@@ -19,6 +19,9 @@ import {
 } from "../../limits.ts";
 import { proxyAgent } from "../../node/proxy.ts";
 import { trustedCertificates } from "../../node/tls.ts";
+import { AUTOPUSH_SUBPROTOCOL } from "../../wire/autopush.ts";
+import type { DeviceDialect } from "../../wire/dialect.ts";
+import { GODWIT_SUBPROTOCOL } from "../../wire/godwit.ts";
 import { type Answer, type Certificate, probe, whyUnreachable } from "./probe.ts";
 
 /** errno of a request without UA token (SPEC.md, "HTTP errors"). */
@@ -27,12 +30,14 @@ const ERRNO_TOKEN = 310;
 export interface ServiceTarget {
   /** Origin of the push service. */
   readonly serviceUrl: string;
+  readonly dialect: DeviceDialect;
   /** PEM certificates trusted besides the system's, or null. */
   readonly ca: string | null;
 }
 
 export async function* checkService(target: ServiceTarget): AsyncGenerator<Finding> {
-  const { serviceUrl, ca } = target;
+  const { serviceUrl, ca, dialect } = target;
+  const isAutopush = dialect === "autopush";
   const proxyUrl = getProxyForUrl(serviceUrl);
   yield checkProxy(proxyUrl);
   if (proxyUrl === "") {
@@ -45,8 +50,8 @@ export async function* checkService(target: ServiceTarget): AsyncGenerator<Findi
   }
   let answer: Answer;
   try {
-    // A method the token endpoint does not have: it says so, and issues nothing.
-    answer = await probe("OPTIONS", `${serviceUrl}/v1/token`, ca);
+    // A method the token endpoint does not have: it says so, and issues nothing. Of an autopush service any answer will do.
+    answer = await probe("OPTIONS", `${serviceUrl}${isAutopush ? "/" : "/v1/token"}`, ca);
   } catch (error) {
     const advice =
       proxyUrl === ""
@@ -59,6 +64,7 @@ export async function* checkService(target: ServiceTarget): AsyncGenerator<Findi
   yield tls;
   yield checkClock(answer);
   if (tls.result === "fail") return;
+  if (isAutopush) return yield await checkAutopush(target);
   const http = checkRefusal(answer.status, answer.errno, ERRNO_METHOD);
   yield http;
   if (http.result === "fail") return;
@@ -179,7 +185,7 @@ async function checkReady({ serviceUrl, ca }: ServiceTarget): Promise<Finding> {
 
 /** An upgrade without UA token: the service's refusal shows that the upgrade came through. */
 async function checkWebSocket(target: ServiceTarget): Promise<Finding> {
-  const { status, errno, problem } = await upgrade(target);
+  const { status, errno, problem } = await upgrade(target, "/v1/ws", GODWIT_SUBPROTOCOL);
   if (status === 401 && errno === ERRNO_TOKEN) return ok("websocket", "the upgrade reaches the push service");
   const found =
     problem !== null
@@ -195,18 +201,28 @@ async function checkWebSocket(target: ServiceTarget): Promise<Finding> {
   );
 }
 
+/** One that is taken, and left without a word: nothing but the WebSocket says what such a service speaks. */
+async function checkAutopush(target: ServiceTarget): Promise<Finding> {
+  const { status, problem } = await upgrade(target, "/", AUTOPUSH_SUBPROTOCOL);
+  if (status === 101) return ok("websocket", "the push service takes the upgrade");
+  const found = problem === null ? `the upgrade is answered with ${status}` : `the upgrade fails: ${problem}`;
+  const advice =
+    "see whether --service names a push service that speaks autopush, and what is in front of it";
+  return fail("websocket", EXIT.unreachable, found, advice);
+}
+
 interface Upgrade {
   readonly status: number;
   readonly errno: number | null;
   readonly problem: string | null;
 }
 
-function upgrade({ serviceUrl, ca }: ServiceTarget): Promise<Upgrade> {
+function upgrade({ serviceUrl, ca }: ServiceTarget, path: string, subprotocol: string): Promise<Upgrade> {
   return new Promise((resolve) => {
     const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
     const agent = proxyAgent(serviceUrl, tls, () => finish({ status: 0, errno: null, problem: "proxy" }));
-    const url = `${serviceUrl.replace(/^http/, "ws")}/v1/ws`;
-    const socket = new WebSocket(url, "godwit.v1", {
+    const url = `${serviceUrl.replace(/^http/, "ws")}${path}`;
+    const socket = new WebSocket(url, subprotocol, {
       handshakeTimeout: DOCTOR_STEP_MS_MAX,
       followRedirects: false,
       ...tls,
@@ -216,7 +232,8 @@ function upgrade({ serviceUrl, ca }: ServiceTarget): Promise<Upgrade> {
       resolve(outcome);
       socket.terminate();
     };
-    socket.on("open", () => finish({ status: 101, errno: null, problem: null }));
+    // Before `ws` misses a subprotocol, which may be left out.
+    socket.on("upgrade", () => finish({ status: 101, errno: null, problem: null }));
     socket.on("error", (error) => finish({ status: 0, errno: null, problem: whyUnreachable(error) }));
     socket.on("unexpected-response", (_request, response) => {
       let text = "";
