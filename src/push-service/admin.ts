@@ -49,6 +49,8 @@ export class AdminListener {
       },
       (request, response) => void this.#answer(request, response),
     );
+    // As on the public port: all headers count, and their bytes are bounded.
+    this.#server.maxHeadersCount = 0;
     this.#server.maxConnections = limits.ADMIN_CONNECTIONS_MAX;
   }
 

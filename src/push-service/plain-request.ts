@@ -16,6 +16,7 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
 /**
  * Serves `request` on `server` without its upgrade.
  *
+ * @param server with `maxHeadersCount` 0: a Content-Length that Node left out would make the body the next request
  * @param head as of the event `upgrade`: what was read behind the headers
  */
 export function servePlain(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -98,6 +98,8 @@ class Service implements PushService {
     };
     this.#sealer = new Sealer(options.keyring);
     this.#server = createServer(options);
+    // Else Node leaves out headers that its parser framed the body by; their bytes are bounded.
+    this.#server.maxHeadersCount = 0;
     divertMqtt(this.#server, (socket) => {
       this.#connections.upgraded(socket);
       if (this.#mqtt === null) socket.destroy();

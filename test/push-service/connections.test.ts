@@ -132,6 +132,15 @@ describe("an upgrade nobody offers", () => {
     expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
   });
 
+  test("has no body that is read as a request, however many headers stand before its length", async () => {
+    const inner = "GET /healthz HTTP/1.1\r\nHost: push.example\r\n\r\n";
+    const head = `POST /p/x HTTP/1.1\r\nHost: push.example\r\n${h2c}${"a: b\r\n".repeat(1_100)}`;
+    const last = "GET /readyz HTTP/1.1\r\nHost: push.example\r\nConnection: close\r\n\r\n";
+    const answer = await answerTo(`${head}Content-Length: ${inner.length}\r\n\r\n${inner}${last}`);
+    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    expect(answer).not.toContain('"ok"');
+  });
+
   test("does not count its connection twice", async () => {
     await answerTo(`GET /healthz HTTP/1.1\r\nHost: push.example\r\n${h2c}Connection: close\r\n\r\n`);
     await noConnections();
