@@ -118,6 +118,12 @@ const SUITES = {
     if (built("firmware") === null) return;
     tally.vitest("every power cut", ["test/firmware/power-cut.test.ts"], { GODWIT_LONG: "1" });
   },
+  chaos() {
+    const chaos = ["--project", "node", "test/push-service/redis-chaos.test.ts"];
+    tally.vitest("200 devices, 3 minutes, nodes and Redis primaries killed and paused", chaos, {
+      GODWIT_CHAOS_S: "180",
+    });
+  },
 };
 
 /** Directory of a firmware build, or null: then it is counted as failed, or skipped. */

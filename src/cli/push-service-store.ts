@@ -93,11 +93,13 @@ function readRedis(
   const isFar = seeds.some((seed) => !LOOPBACK.test(seed.slice(0, seed.lastIndexOf(":"))));
   if (scheme === "redis" && isFar)
     throw new CommandError(EXIT.config, "redis is for loopback only: --store must be a rediss URL");
-  const passwordFile = options.text("redisPasswordFile");
+  const username = options.text("redisUser");
+  const passwordFile =
+    username === null ? options.text("redisPasswordFile") : options.required("redisPasswordFile");
   const caFile = options.text("redisCa");
   return {
     seeds: seeds.map((seed) => seed.replace(/^\[(.*)\]:/, "$1:")),
-    username: options.text("redisUser"),
+    username,
     password: passwordFile === null ? null : readSecretFile(passwordFile, nodeSurroundings()).trim(),
     tls:
       scheme === "redis"

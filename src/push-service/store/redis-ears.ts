@@ -17,7 +17,7 @@ import {
 import type { Log } from "../log.ts";
 import type { RedisCluster } from "./redis-cluster.ts";
 import { slotOf } from "./redis-keys.ts";
-import { redisOptions } from "./redis-node.ts";
+import { authenticate, redisOptions } from "./redis-node.ts";
 import { BEAT } from "./redis-wake.ts";
 
 export interface RedisEarsOptions {
@@ -113,6 +113,7 @@ export class RedisEars {
     const timer = setTimeout(() => redis.disconnect(), REDIS_ANSWER_TIMEOUT_MS);
     try {
       await redis.connect();
+      await authenticate(redis, cluster.access);
       // From now on something may come.
       this.#redis = redis;
       await redis.ssubscribe(channel);

@@ -149,12 +149,14 @@ function notReplicated(): GodwitError {
 /** One connection, made when it is needed and again after it ended. */
 class Line {
   readonly #options: RedisOptions;
+  readonly #access: RedisAccess;
   #redis: Redis | null = null;
   #connecting: Promise<Redis> | null = null;
   #isClosed = false;
 
   constructor(address: string, access: RedisAccess) {
     this.#options = redisOptions(address, access);
+    this.#access = access;
   }
 
   /** Sends all in one go. An answer that does not come in time ends the connection. @throws Unreachable */
@@ -193,6 +195,7 @@ class Line {
     });
     try {
       await redis.connect();
+      await authenticate(redis, this.#access);
     } catch (error) {
       redis.disconnect();
       throw new Unreachable(cause ?? (error as Error).message);
@@ -206,14 +209,18 @@ class Line {
   }
 }
 
+/** Before anything else is sent: the library would go on as the user that needs no password, if there is one. */
+export async function authenticate(redis: Redis, { username, password }: RedisAccess): Promise<void> {
+  if (password === null) return;
+  await redis.call("AUTH", ...(username === null ? [] : [username]), password);
+}
+
 /** Options of every connection: it is made once, loses nothing silently, and repeats nothing. */
-export function redisOptions(address: string, { username, password, tls }: RedisAccess): RedisOptions {
+export function redisOptions(address: string, { tls }: Pick<RedisAccess, "tls">): RedisOptions {
   const at = address.lastIndexOf(":");
   return {
     host: address.slice(0, at),
     port: Number(address.slice(at + 1)),
-    ...(username === null ? {} : { username }),
-    ...(password === null ? {} : { password }),
     ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: trustedCertificates(tls.ca) } }),
     lazyConnect: true,
     enableReadyCheck: false,
