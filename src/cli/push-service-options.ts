@@ -112,6 +112,13 @@ export const PUSH_SERVICE_OPTIONS: OptionSpecs = {
     fallback: 0,
     help: "when stopping, links end over so long",
   },
+  reconnectSpread: {
+    kind: "number",
+    value: "S",
+    max: 3_600,
+    fallback: limits.RECONNECT_SPREAD_S,
+    help: "devices come back spread over so long when the service went away",
+  },
   logFormat: {
     kind: "text",
     value: "WORD",
@@ -142,6 +149,7 @@ export async function readPushService(
     port: options.requiredNumber("port"),
     isBehindProxy: options.flag("behindProxy"),
     idleLimitS: options.number("idleLimit"),
+    reconnectSpreadS: options.requiredNumber("reconnectSpread"),
     deviceLinksMax: options.requiredNumber("deviceLinks"),
     connectionsPerAddressMax: options.requiredNumber("connectionsPerAddress"),
     ...readRates(options),

@@ -42,9 +42,11 @@ export const pushServiceCommand: Command = {
       output.log("listening on all addresses, but endpoints say localhost: other machines need --origin");
     }
     process.on("SIGHUP", () => void reload(service, options, directory, output));
+    // Before anybody knows that it is ready, and may end it.
+    const stopped = untilStopped();
     sayReady(service, output);
     tellServiceManager("READY=1");
-    await Promise.race([untilStopped(), drained]);
+    await Promise.race([stopped, drained]);
     tellServiceManager("STOPPING=1");
     await service.close();
   },
