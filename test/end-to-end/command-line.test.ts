@@ -80,7 +80,7 @@ describe("help", () => {
     const { code, stdout } = await stage.run(["push-service", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^usage: godwit push-service \[OPTIONS\]$/m);
-    expect(stdout).toMatch(/^ {2}--store WORD +.*\(lmdb \| memory\)$/m);
+    expect(stdout).toMatch(/^ {2}--log-format WORD +.*\(text \| json\)$/m);
   });
 
   test("--version is a version", async () => {
@@ -173,7 +173,7 @@ describe("configuration", () => {
   test.each([
     [{ GODWIT_PORT: "many" }, /GODWIT_PORT must be a whole number/],
     [{ GODWIT_QUIET: "perhaps" }, /GODWIT_QUIET must be true or false$/],
-    [{ GODWIT_STORE: "paper" }, /GODWIT_STORE must be one of lmdb, memory$/],
+    [{ GODWIT_LOG_FORMAT: "paper" }, /GODWIT_LOG_FORMAT must be one of text, json$/],
   ])("%o in the environment is refused", (environment, message) => {
     expectNoOptions(pushServiceCommand, CONFIG, message, [], environment);
   });
