@@ -4,7 +4,7 @@
  * sockets, an alarm, flash and a screen. Pure: everything a host has to lend comes in through arguments.
  */
 
-import * as agent from "../agent/index.ts";
+import * as agent from "../agent/core.ts";
 
 declare const __GODWIT_VERSION__: string;
 
