@@ -140,8 +140,6 @@ export const AUTOPUSH_BATCH_MAX = 10;
 export const AUTOPUSH_PAGE_MAX = 64;
 /** Messages sent and unacknowledged, the new ones included; more stay in the store. */
 export const AUTOPUSH_IN_FLIGHT_MAX = 128;
-/** Stored messages sent over one link without coming to their end; a device that has more is forgotten. */
-export const AUTOPUSH_STORED_SENT_MAX = 150;
 /** Frames of a device that came before its `hello` was answered. */
 export const AUTOPUSH_FRAMES_EARLY_MAX = 32;
 /** A frame counts as one for each of these bytes, begun ones included. */

@@ -8,7 +8,6 @@ import {
   AUTOPUSH_BATCH_MAX,
   AUTOPUSH_IN_FLIGHT_MAX,
   AUTOPUSH_PAGE_MAX,
-  AUTOPUSH_STORED_SENT_MAX,
   LOW_URGENCY_MARGIN_MS,
 } from "../limits.ts";
 import type { Instant, LoadRequest } from "./outbox.ts";
@@ -45,17 +44,10 @@ export class AutopushOutbox {
   /** Ids that left the store since the request. */
   readonly #goneMeanwhile = new Set<number>();
   #isCongested = false;
-  #storedSent = 0;
-  #isOverLimit = false;
 
   /** @param send called with each message to send; false when it cannot be: it stays in the store */
   constructor(send: (message: StoredMessage) => boolean) {
     this.#send = send;
-  }
-
-  /** True once a device was sent `AUTOPUSH_STORED_SENT_MAX` stored messages and has still more. */
-  get isOverLimit(): boolean {
-    return this.#isOverLimit;
   }
 
   /** There may be stored messages. */
@@ -88,7 +80,6 @@ export class AutopushOutbox {
       isCut = this.#batch.size === AUTOPUSH_BATCH_MAX;
       if (isCut) break;
       this.#consider(message, now);
-      if (this.#isOverLimit) return;
       this.#cursor = message.id;
       this.#shownMax = Math.max(this.#shownMax, message.id);
     }
@@ -98,7 +89,6 @@ export class AutopushOutbox {
       this.#cursor = 0;
       this.#hasMore = true;
     }
-    this.#noteDrained();
   }
 
   /** A message became durable, in place of `replacedId` of the same topic. */
@@ -124,7 +114,6 @@ export class AutopushOutbox {
   acknowledged(ids: readonly number[], operationId: number): void {
     for (const id of ids) this.#remove(id);
     this.#settling.set(operationId, ids);
-    this.#noteDrained();
   }
 
   /** The store removed what was acknowledged. */
@@ -176,13 +165,7 @@ export class AutopushOutbox {
     const { id, topic, expiresMs } = message;
     if (this.#pass === "topics" && topic === null) return;
     if (expiresMs <= now.epochMs || this.#inFlight.has(id) || this.#isSettling(id)) return;
-    if (this.#storedSent === AUTOPUSH_STORED_SENT_MAX) {
-      this.#isOverLimit = true;
-      return;
-    }
-    if (!this.#dispatch(message, now)) return;
-    this.#batch.add(id);
-    this.#storedSent++;
+    if (this.#dispatch(message, now)) this.#batch.add(id);
   }
 
   #dispatch(message: StoredMessage, now: Instant): boolean {
@@ -195,10 +178,6 @@ export class AutopushOutbox {
   #remove(id: number): void {
     this.#inFlight.delete(id);
     this.#batch.delete(id);
-  }
-
-  #noteDrained(): void {
-    if (!this.#hasMore && this.#batch.size === 0) this.#storedSent = 0;
   }
 
   #rewind(toId: number): void {

@@ -129,8 +129,6 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
         return this.#answerRegister(event);
       case "unregistered":
         return this.#answerUnregister(event.status);
-      case "forgotten":
-        return this.#forgotten(event.status);
       case "congested":
         return this.#outbox.setCongested(event.isCongested);
       case "alarm":
@@ -146,14 +144,9 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
     }
   }
 
-  /** After each event: drop a device that lets messages pile up, load what may go, set the alarm. */
+  /** After each event: load what may go, set the alarm. */
   #pump(now: Instant): void {
     if (this.#phase !== "open") return;
-    if (this.#outbox.isOverLimit) {
-      this.#go("unregisterUa");
-      this.#effects.push({ type: "forget", operationId: ++this.#lastOperationId });
-      return;
-    }
     const load = this.#outbox.nextLoad(now);
     if (load !== null) this.#effects.push({ type: "load", ...load });
     this.#arm(now);
@@ -309,12 +302,6 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
       headers: headersOf(message),
     });
     return true;
-  }
-
-  #forgotten(status: Status): void {
-    if (status !== STATUS.ok) return this.#goodbye("overload");
-    this.#effects.push({ type: "close", reason: "unregistered" });
-    this.#go("forgotten");
   }
 
   #heard(now: Instant): void {

@@ -5,12 +5,7 @@
 
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import {
-  AUTOPUSH_BATCH_MAX,
-  AUTOPUSH_FRAME_BYTES_MAX,
-  AUTOPUSH_HELLO_TIMEOUT_MS,
-  AUTOPUSH_STORED_SENT_MAX,
-} from "../../src/limits.ts";
+import { AUTOPUSH_BATCH_MAX, AUTOPUSH_FRAME_BYTES_MAX, AUTOPUSH_HELLO_TIMEOUT_MS } from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { formatUuid } from "../../src/wire/autopush.ts";
@@ -342,17 +337,19 @@ describe("messages", () => {
     expect(await bench.store.countMessages()).toBe(2);
   });
 
-  test("a device with more than the limit stored is forgotten: closed, gone for senders, and another one from then on", async () => {
-    const { device, uaid, endpoint, channelId } = await autopushSubscribed(bench);
+  test("a device that was away for hundreds of messages gets them all, and stays who it is", async () => {
+    const many = 300;
+    const generous = await TestBench.start({
+      endpointRate: { burstMax: many, perMinute: 1 },
+      deviceRate: { burstMax: many, perMinute: 1 },
+    });
+    const { device, uaid, endpoint, channelId } = await autopushSubscribed(generous);
     await device.close();
-    for (let i = 0; i <= AUTOPUSH_STORED_SENT_MAX; i++) expect((await bench.post(endpoint)).status).toBe(201);
-    const { device: back } = await autopushOnline(bench, uaid);
-    for (let i = 0; i < AUTOPUSH_STORED_SENT_MAX; i++) {
-      back.ack(channelId, (await back.next("notification")).version);
-    }
-    expect(await back.closed).toEqual({ code: 1000, reason: "SM" });
-    expect((await bench.post(endpoint)).status).toBe(410);
-    expect((await autopushOnline(bench, uaid)).uaid).not.toBe(uaid);
+    for (let i = 0; i < many; i++) expect((await generous.post(endpoint)).status).toBe(201);
+    const { device: back, uaid: same } = await autopushOnline(generous, uaid);
+    for (let i = 0; i < many; i++) back.ack(channelId, (await back.next("notification")).version);
+    expect([await back.quiet(), same, await generous.store.countMessages()]).toEqual([[], uaid, 0]);
+    await generous.stop();
   });
 
   test("TTL 0 reaches who is there", async () => {

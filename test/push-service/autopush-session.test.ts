@@ -11,7 +11,7 @@ import {
   AUTOPUSH_PAGE_MAX,
   AUTOPUSH_PING_MS,
   AUTOPUSH_PONG_TIMEOUT_MS,
-  AUTOPUSH_STORED_SENT_MAX,
+  DEVICE_MESSAGES_MAX,
   LOW_URGENCY_MARGIN_MS,
   SESSION_OPERATIONS_MAX,
 } from "../../src/limits.ts";
@@ -262,7 +262,7 @@ describe("acknowledgement", () => {
   });
 });
 
-describe("message limit", () => {
+describe("a sender with many messages ends nothing of the device", () => {
   /** Acknowledges batch after batch; how many messages came. */
   function drain(bench: AutopushBench): number {
     let count = 0;
@@ -273,42 +273,26 @@ describe("message limit", () => {
     return count;
   }
 
-  test("a device with more stored messages than that is forgotten, then let go", () => {
-    const bench = new AutopushBench().fill(AUTOPUSH_STORED_SENT_MAX + 1).open();
-    expect(drain(bench)).toBe(AUTOPUSH_STORED_SENT_MAX);
-    const effect = bench.effects.find(({ type }) => type === "forget");
-    if (effect?.type !== "forget") throw new Error("not forgotten");
-    bench.put();
-    expect([bench.ids(), bench.closes()]).toEqual([[], []]);
-    bench.handle({ type: "forgotten", operationId: effect.operationId, status: 200 });
-    expect(bench.closes()).toEqual(["unregistered"]);
-    expect(bench.session.phase).toBe("closed");
+  const isEnded = ({ effects }: AutopushBench) =>
+    effects.some(({ type }) => type === "forget" || type === "close" || type === "unregister");
+
+  test("which was away", () => {
+    const bench = new AutopushBench().fill(DEVICE_MESSAGES_MAX).open();
+    expect([drain(bench), isEnded(bench)]).toEqual([DEVICE_MESSAGES_MAX, false]);
   });
 
-  test("as many as that are fine, and it counts anew from there", () => {
-    const bench = new AutopushBench().fill(AUTOPUSH_STORED_SENT_MAX).open();
-    expect(drain(bench)).toBe(AUTOPUSH_STORED_SENT_MAX);
-    bench.handle({ type: "congested", isCongested: true });
-    for (let i = 0; i < 20; i++) bench.put();
-    bench.handle({ type: "congested", isCongested: false });
-    expect(drain(bench)).toBe(20);
-    expect(bench.closes()).toEqual([]);
-  });
-
-  test("new messages do not count", () => {
+  test("which is there and acknowledges at once, when they come faster", () => {
     const bench = new AutopushBench().open();
-    for (let i = 0; i < 2 * AUTOPUSH_STORED_SENT_MAX; i++) {
-      bench.put();
-      bench.ack(...bench.taken());
-    }
-    expect(bench.effects.some(({ type }) => type === "forget")).toBe(false);
+    for (let i = 0; i < 2 * AUTOPUSH_IN_FLIGHT_MAX + 44; i++) bench.put();
+    expect([drain(bench), isEnded(bench)]).toEqual([2 * AUTOPUSH_IN_FLIGHT_MAX + 44, false]);
   });
 
-  test("a device that cannot be forgotten is closed all the same", () => {
-    const bench = new AutopushBench().fill(AUTOPUSH_STORED_SENT_MAX + 1).open();
-    drain(bench);
-    bench.handle({ type: "forgotten", operationId: 99, status: 503 });
-    expect(bench.closes()).toEqual(["overload"]);
+  test("whose link is congested", () => {
+    const bench = new AutopushBench().open();
+    bench.handle({ type: "congested", isCongested: true });
+    for (let i = 0; i < 200; i++) bench.put();
+    bench.handle({ type: "congested", isCongested: false });
+    expect([drain(bench), isEnded(bench)]).toEqual([200, false]);
   });
 });
 
