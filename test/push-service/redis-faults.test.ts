@@ -186,6 +186,35 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     expect(await store.putMessage(uaidOf(1), 1, messageOf())).toMatchObject({ outcome: "stored", id: 2 });
   }, 60_000);
 
+  test("a primary that came back without its replica, and then the replica, do not give the same id", async () => {
+    await begin();
+    const put = () => store.putMessage(uaidOf(1), 1, messageOf());
+    expect(await put()).toMatchObject({ id: 1 });
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    const replica = await replicaOf(primary);
+    replica.signal("SIGSTOP");
+    await primary.kill();
+    await primary.run();
+    // Nothing is told of it here, but a device may have been sent it.
+    await expect(put()).rejects.toMatchObject({ code: "ERR_STORE" });
+    const key = new RedisKeys(prefix).ofDevice(uaidOf(1)).keys[0];
+    const unseen = Number(await primary.ask("HGET", key, "last"));
+    expect(unseen).toBeGreaterThan(1);
+    await primary.kill();
+    replica.signal("SIGCONT");
+    await expect
+      .poll(async () => (await cluster.primaryOf(slotOfDevice(1))) === replica, { timeout: 20_000 })
+      .toBe(true);
+    await primary.run();
+    await cluster.whole();
+    const next = await put();
+    expect(next).toMatchObject({ outcome: "stored" });
+    expect(next).not.toMatchObject({ id: unseen });
+    expect((await store.messages(uaidOf(1), { afterId: 0, limit: 9, nowMs: NOW_MS })).messages).toHaveLength(
+      2,
+    );
+  }, 90_000);
+
   test.each([
     ["appendfsync", "everysec", "always"],
     ["maxmemory-policy", "allkeys-lru", "noeviction"],

@@ -210,10 +210,11 @@ if done then
   return {'stored', tonumber(id), tonumber(replaced), holder or '', tonumber(fence or 0)}
 end
 if not device[1] or string.sub(device[1], 1, 1) ~= '${CHANNEL_LIVE}' then return {'gone'} end
--- What a primary gave out without a replica seeing it died with it: go past all that can have been, and use none again.
+-- What a primary gave out without a replica seeing it died with it: go past all that can have been, and use none again. Each history
+-- goes another distance, since two may go on from the same id: a primary that came back alone, and then its replica.
 local continued = history()
 local id = tonumber(device[2]) + 1
-if device[3] ~= continued then id = id + ${REDIS_MESSAGE_ID_GAP} end
+if device[3] ~= continued then id = id + ${REDIS_MESSAGE_ID_GAP} * (1 + tonumber(string.sub(continued, 1, 4), 16)) end
 if ARGV[4] == ARGV[3] then
   redis.call('HSET', KEYS[1], 'last', id, 'history', continued)
   return {'stored', id, 0, holder, tonumber(fence)}
