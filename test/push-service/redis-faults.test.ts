@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
+import { REDIS_MESSAGE_ID_GAP } from "../../src/limits.ts";
 import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
@@ -135,6 +136,11 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     await more(sender, 200);
     await sender.stop();
     expect(await wrongs(sender.puts)).toEqual([]);
+    // What the old primary may have given out unseen is left out.
+    const ids = sender.puts.filter(({ device }) => device === 1).map(({ id }) => id);
+    const before = ids.filter((id) => id < REDIS_MESSAGE_ID_GAP);
+    expect(Math.min(...ids.slice(before.length))).toBeGreaterThan(REDIS_MESSAGE_ID_GAP);
+    expect(ids.length).toBeGreaterThan(before.length);
   }, 90_000);
 
   test("a primary that is paused until another one took its place loses nothing, and what it took last is not believed", async () => {
