@@ -106,7 +106,7 @@ describe.runIf(HAS_ADDRESSES)("of another device", () => {
       });
     }
     for (const token of [endpoint, uaToken]) {
-      expect(await service.ask("DELETE", `/m/${token}`)).toMatchObject({ status: 404, errno: 307 });
+      expect(await service.ask("DELETE", `/m/${token}`)).toMatchObject({ errno: 307 });
     }
     for (const token of [endpoint, location]) {
       const [, response] = await once(service.upgrade(token), "unexpected-response");
