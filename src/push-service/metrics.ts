@@ -99,6 +99,11 @@ const ROWS = [
     help: "Operations that the store failed to do",
   }),
   row({
+    event: "fleet-lost",
+    name: "fleet_losses_total",
+    help: "Times that the other processes could not be heard any more",
+  }),
+  row({
     event: "broker-failed",
     name: "broker_failures_total",
     help: "Failures of the external MQTT broker",
