@@ -33,7 +33,7 @@ const SENDERS = isLong ? 24 : 8;
 const seed = Number(process.env.TEST_CHAOS_SEED ?? Date.now() % 1_000_000);
 
 describe.skipIf(!isRedisInstalled)("a fleet whose processes die and stall", () => {
-  const directory = mkdtempSync(join(tmpdir(), "godwit-chaos-"));
+  let directory = "";
   const ledger = new Ledger();
   let cluster: TestCluster;
   let nodes: ServiceNode[] = [];
@@ -41,6 +41,7 @@ describe.skipIf(!isRedisInstalled)("a fleet whose processes die and stall", () =
   let devices: { device: ChaosDevice; path: string }[] = [];
 
   beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), "godwit-chaos-"));
     cluster = await TestCluster.start();
     nodes = Array.from({ length: NODES }, () => new ServiceNode(directory, cluster.seeds));
     // The first one makes the keys.
@@ -62,7 +63,7 @@ describe.skipIf(!isRedisInstalled)("a fleet whose processes die and stall", () =
     await balancer?.stop();
     await Promise.all(nodes.map((node) => node.kill()));
     await cluster?.stop();
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   test(
