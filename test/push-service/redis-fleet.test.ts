@@ -83,6 +83,22 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
     expect(await device.quiet()).toEqual([]);
   });
 
+  test("what no replica has is sent to no device: put again after a failover it would come twice", async () => {
+    const [here, there] = nodes();
+    const { device, endpoint, uaid } = await here.subscribed();
+    const { slot } = new RedisKeys(prefix).ofDevice(Buffer.from(uaid, "hex"));
+    const primary = await cluster.primaryOf(slot);
+    const masterPorts = await Promise.all(cluster.nodes.map((redis) => redis.info("master_port")));
+    const replica = cluster.nodes[masterPorts.indexOf(String(primary.port))] as TestRedis;
+    await replica.kill();
+    const { status } = await there.post(endpoint);
+    const sent = await device.quiet();
+    await replica.run();
+    await cluster.whole();
+    expect(status).toBe(503);
+    expect(sent).toEqual([]);
+  }, 60_000);
+
   test("TTL 0 goes to wherever the device is, or nowhere", async () => {
     const [here, there] = nodes();
     const { device, endpoint, uaToken } = await here.subscribed();

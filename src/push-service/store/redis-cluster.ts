@@ -70,13 +70,9 @@ export class RedisCluster {
     );
   }
 
-  /**
-   * Runs a script that changes something, until that is durable.
-   *
-   * @param applied called with the reply as soon as there is one, which may be more than once
-   */
-  write(call: ScriptCall, applied: (reply: Reply) => void = () => {}): Promise<Written> {
-    return this.#run(call, (node, args, isAsking) => node.write(args, isAsking, applied));
+  /** Runs a script that changes something, until that is durable. */
+  write(call: ScriptCall): Promise<Written> {
+    return this.#run(call, (node, args, isAsking) => node.write(args, isAsking));
   }
 
   /** One command with the key of its slot. */

@@ -77,10 +77,12 @@ export class RedisFleet implements Fleet {
     if (message.ttlS === 0 && (await store.holder(uaid)) === null)
       return { outcome: "stored", id: 0, replacedId: null };
     const value = messageValue(channel, message);
-    return store.putMessageFor(uaid, channel, message, ({ id, replacedId }, holder) => {
-      if (message.ttlS === 0) this.#tell(uaid, holder, { type: "ephemeral", id, value });
-      else this.#tell(uaid, holder, { type: "stored", id, replacedId, value });
-    });
+    const [put, holder] = await store.putMessageOf(uaid, channel, message);
+    if (put.outcome !== "stored") return put;
+    const { id, replacedId } = put;
+    if (message.ttlS === 0) this.#tell(uaid, holder, { type: "ephemeral", id, value });
+    else this.#tell(uaid, holder, { type: "stored", id, replacedId, value });
+    return put;
   }
 
   async withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
@@ -115,7 +117,8 @@ export class RedisFleet implements Fleet {
   }
 
   /**
-   * Tells whoever holds the device. Nobody waits for that: it is on its way before the message counts as accepted, and if the
+   * Tells whoever holds the device, of what is durable: a message that went with its primary is put again under another id, and who
+   * had it already would get it twice. Nobody waits for that: it is on its way before the message counts as accepted, and if the
    * channel cannot be reached now, neither can whoever listens there, who will read the store again.
    */
   #tell(uaid: Uint8Array, { nodeId, fence }: Holder, news: News): void {

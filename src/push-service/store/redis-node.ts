@@ -41,7 +41,7 @@ export class RedisNode {
   readonly #reader: Line;
   readonly #writer: Line;
   #reads: Call[] = [];
-  #writes: Write[] = [];
+  #writes: Call[] = [];
   #isWriting = false;
 
   /** @param address host:port */
@@ -61,12 +61,11 @@ export class RedisNode {
   /**
    * Resolves once a replica has it too, with an append-only file that is flushed before any answer.
    *
-   * @param applied called with the reply as soon as there is one
    * @throws as {@link read}; GodwitError ERR_STORE when no replica had it in time: it may be there all the same
    */
-  write(args: Arguments, isAsking: boolean, applied: (reply: Reply) => void): Promise<Reply> {
+  write(args: Arguments, isAsking: boolean): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      this.#writes.push({ args, isAsking, applied, resolve, reject });
+      this.#writes.push({ args, isAsking, resolve, reject });
       if (!this.#isWriting) queueMicrotask(() => void this.#sendWrites());
     });
   }
@@ -102,15 +101,13 @@ export class RedisNode {
     this.#isWriting = false;
   }
 
-  async #writeBatch(batch: readonly Write[]): Promise<void> {
+  async #writeBatch(batch: readonly Call[]): Promise<void> {
     const sent = await this.#writer.send([...batch, waitCall()]);
     const last = sent.pop();
-    const replies = sent.map(([call, reply]) => {
-      reply.then((value) => (call as Write).applied(value)).catch(() => {});
-      return [call, reply] as const;
-    });
+    // Looked at below; one that fails before that is no surprise.
+    for (const [, reply] of sent) reply.catch(() => {});
     const failed = await this.#whyNotReplicated(last?.[1]);
-    for (const [call, reply] of replies) {
+    for (const [call, reply] of sent) {
       if (failed === null) reply.then(call.resolve, call.reject);
       else reply.then(() => call.reject(failed), call.reject);
     }
@@ -131,10 +128,6 @@ export class RedisNode {
       return new AnswerLost((error as Error).message);
     }
   }
-}
-
-interface Write extends Call {
-  readonly applied: (reply: Reply) => void;
 }
 
 function waitCall(): Call {

@@ -175,16 +175,11 @@ export class RedisStore implements Store {
   }
 
   async putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
-    return this.putMessageFor(uaid, channel, message, () => {});
+    return (await this.putMessageOf(uaid, channel, message))[0];
   }
 
-  /** {@link putMessage}; `applied` hears who has to be told, as soon as that is known. */
-  async putMessageFor(
-    uaid: Uint8Array,
-    channel: number,
-    message: NewMessage,
-    applied: (put: Extract<PutResult, { outcome: "stored" }>, holder: Holder) => void,
-  ): Promise<PutResult> {
+  /** {@link putMessage}, and who has to hear of it. */
+  async putMessageOf(uaid: Uint8Array, channel: number, message: NewMessage): Promise<[PutResult, Holder]> {
     const { messagesMax, messageBytesMax } = this.#quota;
     const { slot, name, keys } = this.#keys.ofDevice(uaid);
     const operation = this.#keys.ofOperation(uaid, randomBytes(9).toString("base64url"));
@@ -193,12 +188,13 @@ export class RedisStore implements Store {
       ...["", channel, receivedMs, receivedMs + ttlS * 1000, quotaBytes(body), topic ?? ""],
       ...[records.messageValue(channel, message), messagesMax, messageBytesMax, name],
     ];
-    const call = { slot, script: scripts.PUT, keys: [...keys, operation], args };
-    const { reply } = await this.#cluster.write(call, (early) => {
-      const [put, holder] = putReply(early);
-      if (put.outcome === "stored") applied(put, holder);
+    const { reply } = await this.#cluster.write({
+      slot,
+      script: scripts.PUT,
+      keys: [...keys, operation],
+      args,
     });
-    return putReply(reply)[0];
+    return putReply(reply);
   }
 
   async messages(
