@@ -118,7 +118,7 @@ const SUITES = {
     if (built("firmware") === null) return;
     tally.vitest("every power cut", ["test/firmware/power-cut.test.ts"], { GODWIT_LONG: "1" });
   },
-  /** Three minutes; another time and an earlier seed by TEST_CHAOS_S and TEST_CHAOS_SEED. */
+  /** Three minutes, or TEST_CHAOS_S seconds; TEST_CHAOS_SEED of an earlier run. */
   chaos() {
     const { TEST_CHAOS_S = "180" } = process.env;
     tally.vitest("a fleet whose processes die and stall", ["--project", "node", "test/chaos"], {

@@ -84,6 +84,7 @@ export class Ledger {
     for (const [number, { device, status, shownAt }] of this.#attempts.entries()) {
       const what = `${number} to device ${device}, answered ${status ?? "never"}`;
       if (status === 201 && shownAt.length === 0) found.push(`lost: ${what}`);
+      if (![null, 201, 503].includes(status)) found.push(`refused: ${what}`);
       if (shownAt.length > 1) found.push(`shown ${shownAt.length} times: ${what}`);
       if (shownAt.some((at) => at !== device)) found.push(`shown elsewhere: ${what}`);
     }
