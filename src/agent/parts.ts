@@ -69,7 +69,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     transports,
     emit,
     nextLinkId,
-    identity: () => state.userAgent,
+    identity: () => identity.known,
     registry,
   });
   const link = new Link({
@@ -126,7 +126,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     changes,
   };
   const handleForgotten = (now: Instant) => subscriptions.handleForgotten(now);
-  const identity = new Identity({ ...shared, serviceUrl, handleForgotten });
+  const identity: Identity = new Identity({ ...shared, serviceUrl, handleForgotten });
   const subscriptions: Subscriptions = new Subscriptions({
     ...shared,
     hasWaiting: (subscriptionId) => deliveries.hasWaiting(subscriptionId),
