@@ -80,7 +80,8 @@ export class RedisNode {
     const calls = this.#reads;
     this.#reads = [];
     try {
-      for (const [call, reply] of await this.#reader.send(calls)) reply.then(call.resolve, call.reject);
+      const redis = await this.#reader.connection();
+      for (const [call, reply] of send(redis, calls)) reply.then(call.resolve, call.reject);
     } catch (error) {
       for (const { reject } of calls) reject(error as Error);
     }
@@ -102,31 +103,35 @@ export class RedisNode {
   }
 
   async #writeBatch(batch: readonly Call[]): Promise<void> {
-    const sent = await this.#writer.send([...batch, waitCall()]);
+    const redis = await this.#writer.connection();
+    const sent = send(redis, [...batch, waitCall()]);
     const last = sent.pop();
     // Looked at below; one that fails before that is no surprise.
     for (const [, reply] of sent) reply.catch(() => {});
-    const failed = await this.#whyNotReplicated(last?.[1]);
+    const failed = await whyNotReplicated(redis, last?.[1]);
     for (const [call, reply] of sent) {
       if (failed === null) reply.then(call.resolve, call.reject);
       else reply.then(() => call.reject(failed), call.reject);
     }
   }
+}
 
-  /** Null once a replica has everything written by this connection. */
-  async #whyNotReplicated(first: Promise<Reply> | undefined): Promise<Error | null> {
-    const giveUpMs = performance.now() + REDIS_REPLICA_WAIT_MS;
-    try {
-      let replicas = await first;
-      while (Number(replicas) < 1 && performance.now() < giveUpMs) {
-        const [again] = await this.#writer.send([waitCall()]);
-        replicas = await again?.[1];
-      }
-      return Number(replicas) >= 1 ? null : notReplicated();
-    } catch (error) {
-      // Also a primary that became a replica, and waits for nobody: what was written may be gone.
-      return new AnswerLost((error as Error).message);
+/**
+ * Null once a replica has everything written by this connection. On another one WAIT would know nothing of it, so that with the
+ * connection the answer is lost.
+ */
+async function whyNotReplicated(redis: Redis, first: Promise<Reply> | undefined): Promise<Error | null> {
+  const giveUpMs = performance.now() + REDIS_REPLICA_WAIT_MS;
+  try {
+    let replicas = await first;
+    while (Number(replicas) < 1 && performance.now() < giveUpMs) {
+      const [again] = send(redis, [waitCall()]);
+      replicas = await again?.[1];
     }
+    return Number(replicas) >= 1 ? null : notReplicated();
+  } catch (error) {
+    // Also a primary that became a replica, and waits for nobody: what was written may be gone.
+    return new AnswerLost((error as Error).message);
   }
 }
 
@@ -152,17 +157,9 @@ class Line {
     this.#access = access;
   }
 
-  /** Sends all in one go. An answer that does not come in time ends the connection. @throws Unreachable */
-  async send(calls: readonly Call[]): Promise<[Call, Promise<Reply>][]> {
-    const redis = this.#redis ?? (await this.#connect());
-    const { stream } = redis;
-    stream.cork();
-    const sent = calls.map((call): [Call, Promise<Reply>] => {
-      if (call.isAsking) redis.call("ASKING").catch(() => {});
-      return [call, answer(redis, call.args)];
-    });
-    stream.uncork();
-    return sent;
+  /** The one there is, or a new one. @throws Unreachable */
+  async connection(): Promise<Redis> {
+    return this.#redis ?? this.#connect();
   }
 
   close(): void {
@@ -200,6 +197,18 @@ class Line {
     this.#redis = redis;
     return redis;
   }
+}
+
+/** Sends all in one go. An answer that does not come in time ends the connection. */
+function send(redis: Redis, calls: readonly Call[]): [Call, Promise<Reply>][] {
+  const { stream } = redis;
+  stream.cork();
+  const sent = calls.map((call): [Call, Promise<Reply>] => {
+    if (call.isAsking) redis.call("ASKING").catch(() => {});
+    return [call, answer(redis, call.args)];
+  });
+  stream.uncork();
+  return sent;
 }
 
 /** Before anything else is sent: the library would go on as the user that needs no password, if there is one. */
