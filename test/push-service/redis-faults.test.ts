@@ -11,6 +11,7 @@ import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
 import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
+import { PUT } from "../../src/push-service/store/redis-scripts.ts";
 import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
 
@@ -220,6 +221,38 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
       2,
     );
   }, 90_000);
+
+  test("what is done already writes all the same, so that WAIT waits for the first time it was done", async () => {
+    await begin();
+    const uaid = uaidOf(1);
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    const channelKey = new Uint8Array(65).fill(4);
+    const { keys, name } = new RedisKeys(prefix).ofDevice(uaid);
+    const put = (ttlS: number) => {
+      const expires = NOW_MS + ttlS * 1000;
+      const args = ["", 1, NOW_MS, expires, 1, "", "value", 9, 999, name];
+      return primary.ask("EVAL", PUT.text, 5, ...keys, `${keys[0]}:put:${ttlS}`, ...args);
+    };
+    const again: [string, () => Promise<unknown>][] = [
+      ["create", () => store.createDevice(uaid, NOW_MS)],
+      ["generation", () => store.raiseTokenGeneration(uaid, 3)],
+      ["register", () => store.register(uaid, uaidOf(8), channelKey, NOW_MS)],
+      ["put", () => put(60)],
+      ["withdraw", () => store.withdraw(uaid, 2, 7)],
+      ["revoke", () => store.revoke(uaid, 2, "expired")],
+      ["unregister", () => store.unregister(uaid, 2)],
+      ["remove", () => store.removeDevice(uaid)],
+    ];
+    const silent: string[] = [];
+    for (const [what, run] of again) {
+      const first = await run();
+      const before = Number(await primary.info("rdb_changes_since_last_save"));
+      const second = await run();
+      if (Number(await primary.info("rdb_changes_since_last_save")) === before) silent.push(what);
+      if (what === "put") expect(second).toEqual(first);
+    }
+    expect(silent).toEqual([]);
+  });
 
   test.each([
     ["appendfsync", "everysec", "always"],

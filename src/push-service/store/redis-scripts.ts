@@ -43,6 +43,14 @@ local function history()
 end
 `;
 
+/**
+ * unchanged() is a write that changes nothing: what finds its work done may be the second try of something that no replica has yet,
+ * and WAIT waits for a connection's last write, not for a script that wrote nothing (Redis 7.2 and later).
+ */
+const UNCHANGED = `
+local function unchanged() redis.call('INCRBY', KEYS[4], 0) end
+`;
+
 /** drop(entries) removes messages, given as XRANGE returns them; everything() is all of the queue. */
 const DROP = `
 local function everything() return redis.call('XRANGE', KEYS[2], '-', '+') end
@@ -98,14 +106,19 @@ end
 
 /** On the one key of the store: what to write when there is nothing. → what is there. */
 export const META = script(`
-redis.call('SET', KEYS[1], ARGV[1], 'NX')
-return redis.call('GET', KEYS[1])
+local value = redis.call('GET', KEYS[1]) or ARGV[1]
+-- Again where it was there, so that WAIT waits for it.
+redis.call('SET', KEYS[1], value)
+return value
 `);
 
 /** Now, name, dialect. */
 export const CREATE_DEVICE = script(
-  `${HISTORY}
-if fence then return 0 end
+  `${HISTORY}${UNCHANGED}
+if fence then
+  unchanged()
+  return 0
+end
 redis.call('HSET', KEYS[1], 'created', ARGV[2], 'seen', ARGV[2], 'dialect', ARGV[4], 'generation', 0, 'last', 0,
   'history', history(), 'channel', 0, 'channels', 0, 'messages', 0, 'bytes', 0, 'holder', '', 'fence', 0)
 redis.call('ZADD', KEYS[3], ARGV[2] + ${DEVICE_UNUSED_MS_MAX}, ARGV[3])
@@ -116,17 +129,17 @@ return 1
 
 /** Field, value: raised to that, never lowered. */
 export const RAISE = script(
-  `
+  `${UNCHANGED}
 local value = redis.call('HGET', KEYS[1], ARGV[2])
-if value and tonumber(value) < tonumber(ARGV[3]) then redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) end
+if value and tonumber(value) < tonumber(ARGV[3]) then redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) else unchanged() end
 return 1
 `,
   FENCE,
 );
 
 export const REMOVE_DEVICE = script(
-  `${FORGET}
-if fence then forget(ARGV[2]) end
+  `${FORGET}${UNCHANGED}
+if fence then forget(ARGV[2]) else unchanged() end
 return 1
 `,
   FENCE,
@@ -154,12 +167,13 @@ return 1
 
 /** Registration id, value of the channel. → outcome, channel, whether it is new. */
 export const REGISTER = script(
-  `
+  `${UNCHANGED}
 if not fence then return {'gone'} end
 local live = redis.call('HGET', KEYS[1], 'r' .. ARGV[2])
 if live then
   local value = redis.call('HGET', KEYS[1], 'c' .. live)
   if string.sub(value, 26) ~= string.sub(ARGV[3], 26) then return {'conflict'} end
+  unchanged()
   return {'registered', tonumber(live), 0}
 end
 if tonumber(redis.call('HGET', KEYS[1], 'channels')) >= ${SUBSCRIPTIONS_MAX} then return {'tooMany'} end
@@ -173,9 +187,12 @@ return {'registered', channel, 1}
 
 /** Channel. → whether it was there. */
 export const UNREGISTER = script(
-  `${DROP}${END_CHANNEL}
+  `${DROP}${END_CHANNEL}${UNCHANGED}
 local value = redis.call('HGET', KEYS[1], 'c' .. ARGV[2])
-if not value then return 0 end
+if not value then
+  unchanged()
+  return 0
+end
 endChannel(ARGV[2], value)
 redis.call('HDEL', KEYS[1], 'c' .. ARGV[2])
 redis.call('HINCRBY', KEYS[1], 'channels', -1)
@@ -186,9 +203,12 @@ return 1
 
 /** Channel, first byte of its new value. → whether it was there and live, holder, fence. */
 export const REVOKE = script(
-  `${DROP}${END_CHANNEL}
+  `${DROP}${END_CHANNEL}${UNCHANGED}
 local value = redis.call('HGET', KEYS[1], 'c' .. ARGV[2])
-if not value or string.sub(value, 1, 1) ~= '${CHANNEL_LIVE}' then return {0} end
+if not value or string.sub(value, 1, 1) ~= '${CHANNEL_LIVE}' then
+  unchanged()
+  return {0}
+end
 endChannel(ARGV[2], value)
 redis.call('HSET', KEYS[1], 'c' .. ARGV[2], ARGV[3] .. string.sub(value, 2))
 return {1, redis.call('HGET', KEYS[1], 'holder'), tonumber(fence)}
@@ -201,11 +221,12 @@ return {1, redis.call('HGET', KEYS[1], 'holder'), tonumber(fence)}
  * outcome, id, the id it replaced or 0, holder, fence. What expires when it is received is not stored.
  */
 export const PUT = script(
-  `${HISTORY}${DROP}
+  `${HISTORY}${DROP}${UNCHANGED}
 local done = redis.call('GET', KEYS[5])
 local device = redis.call('HMGET', KEYS[1], 'c' .. ARGV[2], 'last', 'history', 'messages', 'bytes', 'holder')
 local holder = device[6]
 if done then
+  unchanged()
   local id, replaced = string.match(done, '(%d+) (%d+)')
   return {'stored', tonumber(id), tonumber(replaced), holder or '', tonumber(fence or 0)}
 end
@@ -310,9 +331,12 @@ return removed
 
 /** Channel, id. → whether it was there, holder, fence. */
 export const WITHDRAW = script(
-  `${DROP}
+  `${DROP}${UNCHANGED}
 local entries = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])
-if not entries[1] or entries[1][2][2] ~= ARGV[2] then return {0} end
+if not entries[1] or entries[1][2][2] ~= ARGV[2] then
+  unchanged()
+  return {0}
+end
 drop(entries)
 return {1, redis.call('HGET', KEYS[1], 'holder'), tonumber(fence)}
 `,
