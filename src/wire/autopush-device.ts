@@ -105,6 +105,8 @@ class AutopushDevice {
   readonly #unacknowledged = new Map<number, Omit<AutopushUpdate, "code">>();
   /** Channels that still stand between a device that leaves and its end. */
   readonly #leaving = new Set<number>();
+  /** The hello of the present link is not answered yet. */
+  #isGreeting = false;
   /** What the service was told this device is called; null when it was told nothing. */
   #presented: string | null = null;
 
@@ -163,11 +165,14 @@ class AutopushDevice {
   #greet(uaToken: string): AutopushUpstream {
     this.#refs.clear();
     this.#leaving.clear();
+    this.#isGreeting = true;
     this.#presented = this.#knownChannels().length > 0 ? uaidOf(uaToken) : null;
     return { type: "hello", uaid: this.#presented, broadcasts: new Map() };
   }
 
   #registered({ status, uaid, usesWebPush }: AutopushOf<"hello">): DownstreamOf<"registered"> {
+    if (!this.#isGreeting) throw fieldError("messageType", "hello once in a link");
+    this.#isGreeting = false;
     if (status !== STATUS.ok) throw fieldError("status", "200 in hello");
     if (!usesWebPush) throw fieldError("use_webpush", "true");
     return {

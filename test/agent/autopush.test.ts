@@ -134,6 +134,19 @@ describe("who the device is", () => {
     }
   });
 
+  test("a second hello in one link names nobody, and costs no subscription", () => {
+    const { world, service, endpoint } = subscribed();
+    const broadcasts = { versions: new Map(), errors: new Map() };
+    service.say({ type: "hello", status: 200, uaid: "b".repeat(32), usesWebPush: true, broadcasts });
+    world.flush();
+    expect(world.device.reports).toContainEqual(expect.objectContaining({ code: "ERR_FRAME_FIELD" }));
+    expect(world.device.status.link).toBe("online");
+    world.reconnect();
+    expect(service.said.at(-1)).toMatchObject({ type: "hello", uaid: "1".padStart(32, "0") });
+    expect(world.device.count("subscriptionChange")).toBe(0);
+    expect(service.post(endpoint, null, true)).not.toBe(null);
+  });
+
   test("401 at the upgrade is no reason to ask for a token", () => {
     const world = new AutopushWorld({ keepConnected: true });
     world.device.closeLink(401);
