@@ -15,14 +15,18 @@ import * as limits from "../limits.ts";
 import {
   type AdminOptions,
   loadDevCertificate,
-  loadKeyring,
   type PushServiceOptions,
   type PushServiceReload,
   type RateOptions,
+  readKeyring,
 } from "../push-service/index.ts";
+import type { Keyring } from "../push-service/seal.ts";
 import type { Output } from "./output.ts";
 import { STORE_OPTIONS } from "./push-service-store.ts";
 import { nodeSurroundings } from "./surroundings.ts";
+
+/** In the state directory. */
+export const KEYRING_FILE = "keys.json";
 
 export const PUSH_SERVICE_OPTIONS: OptionSpecs = {
   host: { kind: "text", value: "ADDRESS", help: "address to listen on", fallback: "127.0.0.1" },
@@ -141,8 +145,9 @@ export async function readPushService(
   options: Options,
   directory: string,
   output: Output,
+  newRing: Keyring | null,
 ): Promise<Omit<PushServiceOptions, "store" | "log">> {
-  const files = await readReloadable(options, directory, output);
+  const files = await readReloadable(options, directory, output, newRing);
   return {
     ...files,
     host: options.required("host"),
@@ -159,18 +164,23 @@ export async function readPushService(
   };
 }
 
-/** What is read again at SIGHUP. */
+/**
+ * What is read again at SIGHUP.
+ *
+ * @param newRing in place of one that is not on disk yet
+ */
 export async function readReloadable(
   options: Options,
   directory: string,
   output: Output,
+  newRing: Keyring | null = null,
 ): Promise<PushServiceReload> {
   const caFile = options.text("enrolmentCa");
   if (caFile !== null && options.flag("noTls"))
     throw new CommandError(EXIT.config, "--enrolment-ca needs TLS here, and --no-tls leaves that to a proxy");
   return {
     tls: await readTls(options, directory, output),
-    keyring: loadKeyring(join(directory, "keys.json")),
+    keyring: newRing ?? readKeyring(join(directory, KEYRING_FILE)),
     enrolmentSecrets: readEnrolment(options),
     enrolmentCa: caFile === null ? null : readCertificates(caFile, nodeSurroundings()),
   };

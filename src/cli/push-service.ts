@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: MIT
 /** `godwit push-service`: the push service as a daemon. */
 
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CommandError, EXIT } from "../configuration/exit.ts";
 import { defaultStateDirectory, type Options } from "../configuration/options.ts";
-import { createPushService, type Log, type LogEvent, type PushService } from "../push-service/index.ts";
+import {
+  createPushService,
+  type Log,
+  type LogEvent,
+  newKeyring,
+  type PushService,
+  type Store,
+  saveKeyring,
+} from "../push-service/index.ts";
+import type { Keyring } from "../push-service/seal.ts";
 import type { Command } from "./command.ts";
 import type { Output } from "./output.ts";
-import { PUSH_SERVICE_OPTIONS, readAdmin, readPushService, readReloadable } from "./push-service-options.ts";
+import {
+  KEYRING_FILE,
+  PUSH_SERVICE_OPTIONS,
+  readAdmin,
+  readPushService,
+  readReloadable,
+} from "./push-service-options.ts";
 import { openStore } from "./push-service-store.ts";
 import { tellServiceManager } from "./service-manager.ts";
 import { untilStopped } from "./signals.ts";
@@ -27,9 +42,12 @@ export const pushServiceCommand: Command = {
     });
     const admin = readAdmin(options, () => drain());
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const read = await readPushService(options, directory, output);
+    const ringPath = join(directory, KEYRING_FILE);
+    const newRing = existsSync(ringPath) ? null : newKeyring();
+    const read = await readPushService(options, directory, output, newRing);
     const log = logOf(options, plain);
     const store = await openStore(options, join(directory, "store"), log);
+    if (newRing !== null) await keepRing(newRing, ringPath, store);
     const service = createPushService({ ...read, admin, store, log });
     try {
       await listen(service, options.requiredNumber("port"));
@@ -51,6 +69,16 @@ export const pushServiceCommand: Command = {
     await service.close();
   },
 };
+
+/** A ring may be made only where none can be lost: with another one every token and endpoint of a device is void. */
+async function keepRing(ring: Keyring, path: string, store: Store): Promise<void> {
+  if ((await store.countDevices()) === 0) return saveKeyring(path, ring);
+  await store.close();
+  throw new CommandError(
+    EXIT.config,
+    `${path} is missing, and the store has devices: put it back from the copy`,
+  );
+}
 
 /** A file that cannot be read changes nothing: the service goes on with what it has. */
 async function reload(

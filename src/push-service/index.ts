@@ -7,7 +7,15 @@ export { type DevCertificate, type DevCertificateOptions, loadDevCertificate } f
 export type { DrainOptions } from "./drain.ts";
 export type { Clock } from "./endpoint.ts";
 export { HTTP_ERRORS, type HttpErrorName } from "./http-errors.ts";
-export { addKey, loadKeyring, newKeyring, rotateKeyring, saveKeyring, useKey } from "./keyring.ts";
+export {
+  addKey,
+  loadKeyring,
+  newKeyring,
+  readKeyring,
+  rotateKeyring,
+  saveKeyring,
+  useKey,
+} from "./keyring.ts";
 export type { Log, LogEvent } from "./log.ts";
 export type { RateOptions } from "./rate-limit.ts";
 export type { Keyring, SealingKey } from "./seal.ts";

@@ -59,16 +59,25 @@ export function useKey(keyring: Keyring, idHex: string): Keyring {
 }
 
 /**
- * Reads the ring at `path`, or makes one there.
+ * Reads the ring at `path`, or makes one there: only where nothing can have been sealed yet.
  *
  * @throws {GodwitError} ERR_KEYRING others may read the file, or it is not a key ring
  */
 export function loadKeyring(path: string): Keyring {
-  if (!existsSync(path)) {
-    const keyring = newKeyring();
-    saveKeyring(path, keyring);
-    return keyring;
-  }
+  if (existsSync(path)) return readKeyring(path);
+  const keyring = newKeyring();
+  saveKeyring(path, keyring);
+  return keyring;
+}
+
+/**
+ * Reads the ring at `path`.
+ *
+ * @throws {GodwitError} ERR_KEYRING it is missing, others may read the file, or it is not a key ring
+ */
+export function readKeyring(path: string): Keyring {
+  if (!existsSync(path))
+    throw new GodwitError("ERR_KEYRING", `${path} is missing: put it back from the copy`);
   if ((statSync(path).mode & 0o077) !== 0) {
     throw new GodwitError(
       "ERR_KEYRING",

@@ -3,7 +3,7 @@
 // Method: runs the program, against real agents and push services where it needs one.
 
 import { generateKeyPairSync } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -450,6 +450,21 @@ describe("secret files", () => {
       CONFIG,
       /others can read/,
     );
+  });
+
+  test("sealing keys that are gone are not replaced, neither at SIGHUP nor at a start", async () => {
+    const state = stage.newDirectory();
+    const keys = join(state, "keys.json");
+    const args = ["push-service", "--no-tls", "--port", "0", "--state", state];
+    const service = stage.godwit(args);
+    const origin = (await service.stdout.match(/^push service ready at /)).split(" ").at(-1);
+    expect((await fetch(`${origin}/v1/token`, { method: "POST" })).status).toBe(200);
+    rmSync(keys);
+    service.child.kill("SIGHUP");
+    await service.stderr.match(/not reloaded: .*keys\.json is missing/);
+    await service.end("SIGTERM");
+    await expectRefusal(args, CONFIG, /keys\.json is missing, and the store has devices/);
+    expect(existsSync(keys)).toBe(false);
   });
 
   test.each([

@@ -17,7 +17,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { UA_TOKEN_REFRESH_MS } from "../../src/limits.ts";
-import { loadKeyring, newKeyring, rotateKeyring, saveKeyring } from "../../src/push-service/keyring.ts";
+import {
+  loadKeyring,
+  newKeyring,
+  readKeyring,
+  rotateKeyring,
+  saveKeyring,
+} from "../../src/push-service/keyring.ts";
 import { Sealer } from "../../src/push-service/seal.ts";
 import { endpointKeyHash, isEndpointKey, isUaTokenOld, Tokens } from "../../src/push-service/tokens.ts";
 import { base64urlDecode, base64urlEncode } from "../../src/webpush/base64url.ts";
@@ -141,6 +147,12 @@ describe("key ring file", () => {
     saveKeyring(path, newKeyring());
     expect(existsSync(elsewhere)).toBe(false);
     expect(lstatSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test("is made by nobody who only reads it", () => {
+    const path = join(directory, "keys.json");
+    expect(() => readKeyring(path)).toThrow(expect.objectContaining({ code: "ERR_KEYRING" }));
+    expect(existsSync(path)).toBe(false);
   });
 
   test("is refused when others can read it", () => {
