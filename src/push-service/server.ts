@@ -85,9 +85,12 @@ class Service implements PushService {
   /** Nothing is served any more. */
   #isStopping = false;
   #origin = "";
+  /** The fleet's authorities; a reload can change them and not take them away. */
+  #enrolmentCa: string | null;
 
   constructor(options: PushServiceOptions) {
     this.#options = options;
+    this.#enrolmentCa = options.enrolmentCa ?? null;
     if (options.publicOrigin !== undefined) this.#origin = publicOriginOf(options.publicOrigin);
     const clock = options.clock ?? SYSTEM_CLOCK;
     this.#clock = { epochMs: () => Math.floor(clock.epochMs()), monotonicMs: () => clock.monotonicMs() };
@@ -161,7 +164,10 @@ class Service implements PushService {
 
   reload({ keyring, tls, enrolmentSecrets, enrolmentCa }: PushServiceReload): void {
     if (tls !== null && this.#server instanceof HttpsServer) {
-      this.#server.setSecureContext({ ...tls, ...(enrolmentCa === null ? {} : { ca: enrolmentCa }) });
+      // Without any, certificates of the public authorities would count as the fleet's.
+      this.#enrolmentCa = enrolmentCa ?? this.#enrolmentCa;
+      const ca = this.#enrolmentCa;
+      this.#server.setSecureContext({ ...tls, ...(ca === null ? {} : { ca }) });
       this.#mqtt?.useTls(tls);
     }
     this.#sealer.use(keyring);

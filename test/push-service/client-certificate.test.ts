@@ -102,3 +102,23 @@ test.each(["TLSv1.2", "TLSv1.3"] as const)(
     expect(resumed).toMatchObject({ isReused: true, status: 200 });
   },
 );
+
+test("a reload changes the authorities, and one without any keeps them", async () => {
+  const other = await makeFleetAuthority("A later fleet");
+  const statuses = async () => [
+    (await askForToken(await fleet.issue("clientAuth"))).status,
+    (await askForToken(await other.issue("clientAuth"))).status,
+  ];
+  const reload = (enrolmentCa: string | null) =>
+    bench.service.reload({
+      keyring: bench.keyring,
+      tls,
+      enrolmentSecrets: ["the secret of the fleet"],
+      enrolmentCa,
+    });
+  expect(await statuses()).toEqual([200, 401]);
+  reload(other.ca);
+  expect(await statuses()).toEqual([401, 200]);
+  reload(null);
+  expect(await statuses()).toEqual([401, 200]);
+});
