@@ -171,10 +171,24 @@ export class Enrolment {
   }
 }
 
-/** Addresses that count as one: an IPv4 address, or an IPv6 /64, since one host has all of that. */
+/** The address of an entry of X-Forwarded-For, brackets, port and zone left out; null when there is none. */
+export function forwardedAddress(entry: string): string | null {
+  const [, bracketed] = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(entry) ?? [];
+  const [, beforePort] = /^([\d.]+):\d{1,5}$/.exec(entry) ?? [];
+  const address = (bracketed ?? beforePort ?? entry).replace(/%.*$/s, "");
+  return isIP(address) === 0 ? null : address;
+}
+
+/** Addresses that count as one, however written: an IPv4 address, or an IPv6 /64, since one host has all of that. */
 export function addressGroup(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
-  if (isIP(plain) !== 6) return plain;
+  if (isIP(address) !== 6) return address;
+  // A URL has the one spelling of RFC 5952, but for IPv4 inside, which it gives in hexadecimal.
+  const plain = new URL(`http://[${address.replace(/%.*$/s, "")}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(plain) ?? [];
+  if (high !== undefined && low !== undefined) {
+    const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+    return [a >> 8, a & 0xff, b >> 8, b & 0xff].join(".");
+  }
   const [head = "", tail] = plain.split("::", 2);
   const before = head === "" ? [] : head.split(":");
   const after = tail === undefined || tail === "" ? [] : tail.split(":");

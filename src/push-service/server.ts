@@ -23,7 +23,7 @@ import { hasClientCertificate } from "./client-certificate.ts";
 import { type ConnectionBounds, Connections } from "./connections.ts";
 import { pause, sendAway } from "./drain.ts";
 import { type Clock, CORS_HEADERS, Publishing, stored } from "./endpoint.ts";
-import { type Applicant, addressGroup, Enrolment } from "./enrolment.ts";
+import { type Applicant, addressGroup, Enrolment, forwardedAddress } from "./enrolment.ts";
 import { type Fleet, LocalFleet } from "./fleet.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { Hub } from "./hub.ts";
@@ -373,7 +373,7 @@ class Service implements PushService {
     const forwarded = this.#options.isBehindProxy ? request.headers["x-forwarded-for"] : undefined;
     // The last entry is the proxy's own; those before it are the sender's claim.
     const last = (Array.isArray(forwarded) ? forwarded.join(",") : forwarded)?.split(",").at(-1)?.trim();
-    return last ?? request.socket.remoteAddress ?? "";
+    return forwardedAddress(last ?? "") ?? request.socket.remoteAddress ?? "";
   }
 
   /** What did not end by itself in time. */

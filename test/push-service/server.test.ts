@@ -12,7 +12,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import webpush from "web-push";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
-import { addressGroup } from "../../src/push-service/enrolment.ts";
+import { addressGroup, forwardedAddress } from "../../src/push-service/enrolment.ts";
 import { loadKeyring } from "../../src/push-service/keyring.ts";
 import { Sealer } from "../../src/push-service/seal.ts";
 import { openLmdbStore } from "../../src/push-service/store/lmdb.ts";
@@ -77,6 +77,29 @@ describe("token", () => {
     expect(spoofed.status).toBe(429);
   });
 
+  test.each([
+    ["192.0.2.7", "192.0.2.7"],
+    ["192.0.2.7:5555", "192.0.2.7"],
+    ["[2001:db8::1]:443", "2001:db8::1"],
+    ["[2001:db8::1]", "2001:db8::1"],
+    ["fe80::1%eth0", "fe80::1"],
+    ["192.0.2.7:", null],
+    ["x".repeat(16_000), null],
+    ["", null],
+  ])("a forwarded %s is the address %s", (entry, address) => {
+    expect(forwardedAddress(entry)).toBe(address);
+  });
+
+  test("behind a proxy neither a port nor junk is another address", async () => {
+    const bench = await start({ isBehindProxy: true, tokenRate: { burstMax: 1, perMinute: 6 } });
+    const statusOf = async (forwarded: string) =>
+      (await bench.fetch("/v1/token", { headers: { "X-Forwarded-For": forwarded } })).status;
+    const forms = ["192.0.2.1:1", "192.0.2.1:2", "[::ffff:192.0.2.1]:3", "junk", "other junk"];
+    const statuses: number[] = [];
+    for (const form of forms) statuses.push(await statusOf(form));
+    expect(statuses).toEqual([200, 429, 429, 200, 429]);
+  });
+
   test("with an enrolment secret no rate counts, without it no new device gets in", async () => {
     const bench = await start({ enrolmentSecrets: ["s3cret"], tokenRate: { burstMax: 1, perMinute: 1 } });
     expect(await errnoOf(await bench.fetch("/v1/token"))).toEqual([401, 311]);
@@ -96,6 +119,8 @@ describe("token", () => {
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
     ["2001:db8::6", "2001:db8:0:0::/64"],
     ["::1", "0:0:0:0::/64"],
+    ["::ffff:c000:207", "192.0.2.7"],
+    ["2001:DB8:0001:2::6", "2001:db8:1:2::/64"],
   ])("address %s counts as %s", (address, group) => {
     expect(addressGroup(address)).toBe(group);
   });
