@@ -59,7 +59,9 @@ const POINT_FORM_UNCOMPRESSED = 4;
 
 /** One device link. Drain {@link poll} after every {@link handle}. */
 export class AutopushSession implements DeviceSession<AutopushUpstream, AutopushDownstream> {
-  readonly #options: AutopushSessionOptions;
+  readonly #uaid: Uint8Array;
+  /** Until `hello` is answered: they may be large, and the link lives long. */
+  #helloBroadcasts: Broadcasts | null;
   readonly #outbox: AutopushOutbox;
   readonly #effects: SessionEffect<AutopushDownstream>[] = [];
   readonly #versions: Versions;
@@ -77,7 +79,8 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   #alarmMs: number | null = null;
 
   constructor(options: AutopushSessionOptions) {
-    this.#options = options;
+    this.#uaid = options.uaid;
+    this.#helloBroadcasts = options.broadcasts;
     this.#versions = new Versions(options.uaid, options.storeEpoch);
     this.#outbox = new AutopushOutbox((message) => this.#notify(message));
   }
@@ -162,10 +165,11 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
     this.#send({
       type: "hello",
       status: STATUS.ok,
-      uaid: hexEncode(this.#options.uaid),
+      uaid: hexEncode(this.#uaid),
       usesWebPush: true,
-      broadcasts: newsOf(this.#options.broadcasts),
+      broadcasts: newsOf(this.#helloBroadcasts ?? new Map()),
     });
+    this.#helloBroadcasts = null;
     if (device.lastId > 0) this.#outbox.begin();
   }
 
