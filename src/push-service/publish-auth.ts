@@ -62,7 +62,8 @@ export class PublishAuth {
   checkPublish(endpoint: EndpointClaims, headers: IncomingHttpHeaders, nowS: number): void {
     const { authorization } = headers;
     if (authorization === undefined && endpoint.keyHash === null) return;
-    this.#verify(endpoint, draftCredentials(headers) ?? credentials(authorization), nowS);
+    const { act } = this.#verify(endpoint, draftCredentials(headers) ?? credentials(authorization), nowS);
+    if (act !== undefined) throw new HttpError("vapid", {}, "a token made to revoke publishes nothing");
   }
 
   /**

@@ -242,6 +242,12 @@ describe("revoking", () => {
     expect((await third.quiet()).map(({ type }) => type)).toEqual(["registered"]);
   });
 
+  test("its token publishes nothing", async () => {
+    const { endpoint } = await bench.subscribed(bench.keys.publicKey);
+    const response = await bench.post(endpoint, { Authorization: revokeToken(endpoint) });
+    expect(await refusal(response)).toEqual([401, 109]);
+  });
+
   test("a token works once", async () => {
     const { endpoint } = await bench.subscribed(bench.keys.publicKey);
     const token = revokeToken(endpoint);

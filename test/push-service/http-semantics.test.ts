@@ -234,9 +234,12 @@ describe("VAPID", () => {
 
   test("a WebPush token works for native endpoints too, and revokes nothing", async () => {
     const native = await bench.subscribed(keys.publicKey);
-    const Authorization = `WebPush ${token({ act: "revoke", sub: native.endpoint, expiresS: bench.epochMs / 1000 + 60 })}`;
-    const headers = { Authorization, "Crypto-Key": `p256ecdsa=${key}` };
-    expect((await bench.post(native.endpoint, headers)).status).toBe(201);
+    const signed = (claims: Parameters<typeof token>[0] = {}) => ({
+      Authorization: `WebPush ${token(claims)}`,
+      "Crypto-Key": `p256ecdsa=${key}`,
+    });
+    expect((await bench.post(native.endpoint, signed())).status).toBe(201);
+    const headers = signed({ act: "revoke", sub: native.endpoint, expiresS: bench.epochMs / 1000 + 60 });
     const revoking = await bench.fetch(native.endpoint, { method: "DELETE", headers });
     expect(await outcome(revoking)).toEqual([401, 109]);
   });
