@@ -41,6 +41,8 @@ export class AutopushOutbox {
   /** The request under way; its page is thrown away when the cursor went back meanwhile. */
   #loading: LoadRequest | null = null;
   #isPageStale = false;
+  /** Something became durable behind the page under way. */
+  #hasNews = false;
   /** Ids that left the store since the request. */
   readonly #goneMeanwhile = new Set<number>();
   #isCongested = false;
@@ -61,6 +63,7 @@ export class AutopushOutbox {
     if (!this.#hasMore || this.#loading !== null || this.#batch.size > 0) return null;
     if (!this.#hasRoom(now)) return null;
     this.#isPageStale = false;
+    this.#hasNews = false;
     this.#goneMeanwhile.clear();
     // Where topics are sought most of a page may be passed over.
     this.#loading = {
@@ -77,13 +80,13 @@ export class AutopushOutbox {
     if (wanted === null || this.#isPageStale) return;
     let isCut = false;
     for (const message of messages) {
-      isCut = this.#batch.size === AUTOPUSH_BATCH_MAX;
+      isCut = this.#batch.size === AUTOPUSH_BATCH_MAX || !this.#hasRoom(now);
       if (isCut) break;
       this.#consider(message, now);
       this.#cursor = message.id;
       this.#shownMax = Math.max(this.#shownMax, message.id);
     }
-    this.#hasMore = isCut || !isComplete;
+    this.#hasMore = isCut || !isComplete || this.#hasNews;
     if (!this.#hasMore && this.#pass === "topics") {
       this.#pass = "rest";
       this.#cursor = 0;
@@ -181,9 +184,11 @@ export class AutopushOutbox {
   }
 
   #rewind(toId: number): void {
+    // A page under way begins behind the cursor: it is as good as before unless the pass has to begin earlier.
+    if (toId < this.#cursor) this.#isPageStale = true;
     this.#cursor = Math.min(this.#cursor, toId);
     this.#hasMore = true;
-    this.#isPageStale = true;
+    this.#hasNews = true;
   }
 
   #isSettling(id: number): boolean {

@@ -262,6 +262,22 @@ describe("acknowledgement", () => {
   });
 });
 
+test("new messages do not throw away the page of stored ones that is on its way", () => {
+  const bench = new AutopushBench().fill(1);
+  bench.isAnswering = false;
+  bench.open();
+  bench.handle({ type: "congested", isCongested: true });
+  const page = bench.page(0, AUTOPUSH_PAGE_MAX);
+  bench.put();
+  bench.handle({ type: "congested", isCongested: false });
+  bench.handle(page);
+  // The topics were sought up to the first message: the pass goes on behind it, and does not begin again.
+  expect(bench.effects.filter(({ type }) => type === "load")).toMatchObject([{ afterId: 0 }, { afterId: 1 }]);
+  bench.isAnswering = true;
+  bench.handle(bench.page(1, AUTOPUSH_PAGE_MAX));
+  expect(bench.ids()).toEqual([1, 2]);
+});
+
 describe("a sender with many messages ends nothing of the device", () => {
   /** Acknowledges batch after batch; how many messages came. */
   function drain(bench: AutopushBench): number {
