@@ -236,8 +236,12 @@ if not device[1] or string.sub(device[1], 1, 1) ~= '${CHANNEL_LIVE}' then return
 local continued = history()
 local id = tonumber(device[2]) + 1
 if device[3] ~= continued then id = id + ${REDIS_MESSAGE_ID_GAP} * (1 + tonumber(string.sub(continued, 1, 4), 16)) end
+local function remember(given, replaced)
+  redis.call('SET', KEYS[5], string.format('%.0f %.0f', given, replaced), 'PX', ${REDIS_PUT_REMEMBERED_MS})
+end
 if ARGV[4] == ARGV[3] then
   redis.call('HSET', KEYS[1], 'last', id, 'history', continued)
+  remember(id, 0)
   return {'stored', id, 0, holder, tonumber(fence)}
 end
 local topic = 't' .. ARGV[2] .. '/' .. ARGV[6]
@@ -268,7 +272,7 @@ redis.call('HINCRBY', KEYS[1], 'messages', 1)
 redis.call('HINCRBY', KEYS[1], 'bytes', ARGV[5])
 redis.call('INCR', KEYS[4])
 redis.call('ZADD', KEYS[3], 'LT', ARGV[4], ARGV[10])
-redis.call('SET', KEYS[5], string.format('%.0f %.0f', id, replaced), 'PX', ${REDIS_PUT_REMEMBERED_MS})
+remember(id, replaced)
 return {'stored', id, replaced, holder, tonumber(fence)}
 `,
   FENCE,
