@@ -124,6 +124,8 @@ export class DeviceWebSockets {
     if (uaToken !== null) void services.credentials?.grant(uaid, freshUaToken ?? uaToken);
     // A device that takes the place of its own link adds none.
     if (!services.hub.isConnected(uaid)) this.#requireRoom();
+    // Its claim would end the link that the device has since.
+    if (socket.destroyed) throw new HttpError("draining");
     const link = new WebSocketLink();
     const host = new SessionHost(godwitSession(services, { uaid, conditions, channelsDigest }, link));
     await host.start(freshUaToken, () => {
