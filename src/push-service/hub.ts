@@ -73,13 +73,15 @@ export class Hub {
     return (this.#devices.get(hexEncode(uaid))?.link ?? null) !== null;
   }
 
-  /** Tells the device's sessions, if there are any. */
+  /** Tells the device's sessions, if there are any. That it was replaced is for its link alone: one on its way has yet to claim the device. */
   notify(uaid: Uint8Array, event: ServiceEvent): void {
     const name = hexEncode(uaid);
     const device = this.#devices.get(name);
     if (event.type === "stored" && !device?.link && !device?.pending.size) this.#absent(uaid, false);
     if (device === undefined) return;
-    for (const link of [device.link, ...device.pending]) link?.handle(event);
+    const isReplaced = event.type === "goodbye" && event.reason === "replaced";
+    device.link?.handle(event);
+    if (!isReplaced) for (const link of [...device.pending]) link.handle(event);
     drop(device.attempts, event);
     this.#tidy(name, device);
   }

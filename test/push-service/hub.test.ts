@@ -33,6 +33,16 @@ class FakeLink {
   }
 }
 
+test("that a link was replaced on another node is no matter of one that is on its way", () => {
+  const hub = new Hub();
+  const [older, pending] = [new FakeLink(), new FakeLink()];
+  hub.attach(uaid, older);
+  hub.expect(uaid, pending);
+  hub.notify(uaid, { type: "goodbye", reason: "replaced", retryAfterS: 0 });
+  hub.notify(uaid, { type: "withdrawn", id: 1 });
+  expect([older.heard, pending.heard]).toEqual([["goodbye", "withdrawn"], ["withdrawn"]]);
+});
+
 describe("attempts", () => {
   test("of a revoked channel are dropped", () => {
     const { hub, attempts } = counted();
