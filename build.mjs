@@ -94,7 +94,7 @@ const INTERNAL_NAMES = namesOf(`
   cancelStores endAll ownerOf dismissals drop fromBytes toBytes restore waitsUntilMs requestStart fragment isErasing
   admits spend refill lose generation isConfirmed stamp isAwaiting records active counter mulSecret precomputes tell maxOf lastMs expect finish sealed probeUrl query forget take unavailable
   precompute negate double multiply isOdd windowSize _updateBlock _lengths tagLength tagMask isLE authKey sync toHex randomBytes
-  areKnown holdPaused setLeastUrgency ecdhSecret keyInfo cekBlock nonceBlock
+  areKnown bodyBytes holdPaused setLeastUrgency ecdhSecret keyInfo cekBlock nonceBlock
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
 `);
 

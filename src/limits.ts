@@ -355,6 +355,8 @@ export const REPLAYS_REMEMBERED_MAX = 64;
 export const INBOX_MESSAGES_PER_OWNER_MAX = 64;
 /** The same where the service cannot hold: what comes to one owner beyond this is refused. */
 export const UNHELD_MESSAGES_PER_OWNER_MAX = 256;
+/** Bodies waiting there, of all owners, before what comes to an app that takes none now is refused: under a quarter of {@link STATE_QUOTA_BYTES_MIN}. */
+export const UNHELD_BODY_BYTES_MAX = 48_000;
 /** Held channels flow again when this many or fewer wait. */
 export const INBOX_MESSAGES_PER_OWNER_RESUME = 16;
 /** Channels the service is told to hold at once; a lot of frames would pass for a flood ({@link LINK_FRAMES_BURST_MAX}). */

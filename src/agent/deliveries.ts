@@ -15,6 +15,7 @@ import {
   SILENT_PUSH_WINDOW_MS,
   START_AGAIN_MS,
   TRANSFORM_BUDGET_MS,
+  UNHELD_BODY_BYTES_MAX,
   UNHELD_MESSAGES_PER_OWNER_MAX,
 } from "../limits.ts";
 import { foldDeadlines } from "./deadlines.ts";
@@ -147,11 +148,13 @@ export class Deliveries {
 
   /**
    * The service sends nothing more to anybody until this is acknowledged: it is written down before its app gets it, so that a
-   * repeat after a crash is known for one. Of an app that does not come not everything can be kept.
+   * repeat after a crash is known for one. Of an app that does not come not everything can be kept: on a
+   * full disk nothing would be acknowledged, and nobody would get anything.
    */
   #addUnheld(lane: Lane, entry: Entry, now: Instant): void {
-    if (lane.size >= UNHELD_MESSAGES_PER_OWNER_MAX)
-      return this.#waiting.drop(entry, "rejected", "too many messages wait");
+    const isFull = (!lane.canDeliver || lane.isPaused) && this.#waiting.bodyBytes >= UNHELD_BODY_BYTES_MAX;
+    if (isFull || lane.size >= UNHELD_MESSAGES_PER_OWNER_MAX)
+      return this.#waiting.drop(entry, "rejected", "too many");
     this.#enqueue(entry);
     this.#journal(entry);
     this.#pump(lane, now);
@@ -276,7 +279,7 @@ export class Deliveries {
       if (current === null || (owner !== null && lane.owner !== owner)) continue;
       this.#options.emit({ type: "cancelDelivery", deliveryId: current.deliveryId, owner: lane.owner });
       this.#takeBack(lane, current.deliveryId);
-      this.#waiting.drop(current.entry, "rejected", "not wanted any more");
+      this.#waiting.drop(current.entry, "rejected", "not wanted");
       this.#pump(lane, now);
     }
   }

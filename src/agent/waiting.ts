@@ -44,6 +44,12 @@ export class Waiting {
     return this.#entries.size;
   }
 
+  get bodyBytes(): number {
+    let bytes = 0;
+    for (const { record } of this.entries()) bytes += record.body?.length ?? 0;
+    return bytes;
+  }
+
   entries(): IterableIterator<Entry> {
     return this.#entries.values();
   }

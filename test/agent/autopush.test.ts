@@ -356,6 +356,23 @@ describe("without holds", () => {
     expect(world.device.delivered.map(({ owner }) => owner)).toEqual([MAIL]);
   });
 
+  test("apps that do not come take a bounded part of the disk; who is there gets everything", () => {
+    const { world, service, post } = subscribed();
+    world.device.dispatch({ type: "appDetached", owner: NEWS });
+    for (let n = 0; n < 16; n++) post("x".repeat(3900));
+    const codes = service.acknowledged.map(([, code]) => code);
+    expect(codes.slice(0, 12)).toEqual(Array(12).fill(100));
+    expect(codes.slice(-3)).toEqual([102, 102, 102]);
+    const mail = world.subscribe(MAIL);
+    service.post(mail.endpoint, world.device.seal(mail.reply, "mail"), true);
+    world.flush();
+    expect(world.device.delivered.map(({ owner }) => owner)).toEqual([MAIL]);
+    expect(service.acknowledged.at(-1)?.[1]).toBe(100);
+    world.device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+    post("there again");
+    expect(text(world.device.delivered.at(-1)?.data ?? null)).toBe("there again");
+  });
+
   test("a paused owner's messages wait here: nothing is shown or handed out before it ends, over a restart too", () => {
     const { world, service, post } = subscribed();
     world.device.choose({ type: "setPaused", owner: NEWS, paused: true });
