@@ -42,7 +42,7 @@ describe("headers and body", () => {
       { "Content-Encoding": "aesgcm" },
       400,
       110,
-      "a body needs Content-Encoding: aes128gcm",
+      "the body's coding cannot be delivered to this device",
     ],
   ])("%s", async (_what, headers, status, errno, message) => {
     expect(await post({ headers })).toMatchObject({ status, errno, message });
@@ -116,7 +116,7 @@ describe("VAPID", () => {
   });
 
   test("no VAPID at all but another scheme", async () => {
-    const headers = { Authorization: "Bearer abc" };
+    const headers = { Authorization: "Basic abc" };
     expect(await post({ headers })).toMatchObject({
       status: 401,
       errno: 109,
