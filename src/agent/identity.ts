@@ -2,8 +2,8 @@
 /** Who the device is at the push service: a token asked for, written down before it is used, replaced by fresh ones. Pure. */
 
 import { bytesEqual } from "../bytes.ts";
-import type { JournalState, UserAgentRecord } from "../journal/index.ts";
-import { type DeviceEnd, type Downstream, UAID_PREFIX } from "../wire/dialect.ts";
+import type { JournalState } from "../journal/index.ts";
+import type { Downstream } from "../wire/dialect.ts";
 import { Credentials, tokenFault } from "./credentials.ts";
 import type { AgentEvent, Emit, Instant } from "./events.ts";
 import type { Link } from "./link.ts";
@@ -12,7 +12,6 @@ import type { Persistence } from "./persistence.ts";
 import { reported } from "./report.ts";
 
 export interface IdentityOptions {
-  readonly dialect: DeviceEnd;
   readonly serviceUrl: string;
   readonly state: JournalState;
   readonly persistence: Persistence;
@@ -33,19 +32,11 @@ export class Identity {
     this.#credentials = new Credentials(options.serviceUrl, options.emit);
   }
 
-  /** What this service knows the device by. What another one gave is a bearer secret, and nothing here. */
-  get known(): UserAgentRecord | null {
-    const { state, serviceUrl, dialect } = this.#options;
-    const { userAgent } = state;
-    if (userAgent === null || (userAgent.serviceUrl ?? serviceUrl) !== serviceUrl) return null;
-    return userAgent.uaToken.startsWith(UAID_PREFIX) === (dialect.isPlain === true) ? userAgent : null;
-  }
-
   fetchToken(): void {
     // One is being written down; asking again would make a second device of us.
     if (this.#isStoring) return;
     this.#options.meter.countWakeUp("connect");
-    this.#credentials.fetch(this.known?.uaToken ?? null);
+    this.#credentials.fetch(this.#options.state.userAgent?.uaToken ?? null);
   }
 
   /** The link no longer waits for a token. */
@@ -56,19 +47,18 @@ export class Identity {
   handleToken(response: Extract<AgentEvent, { type: "httpResponse" }>, now: Instant): void {
     const outcome = this.#credentials.handleResponse(response);
     if (outcome === null) return;
-    const { state, serviceUrl, persistence, link, emit, handleForgotten } = this.#options;
+    const { state, persistence, link, emit, handleForgotten } = this.#options;
     if (outcome.type === "failed") {
       emit(reported(tokenFault(response)));
       return link.handleTokenFailed(response, outcome.retryAfterS, now);
     }
     const before = state.userAgent;
-    const { known } = this;
     const { uaToken, uaid } = outcome.identity;
-    const isSame = known !== null && bytesEqual(known.uaid, uaid);
-    const storeEpoch = isSame ? known.storeEpoch : 0;
+    const isSame = before !== null && bytesEqual(before.uaid, uaid);
+    const storeEpoch = isSame ? before.storeEpoch : 0;
     this.#isStoring = true;
     persistence.store(
-      [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null, serviceUrl }],
+      [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
       (failure) => {
         this.#isStoring = false;
         if (failure !== null) return link.handleTokenFailed({ cause: "local", status: 0 }, null, now);
@@ -85,18 +75,16 @@ export class Identity {
    */
   handleRegistered(registered: Extract<Downstream, { type: "registered" }>, now: Instant): void {
     const { uaid, freshUaToken, storeEpoch } = registered;
-    const { state, serviceUrl, persistence, handleForgotten } = this.#options;
-    const before = state.userAgent;
-    const { known } = this;
+    const { state, persistence, handleForgotten } = this.#options;
+    const known = state.userAgent;
     const isSame = known !== null && bytesEqual(known.uaid, uaid);
-    if (isSame && freshUaToken === null && storeEpoch === known.storeEpoch && known.serviceUrl !== null)
-      return;
+    if (isSame && freshUaToken === null && storeEpoch === known.storeEpoch) return;
     const uaToken = freshUaToken ?? known?.uaToken ?? "";
     const previousUaToken = (freshUaToken === null ? known?.previousUaToken : known?.uaToken) ?? null;
     persistence.store(
-      [{ type: "userAgent", uaid: uaid.slice(), uaToken, storeEpoch, previousUaToken, serviceUrl }],
+      [{ type: "userAgent", uaid: uaid.slice(), uaToken, storeEpoch, previousUaToken }],
       () => {},
     );
-    if (before !== null && !isSame) handleForgotten(now);
+    if (known !== null && !isSame) handleForgotten(now);
   }
 }

@@ -69,7 +69,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     transports,
     emit,
     nextLinkId,
-    identity: () => identity.known,
+    identity: () => state.userAgent,
     registry,
   });
   const link = new Link({
@@ -126,7 +126,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     changes,
   };
   const handleForgotten = (now: Instant) => subscriptions.handleForgotten(now);
-  const identity: Identity = new Identity({ ...shared, serviceUrl, handleForgotten });
+  const identity = new Identity({ ...shared, serviceUrl, handleForgotten });
   const subscriptions: Subscriptions = new Subscriptions({
     ...shared,
     hasWaiting: (subscriptionId) => deliveries.hasWaiting(subscriptionId),

@@ -52,7 +52,6 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       storeEpoch: uint,
       uaToken: secret(text),
       previousUaToken: secret(nullable(text)),
-      serviceUrl: added(nullable(text), null),
     },
   },
   userAgentRemoved: { number: 3, version: 1, fields: {} },

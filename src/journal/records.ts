@@ -35,8 +35,6 @@ export interface UserAgentRecord {
   readonly uaToken: string;
   /** The token `uaToken` replaced, or null. Recorded; no dial falls back to it yet. Sealed. */
   readonly previousUaToken: string | null;
-  /** Origin of the push service that gave it; null in a record of a release that did not note it. */
-  readonly serviceUrl: string | null;
 }
 
 /** The service has forgotten the device, or the device was unregistered: no user agent and nothing to forget any more. */

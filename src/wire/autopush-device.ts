@@ -27,7 +27,6 @@ import {
   type Notification,
   STATUS,
   type Status,
-  UAID_PREFIX,
   type Upstream,
 } from "./dialect.ts";
 import { fieldError } from "./fields.ts";
@@ -45,6 +44,8 @@ const ACK_CODE_NUMBERS: Readonly<Record<AckCode, number>> = {
   undecryptable: AUTOPUSH_ACK.undecryptable,
   rejected: AUTOPUSH_ACK.undelivered,
 };
+/** What a uaid is kept as, where other dialects keep a token: none of them takes it for one of theirs, nor this one a token. */
+const UAID_PREFIX = "autopush.";
 /** Message ids of one uaid mean the same for as long as it lives. */
 const STORE_EPOCH = 1;
 const CHANNEL_BYTES = 6;

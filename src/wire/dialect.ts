@@ -73,9 +73,6 @@ export type Upstream =
   | { readonly type: "conditions"; readonly conditions: Conditions }
   | { readonly type: "probe"; readonly nonce: number };
 
-/** A uaid of dialect autopush is kept behind it, where others keep a token: none of them takes it for one of theirs, nor this one a token. */
-export const UAID_PREFIX = "autopush.";
-
 /** What a device speaks, from its first word on; its endpoints and messages are of that kind for good. */
 export const DEVICE_DIALECTS = ["godwit.v1", "autopush"] as const;
 export type DeviceDialect = (typeof DEVICE_DIALECTS)[number];

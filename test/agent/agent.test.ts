@@ -31,22 +31,6 @@ describe("connection", () => {
     expect(open.headers["Godwit-Conditions"]).toBe("heartbeat=240, window=0, urgency=very-low");
   });
 
-  test("a token is shown to no other service", () => {
-    const device = new Device();
-    device.subscribe(NEWS);
-    device.answerToken();
-    device.openLink();
-    device.registered();
-    const segments = [device.segment];
-    const there = new Device({ segments, keepConnected: true, serviceUrl: "https://other.example" });
-    expect(there.count("openLink")).toBe(0);
-    expect(there.last("httpRequest")).toMatchObject({ url: "https://other.example/v1/token", bearer: null });
-    there.answerToken("token-2");
-    expect(there.last("openLink").bearer).toBe("token-2");
-    const back = new Device({ segments, keepConnected: true });
-    expect(back.last("openLink").bearer).toBe("token-1");
-  });
-
   test("the token is used only after it is durable", () => {
     const device = new Device();
     device.subscribe(NEWS);

@@ -13,7 +13,6 @@ import {
   autopushMessageId,
 } from "../../src/wire/autopush-device.ts";
 import { AutopushWorld, BATCH_MESSAGES_MAX, notificationOf } from "./autopush-world.ts";
-import { Device } from "./world.ts";
 
 const NEWS = "https://news.example";
 const MAIL = "https://mail.example";
@@ -73,30 +72,6 @@ describe("who the device is", () => {
     expect([said].flat().map(utf8Decode)).toEqual([
       '{"messageType":"hello","broadcasts":{},"use_webpush":true}',
     ]);
-  });
-
-  test("another service in the same dialect, and one of the other dialect at the same address, are not shown the name", () => {
-    const { world, service } = subscribed();
-    const segments = [world.device.segment];
-    const elsewhere = new AutopushWorld({
-      segments,
-      keepConnected: true,
-      serviceUrl: "https://other.example",
-    });
-    elsewhere.device.openLink();
-    expect(elsewhere.service.said[0]).toMatchObject({ type: "hello", uaid: null });
-    elsewhere.device.passUntil(5 * MINUTE_MS, () => {
-      elsewhere.flush();
-      return elsewhere.service.accounts.size > 0;
-    });
-    expect(elsewhere.device.count("subscriptionChange")).toBe(1);
-
-    const godwit = new Device({ segments, keepConnected: true });
-    expect(godwit.count("openLink")).toBe(0);
-    expect(godwit.last("httpRequest").bearer).toBe(null);
-    godwit.answerToken();
-    expect(godwit.last("openLink").bearer).toBe("token-1");
-    expect(service.accounts.size).toBe(1);
   });
 
   test("another name: apps are told, and registered again with new keys", () => {

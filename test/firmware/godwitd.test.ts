@@ -270,7 +270,7 @@ describe.skipIf(!isBuilt)("godwitd", () => {
     const admin = await SocketClient.enter({ at: join(state, "app.sock") }, { role: "admin", token });
     const seen = join(stage.newDirectory(), "seen");
     // `ls` opens the directory it lists.
-    const script = `{ ls -1 /proc/self/fd | wc -l; readlink /proc/self/fd/0 /proc/self/fd/1; cut -d' ' -f1,5 /proc/$$/stat; grep SigBlk /proc/$$/status; } > '${seen}.new'; mv '${seen}.new' '${seen}'; exec sleep 600`;
+    const script = `{ ls -1 /proc/self/fd | wc -l; readlink /proc/self/fd/0 /proc/self/fd/1; cut -d' ' -f1,5 /proc/$$/stat; grep SigBlk /proc/self/status; } > '${seen}.new'; mv '${seen}.new' '${seen}'; exec sleep 600`;
     await admin.ask("installApp", { owner: "an-app", start: ["sh", "-c", script], tokenFile: null });
     await admin.ask("setPermission", { owner: "an-app", permission: "granted" });
     const sender = new Sender(service);

@@ -320,7 +320,6 @@ describe.skipIf(problem !== null)("network", () => {
     expect(await bridge.next()).toBeNull();
     const readings = 1 + (performance.now() - startMs) / 300;
     const during = sleeps(bridge) - before;
-    expect(during).toBeGreaterThan(0);
     expect(during).toBeLessThanOrEqual(2 * readings + 4);
     await bridge.end();
   });

@@ -145,7 +145,6 @@ export const HISTORY: readonly JournalRecord[] = [
     storeEpoch: 7,
     uaToken: "ua-token-secret",
     previousUaToken: "older-ua-token-secret",
-    serviceUrl: "https://push.example",
   },
   owner("https://news.example", { badge: 3 }),
   owner("kiosk.clock", { permission: "prompt", hasHandler: false, badge: true }),

