@@ -117,6 +117,9 @@ describe.runIf(HAS_ADDRESSES)("many", () => {
 });
 
 describe.runIf(HAS_ADDRESSES)("too big", () => {
+  /** Not the one that spent its connections above: those would be cut without a word. */
+  const ADDRESS = "127.0.0.69";
+
   /** Of a client: FIN and binary, masked with zeros, and the length as the 64-bit form says. */
   function frameHeader(length: bigint, isFinal = true, opcode = 2): Buffer {
     const header = Buffer.alloc(14);
@@ -128,7 +131,7 @@ describe.runIf(HAS_ADDRESSES)("too big", () => {
 
   /** A device's link as bytes, past its 101. */
   async function rawLink(uaToken: string): Promise<Socket> {
-    const socket = service.dial();
+    const socket = service.dial(ADDRESS);
     const lines = [
       "Sec-WebSocket-Version: 13",
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
@@ -159,11 +162,10 @@ describe.runIf(HAS_ADDRESSES)("too big", () => {
           const chunks: Buffer[] = [];
           socket.on("data", (chunk: Buffer) => chunks.push(chunk));
           socket.write(bytes);
-          await new Promise<void>((resolve) => socket.once("error", () => {}).once("close", () => resolve()));
+          await once(socket, "close");
           const said = Buffer.concat(chunks);
-          // The last frame: close, whose first two bytes are the code. A reset may overtake it.
-          const at = said.lastIndexOf(0x88);
-          if (at >= 0 && at + 4 <= said.length) closes.push(said.readUInt16BE(at + 2));
+          // The last frame: close, whose first two bytes are the code.
+          closes.push(said.readUInt16BE(said.lastIndexOf(0x88) + 2));
         }
       }
       expect(new Set(closes)).toEqual(new Set([1009]));
@@ -182,7 +184,7 @@ describe.runIf(HAS_ADDRESSES)("too big", () => {
       };
       const head = `POST ${pathname} HTTP/1.1\r\nHost: x\r\nTTL: 60\r\nContent-Encoding: aes128gcm\r\n`;
       for (let i = 0; i < 100; i++) {
-        const [header, body, chunked] = [service.dial(), service.dial(), service.dial()];
+        const [header, body, chunked] = [service.dial(ADDRESS), service.dial(ADDRESS), service.dial(ADDRESS)];
         const answers = [header, body, chunked].map(untilCut);
         header.write(`GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ${"a".repeat(20_000)}`);
         body.write(`${head}Content-Length: 1000000000\r\n\r\n${"a".repeat(8_192)}`);
@@ -199,13 +201,9 @@ describe.runIf(HAS_ADDRESSES)("too big", () => {
       }
     });
     // Who goes on sending may find the connection reset before reading why.
-    const kinds = { header: "431", body: "413", chunked: "413" };
-    for (const [what, status] of Object.entries(kinds)) {
-      const [told = 0, reset = 0] = [statuses.get(`${what} ${status}`), statuses.get(`${what} `)];
-      expect({ what, answered: told + reset }).toEqual({ what, answered: 100 });
-    }
-    expect(statuses.get("header 431")).toBeGreaterThan(0);
-    expect(statuses.get("body 413")).toBeGreaterThan(0);
+    const { "chunked 413": told = 0, "chunked ": reset = 0, ...others } = Object.fromEntries(statuses);
+    expect(others).toEqual({ "header 431": 100, "body 413": 100 });
+    expect(told + reset).toBe(100);
     expectUnharmed(figures);
   }, 60_000);
 });
