@@ -211,17 +211,17 @@ describe.skipIf(!isRedisInstalled)("store on Redis Cluster", () => {
     });
     const before = await all(store, NOW_MS);
     for (const refused of [
-      store.getDevice(uaid, older),
-      store.channels(uaid, older),
-      store.messages(uaid, { afterId: 0, limit: 9, nowMs: NOW_MS }, older),
-      store.ack(uaid, [[1, 1]], older),
-      store.register(uaid, uaidOf(8), null, NOW_MS, older),
-      store.unregister(uaid, 1, older),
-      store.noteSeen(uaid, NOW_MS + 1, older),
-      store.removeDevice(uaid, older),
-      store.release(uaid, older),
+      () => store.getDevice(uaid, older),
+      () => store.channels(uaid, older),
+      () => store.messages(uaid, { afterId: 0, limit: 9, nowMs: NOW_MS }, older),
+      () => store.ack(uaid, [[1, 1]], older),
+      () => store.register(uaid, uaidOf(8), null, NOW_MS, older),
+      () => store.unregister(uaid, 1, older),
+      () => store.noteSeen(uaid, NOW_MS + 1, older),
+      () => store.removeDevice(uaid, older),
+      () => store.release(uaid, older),
     ])
-      await expect(refused).rejects.toMatchObject({ code: "ERR_STORE_FENCED" });
+      await expect(refused()).rejects.toMatchObject({ code: "ERR_STORE_FENCED" });
     expect(await all(store, NOW_MS)).toEqual(before);
     // It may have been sent by the older one, which nobody asks any more.
     expect(await store.messages(uaid, { afterId: 0, limit: 9, nowMs: NOW_MS }, older + 1)).toMatchObject({
