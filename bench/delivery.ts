@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { loadDevCertificate } from "../src/push-service/index.ts";
+import { isRedisInstalled, TestCluster } from "../test/push-service/redis-cluster.ts";
 import type { ChildRole } from "./delivery/child.ts";
 import {
   closeFleet,
@@ -22,7 +23,6 @@ import {
 } from "./delivery/fleet.ts";
 import { httpCarrier, Load, mqttCarrier, type Outcome } from "./delivery/load.ts";
 import { Program } from "./delivery/program.ts";
-import { hasRedis, RedisNodes } from "./delivery/redis.ts";
 import { bytesOn, connectWire, WIRES, type Wire } from "./delivery/wire.ts";
 import { hasMosquitto } from "./footprint/mosquitto.ts";
 import { type MeasureOptions, median, type Row, rowOf } from "./harness.ts";
@@ -46,6 +46,9 @@ const WIRE_MESSAGES = 20;
 const ACKNOWLEDGED_MS = 100;
 const IDLE_DEVICES_TLS = 2_000;
 
+/** A node that is busy is not taken for dead. */
+const PATIENT = ["--cluster-node-timeout", "5000"];
+
 type Kind = ChildRole["kind"] | "mosquitto";
 /** What each side took for one load. */
 interface Measured extends Outcome {
@@ -56,7 +59,7 @@ export async function run(_options: MeasureOptions): Promise<Row[]> {
   const stage = await Stage.open();
   try {
     const rows: Row[] = [];
-    const stores: readonly Kind[] = hasRedis() ? ["memory", "lmdb", "redis"] : ["memory", "lmdb"];
+    const stores: readonly Kind[] = isRedisInstalled ? ["memory", "lmdb", "redis"] : ["memory", "lmdb"];
     const kinds: readonly Kind[] = [RELAY, ...stores];
     const withMosquitto = hasMosquitto() ? [...kinds, "mosquitto" as const] : kinds;
     for (const devices of DEVICES)
@@ -74,7 +77,7 @@ export async function run(_options: MeasureOptions): Promise<Row[]> {
 class Stage {
   readonly #directory: string;
   readonly #programs = new Set<Program>();
-  #redis: RedisNodes | null = null;
+  #redis: TestCluster | null = null;
   #last = 0;
 
   private constructor(directory: string) {
@@ -91,8 +94,8 @@ class Stage {
     const directory = join(this.#directory, String(++this.#last));
     mkdirSync(directory, { mode: 0o700 });
     const tls = isTls ? { certFile: this.#tls("cert.pem"), keyFile: this.#tls("key.pem") } : null;
-    if (kind === "redis") this.#redis ??= await RedisNodes.start(this.#directory);
-    const redisNodes = this.#redis?.addresses ?? [];
+    if (kind === "redis") this.#redis ??= await TestCluster.start(PATIENT);
+    const redisNodes = this.#redis?.seeds ?? [];
     const program =
       kind === "mosquitto"
         ? await Program.startMosquitto(directory)
@@ -108,7 +111,7 @@ class Stage {
 
   async close(): Promise<void> {
     for (const program of this.#programs) await program.stop();
-    this.#redis?.stop();
+    await this.#redis?.stop();
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 });
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A real Redis Cluster of six processes for tests: three primaries with a replica each, free ports on loopback, data in a temporary
+// A real Redis Cluster of six processes for tests and benchmarks: three primaries with a replica each, free ports on loopback, data in a temporary
 // folder. Ends its own processes, each by its id. No tests here.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -8,13 +8,8 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { build } from "esbuild";
 import { Redis } from "ioredis";
-import type { PushServiceOptions } from "../../src/push-service/service-options.ts";
-import type { RedisStoreOptions } from "../../src/push-service/store/redis.ts";
 import { SLOTS } from "../../src/push-service/store/redis-keys.ts";
-import { PUBLIC_ORIGIN } from "./bench.ts";
 
 const PRIMARIES = 3;
 const NODE_TIMEOUT_MS = 1_000;
@@ -206,56 +201,6 @@ export class TestCluster {
     }
     await this.whole();
   }
-}
-
-export interface NodeProcess {
-  readonly process: ChildProcess;
-  readonly port: number;
-  /** Kills it. */
-  stop(): Promise<void>;
-}
-
-/** A node of the push service in a process of its own. */
-export async function startNode({
-  seeds,
-  prefix,
-  keyring,
-  mqtt,
-}: Pick<RedisStoreOptions, "seeds" | "prefix"> &
-  Pick<PushServiceOptions, "keyring" | "mqtt">): Promise<NodeProcess> {
-  const { id, secret } = keyring.current;
-  const storeOptions = { username: null, password: null, tls: null, seeds, prefix };
-  const script = `
-    import { openRedisStore } from "./src/push-service/store/redis.ts";
-    import { createPushService } from "./src/push-service/server.ts";
-    const store = await openRedisStore(${JSON.stringify(storeOptions)});
-    const keyring = { current: { id: Uint8Array.of(${id}), secret: Uint8Array.of(${secret}) }, older: [] };
-    const tokenRate = { burstMax: 1_000, perMinute: 1_000 };
-    const more = ${JSON.stringify({ publicOrigin: PUBLIC_ORIGIN, ...(mqtt === undefined ? {} : { mqtt }) })};
-    const log = ({ event }) => event === "broker-connected" && console.log(service.port);
-    const service = createPushService({ store, keyring, tls: null, log, tokenRate, ...more });
-    await service.listen();
-    ${mqtt === undefined ? "console.log(service.port);" : ""}
-  `;
-  const { outputFiles } = await build({
-    stdin: { contents: script, resolveDir: process.cwd(), loader: "ts" },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-    write: false,
-    logLevel: "error",
-  });
-  const child = spawn(process.execPath, ["--input-type=module"], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(outputFiles[0]?.text ?? "");
-  const [line] = await once(createInterface({ input: child.stdout }), "line");
-  const stop = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
-  };
-  return { process: child, port: Number(line), stop };
 }
 
 /** Asks again and again: a cluster tells nobody when it is whole. */

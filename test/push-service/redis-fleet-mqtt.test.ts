@@ -10,7 +10,8 @@ import { TestBench } from "./bench.ts";
 import { isMosquittoInstalled, Mosquitto } from "./mosquitto.ts";
 import { registration, subscribedDevice } from "./mqtt-device.ts";
 import type { MqttTestDevice } from "./mqtt-suite.ts";
-import { isRedisInstalled, startNode, TestCluster } from "./redis-cluster.ts";
+import { startNode } from "./node-process.ts";
+import { isRedisInstalled, TestCluster } from "./redis-cluster.ts";
 
 const PATIENCE = { timeout: 20_000 };
 const keyring = newKeyring();

@@ -12,7 +12,8 @@ import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
 import { TestBench, TestDevice } from "./bench.ts";
-import { isRedisInstalled, startNode, TestCluster, type TestRedis } from "./redis-cluster.ts";
+import { startNode } from "./node-process.ts";
+import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
 
 const ACCESS = { username: null, password: null, tls: null } as const;
 const keyring = newKeyring();

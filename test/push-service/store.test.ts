@@ -6,11 +6,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { afterEach, describe, expect, test } from "vitest";
 import { type LmdbStoreOptions, openLmdbStore } from "../../src/push-service/store/lmdb.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
+import { bundledScript } from "../bundled-script.ts";
 import { messageOf, storeContract, uaidOf } from "./store-contract.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -79,18 +79,8 @@ describe("LMDB store", () => {
       for (let i = 0; i < 20; i++) await store.putMessage(uaid, 1, message);
       process.kill(process.pid, "SIGKILL");
     `;
-    const { outputFiles } = await build({
-      stdin: { contents: script, resolveDir: process.cwd(), loader: "ts" },
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      packages: "external",
-      write: false,
-      logLevel: "error",
-    });
-    // On standard input and in this directory, so that it finds lmdb.
     const child = spawnSync(process.execPath, ["--input-type=module"], {
-      input: outputFiles[0]?.text ?? "",
+      input: await bundledScript(script),
       timeout: 20_000,
     });
     expect(child.signal).toBe("SIGKILL");
