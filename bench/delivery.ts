@@ -25,7 +25,7 @@ import { httpCarrier, Load, mqttCarrier, type Outcome } from "./delivery/load.ts
 import { Program } from "./delivery/program.ts";
 import { bytesOn, connectWire, WIRES, type Wire } from "./delivery/wire.ts";
 import { hasMosquitto } from "./footprint/mosquitto.ts";
-import { type MeasureOptions, median, type Row, rowOf } from "./harness.ts";
+import { type MeasureOptions, quantile, type Row, rowOf } from "./harness.ts";
 
 const SUITE = "delivery";
 const RELAY = "relay";
@@ -275,10 +275,4 @@ async function connections(stage: Stage): Promise<Row[]> {
     await stage.stop(program);
   }
   return rows;
-}
-
-function quantile(samples: readonly number[], at: number): number {
-  if (at === 0.5) return median(samples);
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(at * sorted.length))] ?? Number.NaN;
 }

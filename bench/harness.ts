@@ -14,6 +14,10 @@ export interface Row {
   readonly value: number;
   /** Median absolute deviation of ours, in `unit`. */
   readonly spread: number;
+  /** First and third quartile of ours, in `unit`, and how many samples there were. */
+  readonly low: number;
+  readonly high: number;
+  readonly rounds: number;
   /** What ours is held against, null when nothing. */
   readonly peer: string | null;
   readonly peerValue: number | null;
@@ -120,6 +124,9 @@ export function rowOf(
     unit: bench.unit,
     value,
     spread: median(ours.map((sample) => Math.abs(sample - value))),
+    low: quantile(ours, 0.25),
+    high: quantile(ours, 0.75),
+    rounds: ours.length,
     peer: bench.peer,
     peerValue,
     ratio: peerValue === null ? null : value / peerValue,
@@ -137,9 +144,15 @@ export function microseconds(calls: number, action: () => unknown): () => number
 
 /** The middle of `samples`, NaN when there are none. */
 export function median(samples: readonly number[]): number {
+  return quantile(samples, 0.5);
+}
+
+/** That share of `samples` is below it, between two of them in proportion; NaN when there are none. */
+export function quantile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
+  const at = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low === undefined || high === undefined ? Number.NaN : low + (high - low) * (at - Math.floor(at));
 }
 
 /** One text line per row, columns aligned. */

@@ -3,7 +3,7 @@
 // that count.
 
 import { expect, test } from "vitest";
-import { type BenchCase, Measurement, median, rowOf } from "../../bench/harness.ts";
+import { type BenchCase, Measurement, median, quantile, rowOf } from "../../bench/harness.ts";
 
 test("every side once a round, in changing order, one a step", () => {
   const taken: string[] = [];
@@ -33,8 +33,10 @@ test("every side once a round, in changing order, one a step", () => {
   expect(b).toMatchObject({ case: "b", peer: null, peerValue: null, ratio: null });
 });
 
-test("medians, and spread as the median deviation", () => {
+test("medians and quartiles, and spread as the median deviation", () => {
   expect([median([3, 1, 2]), median([4, 1, 2, 3]), median([])]).toEqual([2, 2.5, Number.NaN]);
   const bench = { name: "a", runtime: "node", unit: "us", peer: "A" };
-  expect(rowOf("suite", bench, [1, 2, 3, 4, 100], [6])).toMatchObject({ value: 3, spread: 1, ratio: 0.5 });
+  expect([0, 0.25, 0.5, 0.75, 1].map((share) => quantile([8, 2, 4, 6], share))).toEqual([2, 3.5, 5, 6.5, 8]);
+  const figures = { value: 3, spread: 1, low: 2, high: 4, rounds: 5, ratio: 0.5 };
+  expect(rowOf("suite", bench, [1, 2, 3, 4, 100], [6])).toMatchObject(figures);
 });

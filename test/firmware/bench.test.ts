@@ -53,7 +53,20 @@ describe.skipIf(!existsSync(BUILT))("godwitd bench", () => {
     expect(rows.map((row: Row) => row.case)).toEqual(["frame-decode-200B", "frame-decode-4096B"]);
     for (const row of rows as Row[]) {
       expect(Object.keys(row)).toEqual([
-        ...["suite", "case", "runtime", "unit", "value", "spread", "peer", "peerValue", "ratio"],
+        ...[
+          "suite",
+          "case",
+          "runtime",
+          "unit",
+          "value",
+          "spread",
+          "low",
+          "high",
+          "rounds",
+          "peer",
+          "peerValue",
+          "ratio",
+        ],
       ]);
       expect(row).toMatchObject({ suite: "wire", runtime: "godwitd", unit: "us", peer: "JSON" });
       expect(row.value).toBeGreaterThan(0);

@@ -198,23 +198,30 @@ static int bench__compare(const void *left, const void *right)
     return (*a > *b) - (*a < *b);
 }
 
-/* Sorts. */
-static double bench__median(double *samples, int count)
+/* That share of the samples is below it, between two of them in proportion. Sorts. */
+static double bench__quantile(double *samples, int count, double share)
 {
+    double at = share * (count - 1);
+    int low = (int) at;
+    int high = low + 1 < count ? low + 1 : low;
+
     qsort(samples, (size_t) count, sizeof *samples, bench__compare);
-    return (samples[(count - 1) / 2] + samples[count / 2]) / 2;
+    return samples[low] + (samples[high] - samples[low]) * (at - low);
 }
 
-/* A row as bench/harness.ts has it: median, and median deviation from it. Sorts. */
+/* A row as bench/harness.ts has it: median, median deviation from it, quartiles. Sorts. */
 static void bench__print_row(const char *name, double *samples, int count)
 {
-    double value = bench__median(samples, count);
+    double value = bench__quantile(samples, count, 0.5);
+    double low = bench__quantile(samples, count, 0.25);
+    double high = bench__quantile(samples, count, 0.75);
 
     for (int i = 0; i < count; i++)
         samples[i] = samples[i] < value ? value - samples[i] : samples[i] - value;
-    printf("{\"suite\":\"" BENCH_SUITE_STARTUP "\",\"case\":\"%s\",\"runtime\":\"godwitd\",\"unit\":\"us\",\"value\":%.3f,"
-           "\"spread\":%.3f,\"peer\":null,\"peerValue\":null,\"ratio\":null}\n",
-           name, value, bench__median(samples, count));
+    printf("{\"suite\":\"" BENCH_SUITE_STARTUP "\",\"case\":\"%s\",\"runtime\":\"godwitd\",\"unit\":\"us\","
+           "\"value\":%.3f,\"spread\":%.3f,\"low\":%.3f,\"high\":%.3f,\"rounds\":%d,"
+           "\"peer\":null,\"peerValue\":null,\"ratio\":null}\n",
+           name, value, bench__quantile(samples, count, 0.5), low, high, count);
 }
 
 static int bench__run_startup(int rounds)
