@@ -113,6 +113,11 @@ export class AutopushOutbox {
     if (this.#hasRoom(now)) this.#dispatch(message, now);
   }
 
+  /** True for a message that was sent over this link and that the device is not done with. */
+  isInFlight(id: number): boolean {
+    return this.#inFlight.has(id);
+  }
+
   /** The device is done with messages; the store is told under `operationId`. */
   acknowledged(ids: readonly number[], operationId: number): void {
     for (const id of ids) this.#remove(id);

@@ -9,6 +9,7 @@ import {
   AUTOPUSH_APP_PING_MS_MIN,
   AUTOPUSH_PING_MS,
   AUTOPUSH_PONG_TIMEOUT_MS,
+  AUTOPUSH_UNACKNOWLEDGED_MAX,
   SESSION_OPERATIONS_MAX,
 } from "../limits.ts";
 import { base64urlDecodeLenient } from "../webpush/base64url.ts";
@@ -75,6 +76,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   #lastOperationId = 0;
   #lastHeardMs = 0;
   #pingSentMs: number | null = null;
+  #earlierAcksLeft = AUTOPUSH_UNACKNOWLEDGED_MAX;
   #appPingMs = Number.NEGATIVE_INFINITY;
   #alarmMs: number | null = null;
 
@@ -278,14 +280,23 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
 
   /** Removes exactly the messages that versions of this device name; others are nobody's. */
   #ack(updates: readonly AutopushUpdate[]): void {
+    const codes = new Map<number, AckCode>();
+    for (const { version, code } of updates) {
+      const id = this.#versions.idOf(version);
+      if (id !== null && !codes.has(id) && this.#mayAcknowledge(id)) codes.set(id, ackCode(code));
+    }
     for (const code of ACK_CODES) {
-      const named = updates.filter((update) => ackCode(update.code) === code);
-      const ids = named.map(({ version }) => this.#versions.idOf(version)).filter((id) => id !== null);
+      const ids = [...codes.keys()].filter((id) => codes.get(id) === code);
       if (ids.length === 0) continue;
       const operationId = ++this.#lastOperationId;
       this.#outbox.acknowledged(ids, operationId);
       this.#effects.push({ type: "ack", operationId, ranges: ids.map((id) => [id, id] as const), code });
     }
+  }
+
+  /** What was sent over this link, and of an earlier one as much as a device may owe: the store is asked about each. */
+  #mayAcknowledge(id: number): boolean {
+    return this.#outbox.isInFlight(id) || this.#earlierAcksLeft-- > 0;
   }
 
   #appPing(now: Instant): void {

@@ -11,6 +11,7 @@ import {
   AUTOPUSH_PAGE_MAX,
   AUTOPUSH_PING_MS,
   AUTOPUSH_PONG_TIMEOUT_MS,
+  AUTOPUSH_UNACKNOWLEDGED_MAX,
   DEVICE_MESSAGES_MAX,
   LOW_URGENCY_MARGIN_MS,
   SESSION_OPERATIONS_MAX,
@@ -223,6 +224,30 @@ describe("acknowledgement", () => {
       { code: "rejected", ranges: [[2, 2]] },
     ]);
     expect([...bench.messages.keys()]).toEqual([5]);
+  });
+
+  test("asks the store about each message once, and about few that were not sent over this link", () => {
+    const bench = new AutopushBench().fill(AUTOPUSH_BATCH_MAX).open();
+    const asked = () =>
+      bench.effects
+        .splice(0)
+        .flatMap((effect) => (effect.type === "ack" ? effect.ranges.map(([id]) => id) : []));
+    const sent = bench.taken();
+    asked();
+    const prefix = sent[0]?.version.replace(/[^.]*$/, "");
+    const named = (...versions: (string | undefined)[]) =>
+      bench.up({
+        type: "ack",
+        updates: versions.map((version = "") => ({ channelId, version, code: 100 })),
+      });
+    const earlier = range(1_000, 1_999).map((id) => `${prefix}${id.toString(36)}`);
+    named(...earlier, ...earlier);
+    expect(asked()).toEqual(range(1_000, 1_000 + AUTOPUSH_UNACKNOWLEDGED_MAX - 1));
+    named(...earlier);
+    expect(asked()).toEqual([]);
+    named(...sent.slice(0, 2).map(({ version }) => version), sent[0]?.version);
+    named(sent[0]?.version, sent[2]?.version);
+    expect(asked()).toEqual([1, 2, 3]);
   });
 
   test("of another device's version, an old store's or none at all is nothing", () => {
