@@ -18,6 +18,11 @@ export const ENDPOINT_POSTS_PER_MINUTE_MAX = 600;
 /** POSTs to all endpoints of one device: as many at once as are stored for it, and what it refills by. */
 export const DEVICE_POSTS_BURST_MAX = 1_000;
 export const DEVICE_POSTS_PER_MINUTE_MAX = 2_400;
+/** Requests of one address whose endpoint, Location or authorization is no good: the burst, and what it refills by. A signature takes 0.2 ms to check. */
+export const REFUSALS_PER_ADDRESS_BURST_MAX = 600;
+export const REFUSALS_PER_ADDRESS_PER_MINUTE_MAX = 600;
+/** Verified tokens remembered: a sender uses one for hours, and a look-up costs a hundredth of the signature. */
+export const VAPID_TOKENS_REMEMBERED_MAX = 4_096;
 /** How far ahead the `exp` of a revoke token may lie. */
 export const REVOKE_EXPIRY_AHEAD_S_MAX = 300;
 /** Revoke tokens remembered until they expire, so that each works once; at this many further ones get 503. */
@@ -153,6 +158,8 @@ export const TOKENS_PER_ADDRESS_BURST_MAX = 60;
 export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
 /** Addresses and endpoints whose rate is remembered; the one longest silent goes first. */
 export const RATES_REMEMBERED_MAX = 100_000;
+/** A sealed text: three times the longest, an endpoint with a key. */
+export const SEALED_CHARS_MAX = 324;
 /** Sealed texts, most of them endpoints, whose content is remembered, some 400 bytes each. */
 export const SEALS_REMEMBERED_MAX = 4_096;
 /** Open TCP connections of one address, unless a proxy is in front. */
@@ -171,6 +178,8 @@ export const ADMIN_BODY_BYTES_MAX = 4_096;
 export const ADMIN_TOKEN_CHARS_MIN = 32;
 /** Links are closed in steps of this while a drain spreads them. */
 export const DRAIN_STEP_MS = 100;
+/** Whether the store takes messages is tried again after this, however often somebody asks. */
+export const READY_CHECK_MS = 1_000;
 export const HTTP_HEADER_BYTES_MAX = 16_384;
 export const HTTP_HEADERS_TIMEOUT_MS = 15_000;
 export const HTTP_REQUEST_TIMEOUT_MS = 30_000;

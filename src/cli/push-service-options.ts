@@ -20,6 +20,7 @@ import {
   type RateOptions,
   readKeyring,
 } from "../push-service/index.ts";
+import { DEFAULT_RATES, type RateName } from "../push-service/rates.ts";
 import type { Keyring } from "../push-service/seal.ts";
 import type { Output } from "./output.ts";
 import { STORE_OPTIONS } from "./push-service-store.ts";
@@ -84,14 +85,12 @@ export const PUSH_SERVICE_OPTIONS: OptionSpecs = {
     fallback: limits.CONNECTIONS_PER_ADDRESS_MAX,
     help: "open connections of one address",
   },
-  connectionRate: rate(limits.CONNECTIONS_PER_ADDRESS_PER_MINUTE_MAX, "new connections of one address"),
-  upgradeRate: rate(limits.UPGRADES_PER_ADDRESS_PER_MINUTE_MAX, "WebSocket upgrades of one address"),
-  tokenRate: rate(
-    limits.TOKENS_PER_ADDRESS_PER_MINUTE_MAX,
-    "tokens for one address without secret or certificate",
-  ),
-  endpointRate: rate(limits.ENDPOINT_POSTS_PER_MINUTE_MAX, "messages to one endpoint"),
-  deviceRate: rate(limits.DEVICE_POSTS_PER_MINUTE_MAX, "messages to one device"),
+  connectionRate: rate("connectionRate", "new connections of one address"),
+  upgradeRate: rate("upgradeRate", "WebSocket upgrades of one address"),
+  tokenRate: rate("tokenRate", "tokens for one address without secret or certificate"),
+  refusalRate: rate("refusalRate", "endpoints and signatures of one address that may be no good"),
+  endpointRate: rate("endpointRate", "messages to one endpoint"),
+  deviceRate: rate("deviceRate", "messages to one device"),
   adminListen: {
     kind: "text",
     value: "ADDRESS:PORT",
@@ -214,38 +213,24 @@ export function readAdmin(options: Options, onDrain: () => void): AdminOptions |
 }
 
 /** What a rate may burst to stays in proportion to it. */
-function readRates(options: Options): Pick<PushServiceOptions, keyof typeof RATES> {
-  const entries = Object.entries(RATES).map(([name, { burstMax, perMinute: usual }]) => {
+function readRates(options: Options): Record<RateName, RateOptions> {
+  const entries = Object.entries(DEFAULT_RATES).map(([name, { burstMax, perMinute: usual }]) => {
     const perMinute = options.requiredNumber(name);
     return [name, { perMinute, burstMax: Math.ceil((burstMax * perMinute) / usual) }];
   });
-  return Object.fromEntries(entries) as Record<keyof typeof RATES, RateOptions>;
+  return Object.fromEntries(entries) as Record<RateName, RateOptions>;
 }
-
-const RATES = {
-  connectionRate: {
-    burstMax: limits.CONNECTIONS_PER_ADDRESS_BURST_MAX,
-    perMinute: limits.CONNECTIONS_PER_ADDRESS_PER_MINUTE_MAX,
-  },
-  upgradeRate: {
-    burstMax: limits.UPGRADES_PER_ADDRESS_BURST_MAX,
-    perMinute: limits.UPGRADES_PER_ADDRESS_PER_MINUTE_MAX,
-  },
-  tokenRate: {
-    burstMax: limits.TOKENS_PER_ADDRESS_BURST_MAX,
-    perMinute: limits.TOKENS_PER_ADDRESS_PER_MINUTE_MAX,
-  },
-  endpointRate: {
-    burstMax: limits.ENDPOINT_POSTS_BURST_MAX,
-    perMinute: limits.ENDPOINT_POSTS_PER_MINUTE_MAX,
-  },
-  deviceRate: { burstMax: limits.DEVICE_POSTS_BURST_MAX, perMinute: limits.DEVICE_POSTS_PER_MINUTE_MAX },
-} as const satisfies Record<string, RateOptions>;
 
 const ADMIN_HOSTS = ["localhost", "127.0.0.1", "::1"];
 
-function rate(perMinute: number, what: string): OptionSpec {
-  return { kind: "number", value: "N", min: 1, fallback: perMinute, help: `${what} in a minute` };
+function rate(name: RateName, what: string): OptionSpec {
+  return {
+    kind: "number",
+    value: "N",
+    min: 1,
+    fallback: DEFAULT_RATES[name].perMinute,
+    help: `${what} in a minute`,
+  };
 }
 
 async function readTls(options: Options, directory: string, output: Output) {

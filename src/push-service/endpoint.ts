@@ -9,6 +9,7 @@ import { hexEncode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { AUTOPUSH_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX } from "../limits.ts";
 import type { DeviceDialect } from "../wire/dialect.ts";
+import { addressGroup } from "./enrolment.ts";
 import type { Fleet } from "./fleet.ts";
 import { emptyReply, HttpError, type HttpErrorName, type Reply } from "./http-errors.ts";
 import { deviceName, type Log } from "./log.ts";
@@ -49,13 +50,19 @@ export interface PublishingOptions {
   readonly fleet: Fleet;
   readonly auth: PublishAuth;
   readonly posts: { readonly endpoint: RateLimit; readonly device: RateLimit };
+  /** By address: requests whose endpoint, Location or authorization was no good. */
+  readonly refusals: RateLimit;
   /** scheme://host[:port], what endpoints start with. */
   readonly publicOrigin: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** Who sends a request; asked only when something has to be proved or was refused. */
+export type AddressOf = () => string;
+
 export interface PublishRequest {
+  readonly addressOf: AddressOf;
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders;
   /** Called once, after the request was allowed: the whole body, or HttpError bodyTooLarge. */
@@ -77,8 +84,11 @@ export class Publishing {
    */
   async post(token: string, request: PublishRequest): Promise<Reply> {
     const { store, auth, clock } = this.#options;
-    const endpoint = this.#openEndpoint(token);
-    auth.checkPublish(endpoint, request.headers, clock.epochMs() / 1000);
+    const endpoint = this.#admit(request.addressOf, (beforeProof) => {
+      const opened = this.#openEndpoint(token);
+      auth.checkPublish(opened, request.headers, clock.epochMs() / 1000, beforeProof);
+      return opened;
+    });
     const { uaid, channel, dialect } = endpoint;
     const record = await stored(() => store.getChannel(uaid, channel), this.#options.log);
     if (record === null || record.revoked !== null) throw new HttpError("subscriptionGone");
@@ -101,9 +111,11 @@ export class Publishing {
   }
 
   /** DELETE of a Location: 204, also when the message is gone already. */
-  async withdraw(token: string): Promise<Reply> {
+  async withdraw(token: string, addressOf: AddressOf): Promise<Reply> {
     const { tokens, fleet, log } = this.#options;
-    const { uaid, channel, id } = open(() => tokens.openMessage(token), "messageId");
+    const { uaid, channel, id } = this.#admit(addressOf, () =>
+      open(() => tokens.openMessage(token), "messageId"),
+    );
     if (await stored(() => fleet.withdraw(uaid, channel, id), log)) {
       log({ event: "message-withdrawn", device: deviceName(uaid), channel, id });
     }
@@ -111,12 +123,14 @@ export class Publishing {
   }
 
   /** DELETE of an endpoint with a revoke token: 204 once that is durable. */
-  async revoke(token: string, authorization: string | undefined): Promise<Reply> {
+  async revoke(token: string, authorization: string | undefined, addressOf: AddressOf): Promise<Reply> {
     const { fleet, auth, clock, log, publicOrigin } = this.#options;
-    const endpoint = this.#openEndpoint(token);
     const url = `${publicOrigin}${ENDPOINT_PATH}${token}`;
-    const used = auth.useRevokeToken(endpoint, url, authorization, clock.epochMs() / 1000);
-    const { uaid, channel } = endpoint;
+    const { uaid, channel, used } = this.#admit(addressOf, (beforeProof) => {
+      const endpoint = this.#openEndpoint(token);
+      const nowS = clock.epochMs() / 1000;
+      return { ...endpoint, used: auth.useRevokeToken(endpoint, url, authorization, nowS, beforeProof) };
+    });
     let isRevoked: boolean;
     try {
       isRevoked = await stored(() => fleet.revoke(uaid, channel, "application-server"), log);
@@ -127,6 +141,21 @@ export class Publishing {
     if (!isRevoked) throw new HttpError("subscriptionGone");
     log({ event: "revoked", device: deviceName(uaid), channel, by: "application-server" });
     return emptyReply(204);
+  }
+
+  /**
+   * Runs what decides whether a request is anybody's. Refusals count against the address: after too many of them it gets no
+   * signature checked, which costs much more than making one up. What was proved before needs no check.
+   */
+  #admit<T>(addressOf: AddressOf, check: (beforeProof: () => void) => T): T {
+    const { refusals, clock } = this.#options;
+    try {
+      return check(() => requireRate(refusals.waitS(addressGroup(addressOf()), clock.monotonicMs())));
+    } catch (error) {
+      if (!(error instanceof HttpError) || error.httpErrorName === "addressRate") throw error;
+      requireRate(refusals.take(addressGroup(addressOf()), clock.monotonicMs()));
+      throw error;
+    }
   }
 
   /** The message's id; 0 for one with TTL 0 and no device to take it. */
@@ -150,6 +179,11 @@ export class Publishing {
   #openEndpoint(token: string): EndpointClaims {
     return open(() => this.#options.tokens.openEndpoint(token), "endpointInvalid");
   }
+}
+
+/** @throws {HttpError} addressRate unless there is nothing to wait for */
+function requireRate(waitS: number): void {
+  if (waitS > 0) throw new HttpError("addressRate", { "Retry-After": String(waitS) });
 }
 
 /** What a sealed text holds; whatever is wrong with it, the answer is the same. */

@@ -81,7 +81,7 @@ export const HTTP_ERRORS = {
     message: "too many devices connected",
     headers: { "Retry-After": String(STORE_RETRY_AFTER_S) },
   },
-  addressRate: { status: 429, errno: 316, message: "too many connections from this address" },
+  addressRate: { status: 429, errno: 316, message: "too many connections or refusals of this address" },
   // Anybody
   notFound: { status: 404, errno: 320, message: "nothing here" },
   method: { status: 405, errno: 321, message: "the method is not allowed here" },

@@ -12,6 +12,7 @@ import {
   REVOKE_TOKENS_REMEMBERED_MAX,
   VAPID_EXPIRY_LEEWAY_S,
   VAPID_HEADER_CHARS_MAX,
+  VAPID_TOKENS_REMEMBERED_MAX,
 } from "../limits.ts";
 import { base64urlDecodeLenient } from "../webpush/base64url.ts";
 import type { SigningProvider } from "../webpush/crypto.ts";
@@ -19,9 +20,6 @@ import { parseVapidHeader, type VapidClaims, verifyVapidToken } from "../webpush
 import { HttpError } from "./http-errors.ts";
 import { memberOf } from "./push-message.ts";
 import { type EndpointClaims, isEndpointKey } from "./tokens.ts";
-
-/** Verified tokens remembered: a sender uses one for hours, and a look-up costs a hundredth of the signature. */
-const VERIFIED_MAX = 4_096;
 
 export interface PublishAuthOptions {
   /** What `aud` must be: the service's public origin. */
@@ -43,7 +41,7 @@ interface Verified {
 
 export class PublishAuth {
   readonly #options: PublishAuthOptions;
-  /** SHA-256 of token and key → what they proved; the oldest first. */
+  /** SHA-256 of token and key → what they proved; the one longest unused first. */
   readonly #verified = new Map<string, Verified>();
   /** SHA-256 of what was signed → `exp`, of revoke tokens used. */
   readonly #used = new Map<string, number>();
@@ -56,13 +54,20 @@ export class PublishAuth {
    * Checks a POST. An endpoint without a key takes anybody, but no false claim.
    *
    * @param nowS wall-clock seconds since 1970
+   * @param beforeProof called before a signature is checked, which is expensive; may throw
    * @throws {HttpError} vapid
    * @throws {HttpError} encoding when a token of the first draft comes without its key in `Crypto-Key`
    */
-  checkPublish(endpoint: EndpointClaims, headers: IncomingHttpHeaders, nowS: number): void {
+  checkPublish(
+    endpoint: EndpointClaims,
+    headers: IncomingHttpHeaders,
+    nowS: number,
+    beforeProof: () => void,
+  ): void {
     const { authorization } = headers;
     if (authorization === undefined && endpoint.keyHash === null) return;
-    const { act } = this.#verify(endpoint, draftCredentials(headers) ?? credentials(authorization), nowS);
+    const presented = draftCredentials(headers) ?? credentials(authorization);
+    const { act } = this.#verify(endpoint, presented, nowS, beforeProof);
     if (act !== undefined) throw new HttpError("vapid", {}, "a token made to revoke publishes nothing");
   }
 
@@ -70,6 +75,7 @@ export class PublishAuth {
    * Checks and uses up a revoke token. Call {@link giveBack} when the revocation could not be stored.
    *
    * @param url the whole endpoint, which `sub` must be
+   * @param beforeProof as for {@link checkPublish}
    * @throws {HttpError} revokeKeyless, vapid, revokeToken, revokeUsed
    */
   useRevokeToken(
@@ -77,10 +83,11 @@ export class PublishAuth {
     url: string,
     authorization: string | undefined,
     nowS: number,
+    beforeProof: () => void,
   ): string {
     if (endpoint.keyHash === null) throw new HttpError("revokeKeyless");
     const presented = credentials(authorization);
-    const { act, sub, exp } = this.#verify(endpoint, presented, nowS);
+    const { act, sub, exp } = this.#verify(endpoint, presented, nowS, beforeProof);
     if (act !== "revoke" || sub !== url || exp > nowS + REVOKE_EXPIRY_AHEAD_S_MAX) {
       throw new HttpError("revokeToken");
     }
@@ -97,8 +104,20 @@ export class PublishAuth {
     this.#used.delete(name);
   }
 
-  #verify(endpoint: EndpointClaims, presented: Credentials, nowS: number): VapidClaims {
-    const { claims, publicKey } = this.#remembered(presented, nowS) ?? this.#prove(presented, nowS);
+  #verify(
+    endpoint: EndpointClaims,
+    presented: Credentials,
+    nowS: number,
+    beforeProof: () => void,
+  ): VapidClaims {
+    const name = nameOf(presented);
+    let verified = this.#remembered(name, nowS);
+    if (verified === undefined) {
+      beforeProof();
+      verified = this.#prove(presented, nowS);
+    }
+    this.#remember(name, verified);
+    const { claims, publicKey } = verified;
     if (endpoint.keyHash !== null && !isEndpointKey(endpoint, publicKey)) {
       throw new HttpError("vapid", {}, "the token is not by the key of the subscription");
     }
@@ -109,15 +128,18 @@ export class PublishAuth {
     const { audience, provider } = this.#options;
     const { token, publicKey } = presented;
     const claims = orVapidError(() => verifyVapidToken(token, publicKey, { audience, nowS, provider }));
-    const verified = { claims, publicKey };
-    this.#verified.set(nameOf(presented), verified);
-    if (this.#verified.size > VERIFIED_MAX) dropFirst(this.#verified);
-    return verified;
+    return { claims, publicKey };
+  }
+
+  #remember(name: string, verified: Verified): void {
+    this.#verified.delete(name);
+    this.#verified.set(name, verified);
+    if (this.#verified.size > VAPID_TOKENS_REMEMBERED_MAX) dropFirst(this.#verified);
   }
 
   /** Only `exp` can turn a token that was good into a bad one. */
-  #remembered(presented: Credentials, nowS: number): Verified | undefined {
-    const verified = this.#verified.get(nameOf(presented));
+  #remembered(name: string, nowS: number): Verified | undefined {
+    const verified = this.#verified.get(name);
     return verified !== undefined && verified.claims.exp >= nowS - VAPID_EXPIRY_LEEWAY_S
       ? verified
       : undefined;

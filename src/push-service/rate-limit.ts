@@ -31,6 +31,13 @@ export class TokenBucket {
     this.#left -= weight;
     return 0;
   }
+
+  /** What {@link take} of 1 would return; takes nothing. */
+  waitS(nowMs: number): number {
+    const waitS = this.take(nowMs);
+    if (waitS === 0) this.#left++;
+    return waitS;
+  }
 }
 
 export class RateLimit {
@@ -54,6 +61,11 @@ export class RateLimit {
     this.#buckets.set(name, bucket);
     if (this.#buckets.size > (this.#options.namesMax ?? RATES_REMEMBERED_MAX)) this.#forgetOldest();
     return bucket.take(nowMs, weight);
+  }
+
+  /** What {@link take} of 1 would return; takes nothing. */
+  waitS(name: string, nowMs: number): number {
+    return this.#buckets.get(name)?.waitS(nowMs) ?? 0;
   }
 
   #forgetOldest(): void {

@@ -59,8 +59,11 @@ export function isCrossOriginRoute(request: IncomingMessage): boolean {
 async function pushResource(options: RoutesOptions, request: IncomingMessage, token: string): Promise<Reply> {
   requireMethod(request, ["POST", "DELETE", "OPTIONS"]);
   if (request.method === "OPTIONS") return emptyReply(204, CORS_HEADERS);
-  if (request.method === "DELETE") return options.publishing.revoke(token, request.headers.authorization);
+  const addressOf = () => options.applicantOf(request).address;
+  if (request.method === "DELETE")
+    return options.publishing.revoke(token, request.headers.authorization, addressOf);
   return options.publishing.post(token, {
+    addressOf,
     headers: request.headers,
     readBody: (bytesMax) => readBody(request, bytesMax),
   });
@@ -73,7 +76,7 @@ async function messageResource(
 ): Promise<Reply> {
   requireMethod(request, ["DELETE", "OPTIONS"]);
   if (request.method === "OPTIONS") return emptyReply(204, CORS_HEADERS);
-  return options.publishing.withdraw(token);
+  return options.publishing.withdraw(token, () => options.applicantOf(request).address);
 }
 
 function requireMethod(request: IncomingMessage, methods: readonly string[]): void {

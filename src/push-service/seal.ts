@@ -10,7 +10,7 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesEqual, concatBytes, utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
-import { SEALS_REMEMBERED_MAX } from "../limits.ts";
+import { SEALED_CHARS_MAX, SEALS_REMEMBERED_MAX } from "../limits.ts";
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
 
 export const KEY_ID_BYTES = 4;
@@ -79,7 +79,7 @@ export class Sealer {
   /**
    * The plaintext of `text`, a new array.
    *
-   * @throws {GodwitError} ERR_SEAL_MALFORMED not base64url, or too short
+   * @throws {GodwitError} ERR_SEAL_MALFORMED not base64url, too short or too long
    * @throws {GodwitError} ERR_SEAL_FOREIGN no key of this ring sealed it
    * @throws {GodwitError} ERR_SEAL_FORGED the key is known but did not seal this, or sealed another kind
    */
@@ -112,6 +112,8 @@ export class Sealer {
 }
 
 function decode(text: string): Uint8Array {
+  // Before anything is made of it: breaking the seal of a long one takes as long.
+  if (text.length > SEALED_CHARS_MAX) throw new GodwitError("ERR_SEAL_MALFORMED", "too long");
   let bytes: Uint8Array;
   try {
     bytes = base64urlDecode(text);

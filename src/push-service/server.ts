@@ -33,7 +33,8 @@ import { divertMqtt, MQTT_ALPN, MqttService } from "./mqtt-service.ts";
 import { isWebSocketUpgrade, servePlain } from "./plain-request.ts";
 import { publicOriginOf } from "./public-origin.ts";
 import { PublishAuth } from "./publish-auth.ts";
-import { RateLimit, type RateOptions } from "./rate-limit.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { DEFAULT_RATES } from "./rates.ts";
 import { writeReply } from "./request.ts";
 import { isCrossOriginRoute, type RoutesOptions, route, routeName } from "./routes.ts";
 import { Sealer } from "./seal.ts";
@@ -84,6 +85,9 @@ class Service implements PushService {
   #isLeaving = false;
   /** Nothing is served any more. */
   #isStopping = false;
+  /** Whether the store takes messages, as tried last, and the monotonic ms until which that counts. */
+  #ready: Promise<void> = Promise.resolve();
+  #readyUntilMs = Number.NEGATIVE_INFINITY;
   #origin = "";
   /** The fleet's authorities; a reload can change them and not take them away. */
   #enrolmentCa: string | null;
@@ -113,9 +117,9 @@ class Service implements PushService {
       ? { perAddressMax: Number.POSITIVE_INFINITY, rate: null }
       : {
           perAddressMax: connectionsPerAddressMax,
-          rate: new RateLimit(options.connectionRate ?? CONNECTION_RATE),
+          rate: new RateLimit(options.connectionRate ?? DEFAULT_RATES.connectionRate),
         };
-    this.#upgradeRate = new RateLimit(options.upgradeRate ?? UPGRADE_RATE);
+    this.#upgradeRate = new RateLimit(options.upgradeRate ?? DEFAULT_RATES.upgradeRate);
     this.#connections = new Connections(this.#server, this.#bounds);
     this.#server.on("request", (request, response) => void this.#answer(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
@@ -232,8 +236,8 @@ class Service implements PushService {
     this.#fleet = fleet;
     const publicOrigin = this.#origin;
     const posts = {
-      endpoint: new RateLimit(this.#options.endpointRate ?? ENDPOINT_RATE),
-      device: new RateLimit(this.#options.deviceRate ?? DEVICE_RATE),
+      endpoint: new RateLimit(this.#options.endpointRate ?? DEFAULT_RATES.endpointRate),
+      device: new RateLimit(this.#options.deviceRate ?? DEFAULT_RATES.deviceRate),
     };
     const auth = new PublishAuth({ audience: publicOrigin, provider });
     const credentials = this.#mqtt?.credentials ?? null;
@@ -242,7 +246,7 @@ class Service implements PushService {
       credentials,
       secrets,
       takesCertificates: enrolmentCa !== null,
-      rate: new RateLimit(this.#options.tokenRate ?? TOKEN_RATE),
+      rate: new RateLimit(this.#options.tokenRate ?? DEFAULT_RATES.tokenRate),
     });
     const applicantOf = (request: IncomingMessage): Applicant => ({
       headers: request.headers,
@@ -251,7 +255,11 @@ class Service implements PushService {
     });
     this.#routes = {
       enrolment,
-      publishing: new Publishing({ ...shared, fleet, auth, posts, publicOrigin }),
+      publishing: new Publishing({
+        ...shared,
+        ...{ fleet, auth, posts, publicOrigin },
+        refusals: new RateLimit(this.#options.refusalRate ?? DEFAULT_RATES.refusalRate),
+      }),
       checkReady: () => this.#checkReady(),
       applicantOf,
     };
@@ -350,9 +358,19 @@ class Service implements PushService {
     return reply;
   }
 
-  /** An empty group commit tells a full or broken disk; nobody has this uaid. */
+  /** Anybody may ask, and each answer is a write of the store: one serves all who ask within a while. */
   async #checkReady(): Promise<void> {
     if (this.#closing !== null) throw new HttpError("draining");
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs >= this.#readyUntilMs) {
+      this.#readyUntilMs = nowMs + limits.READY_CHECK_MS;
+      this.#ready = this.#tryStore();
+    }
+    await this.#ready;
+  }
+
+  /** An empty group commit tells a full or broken disk; nobody has this uaid. */
+  async #tryStore(): Promise<void> {
     await stored(() => this.#options.store.raiseTokenGeneration(new Uint8Array(16), 0), this.#log);
   }
 
@@ -383,27 +401,6 @@ class Service implements PushService {
     this.#connections.cutAll();
   }
 }
-
-const CONNECTION_RATE: RateOptions = {
-  burstMax: limits.CONNECTIONS_PER_ADDRESS_BURST_MAX,
-  perMinute: limits.CONNECTIONS_PER_ADDRESS_PER_MINUTE_MAX,
-};
-const UPGRADE_RATE: RateOptions = {
-  burstMax: limits.UPGRADES_PER_ADDRESS_BURST_MAX,
-  perMinute: limits.UPGRADES_PER_ADDRESS_PER_MINUTE_MAX,
-};
-const TOKEN_RATE: RateOptions = {
-  burstMax: limits.TOKENS_PER_ADDRESS_BURST_MAX,
-  perMinute: limits.TOKENS_PER_ADDRESS_PER_MINUTE_MAX,
-};
-const ENDPOINT_RATE: RateOptions = {
-  burstMax: limits.ENDPOINT_POSTS_BURST_MAX,
-  perMinute: limits.ENDPOINT_POSTS_PER_MINUTE_MAX,
-};
-const DEVICE_RATE: RateOptions = {
-  burstMax: limits.DEVICE_POSTS_BURST_MAX,
-  perMinute: limits.DEVICE_POSTS_PER_MINUTE_MAX,
-};
 
 /** The server with its time-outs; a slow sender is cut by Node after these. */
 function createServer({ tls, mqtt, enrolmentCa }: PushServiceOptions): Server {

@@ -53,6 +53,8 @@ export interface PushServiceOptions {
   readonly endpointRate?: RateOptions;
   /** Over all endpoints of one device; default `DEVICE_POSTS_*`. */
   readonly deviceRate?: RateOptions;
+  /** Refused requests of application servers, per address; default `REFUSALS_PER_ADDRESS_*`. */
+  readonly refusalRate?: RateOptions;
   /** How {@link PushService.close} takes its leave. */
   readonly drain?: DrainOptions;
   /** A listener of its own for metrics, health and the administrator's commands. Default none. */

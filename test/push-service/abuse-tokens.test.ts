@@ -5,6 +5,7 @@
 import { randomBytes, randomFillSync } from "node:crypto";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { REFUSALS_PER_ADDRESS_BURST_MAX } from "../../src/limits.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
 import { generateKeyPair } from "../../src/webpush/keys.ts";
 import { signVapid } from "../../src/webpush/vapid.ts";
@@ -118,7 +119,7 @@ describe.runIf(HAS_ADDRESSES)("of another device", () => {
 describe.runIf(HAS_ADDRESSES)("guessed", () => {
   test("endpoints are 404, however near they are to one that exists", async () => {
     const good = Buffer.from(tokenOf(victim.endpoint), "base64url");
-    const errnos = new Set<number | undefined>();
+    const errnos = new Map<number | undefined, number>();
     const figures = await service.besides("4000 guessed endpoints", async () => {
       for (let i = 0; i < 4_000; i += 20) {
         const guesses = Array.from({ length: 20 }, (_, k) => {
@@ -131,10 +132,34 @@ describe.runIf(HAS_ADDRESSES)("guessed", () => {
         const asked = guesses.map((guess) =>
           service.ask("POST", `/p/${guess.toString("base64url")}`, { TTL: "60", ...vapid(victimKeys) }),
         );
-        for (const { errno } of await Promise.all(asked)) errnos.add(errno);
+        for (const { errno } of await Promise.all(asked)) errnos.set(errno, (errnos.get(errno) ?? 0) + 1);
       }
     });
-    expect([...errnos]).toEqual([102]);
+    expect([...errnos.keys()].sort()).toEqual([102, 316]);
+    expect(errnos.get(102)).toBeGreaterThanOrEqual(REFUSALS_PER_ADDRESS_BURST_MAX);
+    expectUnharmed(figures);
+  }, 60_000);
+
+  test("signatures are 401, and beyond a rate 429 before anybody looks at them", async () => {
+    const headers = vapid(victimKeys);
+    const { pathname } = new URL(victim.endpoint);
+    const errnos = new Map<number | undefined, number>();
+    const before = await service.metric("process_cpu_seconds_total");
+    const figures = await service.besides("4000 guessed signatures", async () => {
+      for (let i = 0; i < 4_000; i += 20) {
+        const asked = Array.from({ length: 20 }, (_, k) => {
+          const text = String(i + k).padStart(4, "A");
+          const Authorization = headers.Authorization?.replace(/.{5}(?=, k=)/, `${text}A`) ?? "";
+          return service.ask("POST", pathname, { TTL: "60", Authorization }, null, "127.0.0.73");
+        });
+        for (const { errno } of await Promise.all(asked)) errnos.set(errno, (errnos.get(errno) ?? 0) + 1);
+      }
+    });
+    const cpuMs = Math.round(((await service.metric("process_cpu_seconds_total")) - before) * 1000);
+    console.info(`4000 guessed signatures: ${cpuMs} ms of processor time`);
+    expect([...errnos.keys()].sort()).toEqual([109, 316]);
+    expect(errnos.get(109)).toBeGreaterThanOrEqual(REFUSALS_PER_ADDRESS_BURST_MAX);
+    expect(errnos.get(109)).toBeLessThan(2 * REFUSALS_PER_ADDRESS_BURST_MAX);
     expectUnharmed(figures);
   }, 60_000);
 });

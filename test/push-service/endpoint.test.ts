@@ -3,11 +3,14 @@
 // durable. Method: real HTTP against a running service; stores that wait or fail on command.
 
 import { request as httpRequest } from "node:http";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
-import { DEVICE_MESSAGES_MAX } from "../../src/limits.ts";
+import { DEVICE_MESSAGES_MAX, VAPID_TOKENS_REMEMBERED_MAX } from "../../src/limits.ts";
+import { nodeProvider } from "../../src/node/crypto.ts";
+import { PublishAuth } from "../../src/push-service/publish-auth.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import type { NewMessage, PutResult } from "../../src/push-service/store/store.ts";
+import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { gate, PUBLIC_ORIGIN, TestBench } from "./bench.ts";
 
 let bench: TestBench;
@@ -308,6 +311,81 @@ describe("rates", () => {
     expect(statuses).toEqual([201, 201, 429, 201]);
     await slow.stop();
   });
+});
+
+describe("an address that is refused too often", () => {
+  const verify = vi.fn(nodeProvider.verify);
+  let bench: TestBench;
+  beforeEach(async () => {
+    bench = await TestBench.start({
+      isBehindProxy: true,
+      refusalRate: { burstMax: 3, perMinute: 60 },
+      provider: { ...nodeProvider, verify },
+    });
+    verify.mockClear();
+  });
+  afterEach(() => bench.stop());
+
+  const from = (address: string) => ({ "X-Forwarded-For": address });
+  const changed = (vapid: string, i: number) => vapid.replace(/.{4}(?=, k=)/, `AA${i}A`);
+
+  test("gets 429/316 before anything is proved for it, until time has passed", async () => {
+    const { endpoint } = await bench.subscribed(bench.keys.publicKey);
+    const good = bench.vapid();
+    const post = async (address: string, Authorization: string) => {
+      const response = await bench.post(endpoint, { Authorization, ...from(address) });
+      return response.status === 201 ? 201 : await refusal(response);
+    };
+    const other = bench.vapid({ sub: "mailto:a@b.example" });
+    expect(await post("192.0.2.1", good)).toBe(201);
+    for (let i = 0; i < 3; i++) expect(await post("192.0.2.1", changed(good, i))).toEqual([401, 109]);
+    expect(verify).toHaveBeenCalledTimes(4);
+    for (let i = 3; i < 6; i++) expect(await post("192.0.2.1", changed(good, i))).toEqual([429, 316]);
+    expect(await post("192.0.2.1", other)).toEqual([429, 316]);
+    expect(verify).toHaveBeenCalledTimes(4);
+    // What was proved needs no proof, and others are others.
+    expect(await post("192.0.2.1", good)).toBe(201);
+    expect(await post("192.0.2.2", changed(good, 6))).toEqual([401, 109]);
+    bench.monotonicMs += 1000;
+    expect(await post("192.0.2.1", other)).toBe(201);
+  });
+
+  test.each<[string, (i: number) => Promise<Response>, [number, number]]>([
+    ["endpoints", (i) => bench.post(`/p/${"A".repeat(100)}${i}`, from("2001:db8::1")), [404, 102]],
+    [
+      "Locations",
+      (i) => bench.fetch(`/m/${"A".repeat(80)}${i}`, { method: "DELETE", headers: from("2001:db8::2") }),
+      [400, 307],
+    ],
+    [
+      "revocations",
+      (i) => bench.fetch(`/p/${"A".repeat(100)}${i}`, { method: "DELETE", headers: from("2001:db8::3") }),
+      [404, 102],
+    ],
+  ])("guessed %s count", async (_what, guess, first) => {
+    for (let i = 0; i < 3; i++) expect(await refusal(await guess(i))).toEqual(first);
+    const late = await guess(3);
+    expect(late.headers.get("retry-after")).toBe("1");
+    expect(await refusal(late)).toEqual([429, 316]);
+  });
+});
+
+test("the tokens in use stay known, however many others come once", () => {
+  let checked = 0;
+  const provider = { ...nodeProvider, verify: () => ++checked > 0 };
+  const auth = new PublishAuth({ audience: PUBLIC_ORIGIN, provider });
+  const endpoint = { uaid: new Uint8Array(16), channel: 1, keyHash: null, dialect: "godwit.v1" } as const;
+  const [header, claims, signature] = (/t=([^,]+)/.exec(bench.vapid())?.[1] ?? "").split(".");
+  const use = (i: number) => {
+    const token = `${header}.${claims}.${signature?.slice(0, -5)}${String(i).padStart(4, "0")}${signature?.at(-1)}`;
+    const headers = { authorization: `vapid t=${token}, k=${base64urlEncode(bench.keys.publicKey)}` };
+    auth.checkPublish(endpoint, headers, bench.epochMs / 1000, () => {});
+  };
+  for (let i = 1; i < VAPID_TOKENS_REMEMBERED_MAX + 10; i++) {
+    use(0);
+    use(i);
+  }
+  expect(checked).toBe(VAPID_TOKENS_REMEMBERED_MAX + 10);
 });
 
 describe("durability", () => {

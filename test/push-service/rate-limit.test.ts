@@ -19,6 +19,18 @@ test("names do not share", () => {
   expect(["a", "b", "a"].map((name) => rate.take(name, 0))).toEqual([0, 0, 1]);
 });
 
+test("tells the time to wait without taking", () => {
+  const rate = new RateLimit({ burstMax: 1, perMinute: 60 });
+  const waits = [
+    rate.waitS("a", 0),
+    rate.waitS("a", 0),
+    rate.take("a", 0),
+    rate.waitS("a", 0),
+    rate.waitS("a", 1000),
+  ];
+  expect(waits).toEqual([0, 0, 0, 1, 0]);
+});
+
 test("forgets the name longest unused", () => {
   const rate = new RateLimit({ burstMax: 1, perMinute: 60, namesMax: 2 });
   expect(["a", "b", "c", "a", "c"].map((name) => rate.take(name, 0))).toEqual([0, 0, 0, 0, 1]);

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import webpush from "web-push";
+import { READY_CHECK_MS } from "../../src/limits.ts";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { addressGroup, forwardedAddress } from "../../src/push-service/enrolment.ts";
 import { loadKeyring } from "../../src/push-service/keyring.ts";
@@ -133,8 +134,23 @@ describe("health", () => {
     expect((await bench.fetch("/healthz")).status).toBe(200);
     expect((await bench.fetch("/readyz")).status).toBe(200);
     await store.close();
+    bench.monotonicMs += READY_CHECK_MS;
     expect((await bench.fetch("/healthz")).status).toBe(200);
-    expect((await bench.fetch("/readyz")).status).toBe(503);
+    for (let i = 0; i < 2; i++) expect((await bench.fetch("/readyz")).status).toBe(503);
+  });
+
+  test("costs the store one write within a second, whoever asks", async () => {
+    const store = new MemoryStore();
+    const bench = await start({ store });
+    const writes = vi.spyOn(store, "raiseTokenGeneration");
+    const ask = () => Promise.all(Array.from({ length: 20 }, () => bench.fetch("/readyz")));
+    expect(new Set((await ask()).map(({ status }) => status))).toEqual(new Set([200]));
+    bench.monotonicMs += READY_CHECK_MS - 1;
+    await ask();
+    expect(writes).toHaveBeenCalledTimes(1);
+    bench.monotonicMs += 1;
+    await ask();
+    expect(writes).toHaveBeenCalledTimes(2);
   });
 });
 
