@@ -52,14 +52,14 @@ export const STORE_FREE_CHECK_MS = 1_000;
 export const REDIS_ANSWER_TIMEOUT_MS = 2_000;
 /** Operations written before a replica is waited for. */
 export const REDIS_BATCH_MAX = 512;
-/** One wait for a replica, below {@link REDIS_ANSWER_TIMEOUT_MS}, and all of them together. */
+/** One wait for a replica, below {@link REDIS_ANSWER_TIMEOUT_MS}, and all of them together; also how long one write waits for others'. */
 export const REDIS_REPLICA_TIMEOUT_MS = 500;
-export const REDIS_REPLICA_WAIT_MS = 5_000;
+export const REDIS_REPLICA_WAIT_MS = 2_000;
 /** An operation is tried again this long after a failure that passes: a failover, a slot on its way, a lost connection. */
 export const REDIS_RETRY_DELAY_MS = 100;
 export const REDIS_RETRY_MS_MAX = 10_000;
-/** Operations under way; one more fails. */
-export const REDIS_PENDING_MAX = 20_000;
+/** Operations of one shard under way; one more fails. */
+export const REDIS_PENDING_MAX = 10_000;
 /** How long it is known that a message was put, so that putting it once more does nothing: all tries, and what they wait for. */
 export const REDIS_PUT_REMEMBERED_MS = 30_000;
 /** More message ids than one device can be given by a primary that lost its replica. */
@@ -75,6 +75,8 @@ export const FLEET_DEAF_MS = 3_000;
 export const FLEET_DEAF_MS_MAX = 30_000;
 /** The node that acted on something all of them heard is the one to act on the next of its kind for this long. */
 export const FLEET_ELECTED_MS = 5_000;
+/** A node that something did not reach is told every {@link FLEET_BEAT_MS} to read the store, until so often nobody was there. */
+export const FLEET_UNHEARD_MAX = 10;
 /** Devices whose stored messages are read again at once, when news of them may have been missed. */
 export const FLEET_REREAD_BATCH = 200;
 

@@ -6,7 +6,13 @@
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
-import { REDIS_MESSAGE_ID_GAP } from "../../src/limits.ts";
+import {
+  REDIS_BATCH_MAX,
+  REDIS_MESSAGE_ID_GAP,
+  REDIS_PENDING_MAX,
+  REDIS_REPLICA_TIMEOUT_MS,
+  REDIS_REPLICA_WAIT_MS,
+} from "../../src/limits.ts";
 import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
@@ -177,21 +183,54 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     await cluster.whole();
   }, 120_000);
 
-  test("nothing is accepted without a replica, and told why; with one again everything goes on", async () => {
+  test("without a replica nothing is accepted, however much comes, and other shards hear nothing of it", async () => {
     await begin();
     const primary = await cluster.primaryOf(slotOfDevice(1));
+    const other = await deviceAwayFrom(primary);
     const replica = await replicaOf(primary);
     await replica.kill();
-    const put = store.putMessage(uaidOf(1), 1, messageOf());
-    await expect(put).rejects.toMatchObject({
-      code: "ERR_STORE",
-      message: "no replica of the Redis primary has taken it in time",
+    await primary.ask("CONFIG", "RESETSTAT");
+    const puts = Array.from({ length: REDIS_PENDING_MAX }, () => store.putMessage(uaidOf(1), 1, messageOf()));
+    const refused = Promise.allSettled(puts);
+    await expect(store.putMessage(uaidOf(1), 1, messageOf())).rejects.toMatchObject({
+      message: "Redis: too much waits for it",
     });
+    let isRefused = false;
+    void refused.then(() => (isRefused = true));
+    expect(await store.putMessage(uaidOf(other), 1, messageOf())).toMatchObject({ id: 1 });
+    expect(isRefused).toBe(false);
+    for (const result of await refused)
+      expect(result).toMatchObject({
+        reason: { code: "ERR_STORE", message: "no replica of the Redis primary has taken it in time" },
+      });
+    // Not batch after batch, each for as long as the first.
+    const waits = Number(
+      /cmdstat_wait:calls=(\d+)/.exec(String(await primary.ask("INFO", "commandstats")))?.[1],
+    );
+    const batches = REDIS_PENDING_MAX / REDIS_BATCH_MAX;
+    expect(waits).toBeLessThan(batches + REDIS_REPLICA_WAIT_MS / REDIS_REPLICA_TIMEOUT_MS);
+    const { lastMessageId = 0 } = (await store.getDevice(uaidOf(1))) ?? {};
     await replica.run();
     await cluster.whole();
-    // The first one is there all the same, which is what the 503 for it leaves open.
-    expect(await store.putMessage(uaidOf(1), 1, messageOf())).toMatchObject({ outcome: "stored", id: 2 });
+    // Some are there all the same, which is what the 503 for them leaves open.
+    expect(lastMessageId).toBeGreaterThan(0);
+    expect(await store.putMessage(uaidOf(1), 1, messageOf())).toMatchObject({ id: lastMessageId + 1 });
   }, 60_000);
+
+  test("a primary that says itself that it has too few replicas is believed at once", async () => {
+    await begin();
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    await primary.ask("CONFIG", "SET", "min-replicas-to-write", 2);
+    try {
+      const put = store.putMessage(uaidOf(1), 1, messageOf());
+      const sooner = new Promise((resolve) => setTimeout(() => resolve("later"), REDIS_REPLICA_WAIT_MS));
+      const failed = await Promise.race([put, sooner]).catch((error: Error) => error);
+      expect(failed).toMatchObject({ code: "ERR_STORE", message: expect.stringContaining("NOREPLICAS") });
+    } finally {
+      await primary.ask("CONFIG", "SET", "min-replicas-to-write", 0);
+    }
+    expect(await store.putMessage(uaidOf(1), 1, messageOf())).toMatchObject({ id: 1 });
+  });
 
   test("a primary that came back without its replica, and then the replica, do not give the same id", async () => {
     await begin();
@@ -319,6 +358,13 @@ async function slotsOf(node: TestRedis): Promise<number> {
   const ranges = (await node.ask("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
   const own = ranges.filter(([, , [, port]]) => port === node.port);
   return own.reduce((sum, [first, last]) => sum + last - first + 1, 0);
+}
+
+/** One whose messages are at another primary. */
+async function deviceAwayFrom(primary: TestRedis): Promise<number> {
+  for (let device = 1; device <= DEVICES; device++)
+    if ((await cluster.primaryOf(slotOfDevice(device))) !== primary) return device;
+  throw new Error("none");
 }
 
 async function replicaOf(primary: TestRedis): Promise<TestRedis> {

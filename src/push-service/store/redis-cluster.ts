@@ -43,7 +43,8 @@ export class RedisCluster {
   #primaries: string[] = new Array<string>(SLOTS).fill("");
   readonly #nodes = new Map<string, RedisNode>();
   #refreshing: Promise<void> | null = null;
-  #pending = 0;
+  /** Operations under way, by the primary their slot had when they began; none of those without any. */
+  readonly #pending = new Map<string, number>();
   #isClosed = false;
   #whenIdle: (() => void) | null = null;
 
@@ -132,7 +133,7 @@ export class RedisCluster {
   /** Waits for what is under way; everything after it is rejected. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#pending > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+    if (this.#pending.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
     for (const node of this.#nodes.values()) node.close();
     this.#nodes.clear();
   }
@@ -161,12 +162,17 @@ export class RedisCluster {
     attempt: (node: RedisNode, isAsking: boolean) => Promise<Reply>,
   ): Promise<Written> {
     this.check();
-    if (this.#pending >= REDIS_PENDING_MAX) throw failure("too much waits for it");
-    this.#pending++;
+    // Each shard has its own bound: one that is away holds up no other.
+    const shard = this.primaryOf(slot);
+    const count = (by: number) => (this.#pending.get(shard) ?? 0) + by;
+    if (count(1) > REDIS_PENDING_MAX) throw failure("too much waits for it");
+    this.#pending.set(shard, count(1));
     try {
       return await this.#attemptsUntil(performance.now() + REDIS_RETRY_MS_MAX, slot, attempt);
     } finally {
-      if (--this.#pending === 0) this.#whenIdle?.();
+      if (count(-1) > 0) this.#pending.set(shard, count(-1));
+      else this.#pending.delete(shard);
+      if (this.#pending.size === 0) this.#whenIdle?.();
     }
   }
 
@@ -271,7 +277,7 @@ function isPassing(error: unknown): boolean {
 }
 
 const PASSING = [
-  ...["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS", "BUSY"],
+  ...["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY"],
   // What a blocked client is told when its primary becomes a replica.
   "UNBLOCKED",
 ];

@@ -33,6 +33,8 @@ interface Call {
   readonly args: Arguments;
   /** It was sent here by a node that is giving the slot away. */
   readonly isAsking: boolean;
+  /** Monotonic ms. */
+  readonly sinceMs: number;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
 }
@@ -43,6 +45,8 @@ export class RedisNode {
   #reads: Call[] = [];
   #writes: Call[] = [];
   #isWriting = false;
+  /** The last wait for replicas was not in vain, so that the next one is sent along with what it waits for. */
+  #isReplicated = true;
 
   /** @param address host:port */
   constructor(address: string, access: RedisAccess) {
@@ -53,7 +57,7 @@ export class RedisNode {
   /** @throws AnswerLost, Unreachable, or what Redis says, as a ReplyError */
   read(args: Arguments, isAsking = false): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      this.#reads.push({ args, isAsking, resolve, reject });
+      this.#reads.push({ args, isAsking, sinceMs: 0, resolve, reject });
       if (this.#reads.length === 1) queueMicrotask(() => void this.#sendReads());
     });
   }
@@ -65,7 +69,7 @@ export class RedisNode {
    */
   write(args: Arguments, isAsking: boolean): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      this.#writes.push({ args, isAsking, resolve, reject });
+      this.#writes.push({ args, isAsking, sinceMs: performance.now(), resolve, reject });
       if (!this.#isWriting) queueMicrotask(() => void this.#sendWrites());
     });
   }
@@ -92,7 +96,8 @@ export class RedisNode {
     if (this.#isWriting) return;
     this.#isWriting = true;
     while (this.#writes.length > 0) {
-      const batch = this.#writes.splice(0, REDIS_BATCH_MAX);
+      const batch = this.#writes.splice(0, REDIS_BATCH_MAX).filter((call) => !isTooLate(call));
+      if (batch.length === 0) continue;
       try {
         await this.#writeBatch(batch);
       } catch (error) {
@@ -104,40 +109,61 @@ export class RedisNode {
 
   async #writeBatch(batch: readonly Call[]): Promise<void> {
     const redis = await this.#writer.connection();
-    const sent = send(redis, [...batch, waitCall()]);
-    const last = sent.pop();
-    // Looked at below; one that fails before that is no surprise.
-    for (const [, reply] of sent) reply.catch(() => {});
-    const failed = await whyNotReplicated(redis, last?.[1]);
-    for (const [call, reply] of sent) {
-      if (failed === null) reply.then(call.resolve, call.reject);
-      else reply.then(() => call.reject(failed), call.reject);
+    const sent = send(redis, this.#isReplicated ? [...batch, waitCall()] : batch);
+    const wait = this.#isReplicated ? sent.pop()?.[1] : undefined;
+    // Looked at below, if at all.
+    wait?.catch(() => {});
+    const replies = await Promise.allSettled(sent.map(([, reply]) => reply));
+    const written: [Call, Reply][] = [];
+    for (const [at, [call]] of sent.entries()) {
+      const reply = replies[at];
+      if (reply?.status === "fulfilled") written.push([call, reply.value]);
+      else call.reject(reply?.reason as Error);
+    }
+    // A primary that refuses everything has no replica to wait for, maybe: the next wait shows it.
+    if (written.length === 0) this.#isReplicated = false;
+    const failed = written.length === 0 ? null : await this.#whyNotReplicated(redis, wait);
+    for (const [call, reply] of written) {
+      if (failed === null) call.resolve(reply);
+      else call.reject(failed);
+    }
+  }
+
+  /**
+   * Null once a replica has everything written by `redis`: on another connection WAIT would know nothing of it, so that with the
+   * connection the answer is lost. Where the last wait was in vain this one is short.
+   *
+   * @param first sent already, or undefined
+   */
+  async #whyNotReplicated(redis: Redis, first: Promise<Reply> | undefined): Promise<Error | null> {
+    const giveUpMs = this.#isReplicated ? performance.now() + REDIS_REPLICA_WAIT_MS : 0;
+    try {
+      let replicas = await (first ?? wait(redis));
+      while (Number(replicas) < 1 && performance.now() < giveUpMs) replicas = await wait(redis);
+      this.#isReplicated = Number(replicas) >= 1;
+      return this.#isReplicated ? null : notReplicated();
+    } catch (error) {
+      // Also a primary that became a replica, and waits for nobody: what was written may be gone.
+      return new AnswerLost((error as Error).message);
     }
   }
 }
 
-/**
- * Null once a replica has everything written by this connection. On another one WAIT would know nothing of it, so that with the
- * connection the answer is lost.
- */
-async function whyNotReplicated(redis: Redis, first: Promise<Reply> | undefined): Promise<Error | null> {
-  const giveUpMs = performance.now() + REDIS_REPLICA_WAIT_MS;
-  try {
-    let replicas = await first;
-    while (Number(replicas) < 1 && performance.now() < giveUpMs) {
-      const [again] = send(redis, [waitCall()]);
-      replicas = await again?.[1];
-    }
-    return Number(replicas) >= 1 ? null : notReplicated();
-  } catch (error) {
-    // Also a primary that became a replica, and waits for nobody: what was written may be gone.
-    return new AnswerLost((error as Error).message);
-  }
+async function wait(redis: Redis): Promise<Reply> {
+  const [sent] = send(redis, [waitCall()]);
+  return sent?.[1] ?? null;
 }
 
 function waitCall(): Call {
   const args = ["WAIT", 1, REDIS_REPLICA_TIMEOUT_MS];
-  return { args, isAsking: false, resolve: () => {}, reject: () => {} };
+  return { args, isAsking: false, sinceMs: 0, resolve: () => {}, reject: () => {} };
+}
+
+/** Rejects what waited for others' replicas as long as it would have waited for its own. */
+function isTooLate({ sinceMs, reject }: Call): boolean {
+  if (performance.now() < sinceMs + REDIS_REPLICA_WAIT_MS) return false;
+  reject(notReplicated());
+  return true;
 }
 
 function notReplicated(): GodwitError {
