@@ -37,6 +37,8 @@ export class AutopushOutbox {
   #cursor = 0;
   /** Up to here a page showed all there was. */
   #shownMax = 0;
+  /** The highest id known: behind a gap something was not heard of. */
+  #knownMax = 0;
   #hasMore = false;
   /** The request under way; its page is thrown away when the cursor went back meanwhile. */
   #loading: LoadRequest | null = null;
@@ -52,8 +54,9 @@ export class AutopushOutbox {
     this.#send = send;
   }
 
-  /** There may be stored messages. */
-  begin(): void {
+  /** There may be stored messages, up to `lastId`. */
+  begin(lastId: number): void {
+    this.#know(lastId);
     this.#pass = "topics";
     this.#rewind(0);
   }
@@ -84,6 +87,7 @@ export class AutopushOutbox {
       if (isCut) break;
       this.#consider(message, now);
       this.#cursor = message.id;
+      this.#know(message.id);
       this.#shownMax = Math.max(this.#shownMax, message.id);
     }
     this.#hasMore = isCut || !isComplete || this.#hasNews;
@@ -97,6 +101,8 @@ export class AutopushOutbox {
   /** A message became durable, in place of `replacedId` of the same topic. */
   stored(message: StoredMessage, replacedId: number | null, now: Instant): void {
     if (replacedId !== null) this.withdrawn(replacedId);
+    const firstUnknown = this.#know(message.id);
+    if (firstUnknown < message.id) return this.later(firstUnknown);
     if (this.#inFlight.has(message.id) || this.#isSettling(message.id)) return;
     // The news of what a page showed comes late: only the store knows whether it is still there.
     if (message.id <= this.#shownMax || !this.#hasRoom(now)) this.later(message.id);
@@ -110,6 +116,8 @@ export class AutopushOutbox {
 
   /** A message with TTL 0: goes now or never. */
   ephemeral(message: StoredMessage, now: Instant): void {
+    const firstUnknown = this.#know(message.id);
+    if (firstUnknown < message.id) this.later(firstUnknown);
     if (this.#hasRoom(now)) this.#dispatch(message, now);
   }
 
@@ -161,6 +169,13 @@ export class AutopushOutbox {
       if (earliestMs === null || expiresMs < earliestMs) earliestMs = expiresMs;
     }
     return earliestMs === null ? null : now.monotonicMs + Math.max(0, earliestMs - now.epochMs);
+  }
+
+  /** The first id that was not known: `id` itself unless there is a gap in front of it. */
+  #know(id: number): number {
+    const first = Math.min(id, this.#knownMax + 1);
+    this.#knownMax = Math.max(this.#knownMax, id);
+    return first;
   }
 
   #hasRoom(now: Instant): boolean {

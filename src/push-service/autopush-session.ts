@@ -172,7 +172,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
       broadcasts: newsOf(this.#helloBroadcasts ?? new Map()),
     });
     this.#helloBroadcasts = null;
-    if (device.lastId > 0) this.#outbox.begin();
+    if (device.lastId > 0) this.#outbox.begin(device.lastId);
   }
 
   #upstream(message: AutopushUpstream, now: Instant): void {

@@ -63,6 +63,8 @@ export class Outbox {
   #cursor = 0;
   /** Where the cursor ever was. */
   #cursorMax = 0;
+  /** The highest id known: what comes next without a gap is news of everything, and behind a gap something was not heard of. */
+  #knownMax = 0;
   /** There may be messages behind the cursor. */
   #hasMore = true;
   /** The request under way; its page is thrown away when the cursor went back meanwhile. */
@@ -110,6 +112,11 @@ export class Outbox {
     return this.#loading;
   }
 
+  /** `lastId` was the highest id when the store was asked; a pass that begins now sees everything up to there. */
+  opened(lastId: number): void {
+    this.#know(lastId);
+  }
+
   /** The page asked for by {@link nextLoad}. */
   loaded(messages: readonly StoredMessage[], isComplete: boolean, now: Instant): void {
     const wanted = this.#loading;
@@ -132,10 +139,17 @@ export class Outbox {
   /** A message became durable, in place of `replacedId` of the same topic. */
   stored(message: StoredMessage, replacedId: number | null, now: Instant): void {
     if (replacedId !== null) this.withdrawn(replacedId);
+    const isNext = this.#know(message.id);
     if (message.id <= this.#cursorMax) {
       // The news came late: only the store knows whether it is still there.
       this.#rewind(message.id - 1);
-    } else if (this.#hasMore || this.#loading !== null || this.#isCongested || this.#room(now) === 0) {
+    } else if (
+      !isNext ||
+      this.#hasMore ||
+      this.#loading !== null ||
+      this.#isCongested ||
+      this.#room(now) === 0
+    ) {
       this.#hasMore = true;
       this.#cameMeanwhile = true;
     } else {
@@ -148,7 +162,11 @@ export class Outbox {
 
   /** A message with TTL 0: goes now or never. True when it went. */
   ephemeral(message: StoredMessage, now: Instant): boolean {
-    const { channel, urgency } = message;
+    const { id, channel, urgency } = message;
+    if (!this.#know(id)) {
+      this.#hasMore = true;
+      this.#cameMeanwhile = true;
+    }
     if (this.#isCongested || this.#room(now) === 0) return false;
     if (this.#held.has(channel) || this.#isBelowLeast(urgency)) return false;
     this.#pass(() => this.#dispatch(message, now));
@@ -316,7 +334,15 @@ export class Outbox {
     if (toId !== null) this.#rewind(toId);
   }
 
+  /** False behind a gap. */
+  #know(id: number): boolean {
+    const isNext = id <= this.#knownMax + 1;
+    this.#knownMax = Math.max(this.#knownMax, id);
+    return isNext;
+  }
+
   #moveTo(id: number): void {
+    this.#know(id);
     this.#cursor = id;
     this.#cursorMax = Math.max(this.#cursorMax, id);
   }

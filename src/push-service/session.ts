@@ -150,6 +150,7 @@ export class Session implements DeviceSession {
     const live = device.channels.filter(({ revoked }) => revoked === null).map(({ channel }) => channel);
     const isKnown = bytesEqual(channelsDigest(live), this.#options.channelsDigest);
     this.#lastHeardMs = now.monotonicMs;
+    this.#outbox.opened(device.lastId);
     this.#send({
       type: "registered",
       status: STATUS.ok,

@@ -132,6 +132,21 @@ describe("new messages", () => {
     expect(bench.ids()).toEqual([AUTOPUSH_IN_FLIGHT_MAX + 1]);
   });
 
+  test("show that there were some before that nobody heard, also those with TTL 0", () => {
+    const bench = new AutopushBench().open({ lastId: 0 });
+    bench.put();
+    expect(bench.ids()).toEqual([1]);
+    expect(bench.effects.some(({ type }) => type === "load")).toBe(false);
+    bench.put({}, false);
+    bench.put();
+    const heard = bench.taken();
+    expect(heard.map(idOf)).toEqual([2, 3]);
+    bench.ack(...heard);
+    bench.put({}, false);
+    bench.handle({ type: "ephemeral", message: bench.message(5) });
+    expect(bench.ids().sort()).toEqual([4, 5]);
+  });
+
   test("wait while the link is congested", () => {
     const bench = new AutopushBench().open();
     bench.handle({ type: "congested", isCongested: true });

@@ -97,7 +97,21 @@ describe("delivery", () => {
     bench.put({ id: 2 });
     const late = bench.messages.get(1);
     if (late !== undefined) bench.handle({ type: "stored", message: late, replacedId: null });
-    expect(bench.ids()).toEqual([2, 1]);
+    expect(bench.ids()).toEqual([1, 2]);
+  });
+
+  test("the next news show that there were some before that nobody heard, also those with TTL 0", () => {
+    const bench = new SessionBench().open({ lastId: 6 });
+    bench.effects.length = 0;
+    bench.put({ id: 7 });
+    expect(bench.effects.map(({ type }) => type)).toEqual(["send"]);
+    bench.put({ id: 8 }, false);
+    bench.put({ id: 9 });
+    expect(bench.ids()).toEqual([7, 8, 9]);
+    const message = bench.messages.get(bench.put({ id: 11 }, false));
+    if (message === undefined) throw new Error("none");
+    bench.handle({ type: "ephemeral", message: { ...message, id: 12 } });
+    expect(bench.ids().sort((a, b) => a - b)).toEqual([11, 12]);
   });
 
   test("news that come after the acknowledgement send nothing", () => {

@@ -9,6 +9,7 @@ import { WebSocket } from "ws";
 import { newKeyring } from "../../src/push-service/keyring.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
 import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
+import type { RedisAccess } from "../../src/push-service/store/redis-node.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
 import { TestBench, TestDevice } from "./bench.ts";
@@ -22,9 +23,10 @@ let prefix = "";
 let prefixes = 0;
 let [a, b]: TestBench[] = [];
 
-const open = (): Promise<RedisStore> => openRedisStore({ ...ACCESS, seeds: cluster.seeds, prefix });
-const node = async (): Promise<TestBench> =>
-  TestBench.start({ store: await open(), keyring, reconnectSpreadS: 0 });
+const open = (access: Partial<RedisAccess> = {}): Promise<RedisStore> =>
+  openRedisStore({ ...ACCESS, ...access, seeds: cluster.seeds, prefix });
+const node = async (access: Partial<RedisAccess> = {}): Promise<TestBench> =>
+  TestBench.start({ store: await open(access), keyring, reconnectSpreadS: 0 });
 
 /** The two nodes, which every test begins anew. */
 function nodes(): [TestBench, TestBench] {
@@ -99,6 +101,30 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
     expect(status).toBe(503);
     expect(sent).toEqual([]);
   }, 60_000);
+
+  test("what a node was not told of, it reads with the next news, or once it can be told", async () => {
+    const [here] = nodes();
+    const { device, endpoint } = await here.subscribed();
+    // A node that reaches the devices' shards, and not the channels of other nodes.
+    const may = (what: string) =>
+      everywhere("ACL", "SETUSER", "mute", "on", ">word", "~*", "&*", "+@all", what);
+    await may("+spublish");
+    const mute = await node({ username: "mute", password: "word" });
+    await may("-spublish");
+    try {
+      await post(mute, endpoint, 1, 1);
+      await expect.poll(() => mute.log.some(({ event }) => event === "store-failed")).toBe(true);
+      expect(await device.quiet()).toEqual([]);
+      await post(here, endpoint, 1, 2);
+      expect(await receive(device, 2)).toEqual([1, 2]);
+      await post(mute, endpoint, 1, 3);
+      expect(await device.quiet()).toEqual([]);
+      await may("+spublish");
+      expect(await receive(device, 1)).toEqual([3]);
+    } finally {
+      await mute.stop();
+    }
+  });
 
   test("TTL 0 goes to wherever the device is, or nowhere", async () => {
     const [here, there] = nodes();
@@ -200,6 +226,11 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
     }
   }, 60_000);
 });
+
+/** Asked of every Redis process. */
+async function everywhere(...command: string[]): Promise<void> {
+  await Promise.all(cluster.nodes.map((redis) => redis.ask(...command)));
+}
 
 /** The Redis process that has a node's channel. */
 async function primaryOfChannel(): Promise<TestRedis> {

@@ -9,7 +9,13 @@
 import { randomBytes } from "node:crypto";
 import { hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
-import { FLEET_ELECTED_MS, FLEET_REREAD_BATCH, RECONNECT_SPREAD_S } from "../../limits.ts";
+import {
+  FLEET_BEAT_MS,
+  FLEET_ELECTED_MS,
+  FLEET_REREAD_BATCH,
+  FLEET_UNHEARD_MAX,
+  RECONNECT_SPREAD_S,
+} from "../../limits.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import type { Fleet, HeldDevice } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
@@ -19,7 +25,7 @@ import type { RedisCluster } from "./redis-cluster.ts";
 import { RedisEars } from "./redis-ears.ts";
 import { type RedisKeys, slotOf } from "./redis-keys.ts";
 import { messageValue } from "./redis-records.ts";
-import { BEAT, encodeWake, type News, parseWake, type Wake } from "./redis-wake.ts";
+import { BEAT, encodeWake, type News, parseWake, REREAD } from "./redis-wake.ts";
 import type { NewMessage, PutResult, Store } from "./store.ts";
 
 export interface RedisFleetOptions {
@@ -38,6 +44,9 @@ export class RedisFleet implements Fleet {
   /** By hex of the uaid, the fence of the latest claim from here. */
   readonly #fences = new Map<string, number>();
   readonly #ears: RedisEars;
+  /** Nodes that something did not reach, and how often since nobody was there to hear it: they are told to read the store. */
+  readonly #unheard = new Map<string, number>();
+  #repeating: NodeJS.Timeout | null = null;
 
   private constructor(options: RedisFleetOptions) {
     this.#options = options;
@@ -56,6 +65,7 @@ export class RedisFleet implements Fleet {
   static async join(options: RedisFleetOptions): Promise<RedisFleet> {
     const fleet = new RedisFleet(options);
     await fleet.#ears.open();
+    fleet.#repeating = setInterval(() => fleet.#tellAgain(), FLEET_BEAT_MS);
     return fleet;
   }
 
@@ -113,13 +123,14 @@ export class RedisFleet implements Fleet {
   }
 
   async close(): Promise<void> {
+    if (this.#repeating !== null) clearInterval(this.#repeating);
     await this.#ears.close();
   }
 
   /**
    * Tells whoever holds the device, of what is durable: a message that went with its primary is put again under another id, and who
-   * had it already would get it twice. Nobody waits for that: it is on its way before the message counts as accepted, and if the
-   * channel cannot be reached now, neither can whoever listens there, who will read the store again.
+   * had it already would get it twice. Nobody waits for that: it is on its way before the message counts as accepted, and a node
+   * that it may not have reached is told so later.
    */
   #tell(uaid: Uint8Array, { nodeId, fence }: Holder, news: News): void {
     const { hub, log } = this.#options;
@@ -128,12 +139,33 @@ export class RedisFleet implements Fleet {
     if (nodeId === this.#nodeId) return this.#heard(bytes);
     this.#publish(nodeId, bytes).then(
       (listeners) => {
-        if (listeners === 0 && news.type === "stored") hub.noteAbsent(uaid);
+        if (listeners > 0) return;
+        this.#unheard.set(nodeId, 0);
+        if (news.type === "stored") hub.noteAbsent(uaid);
       },
       (error: unknown) => {
+        this.#unheard.set(nodeId, 0);
         log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
       },
     );
+  }
+
+  /** Until they hear it, or often enough nobody was there: whoever listens again has read the store by itself. */
+  #tellAgain(): void {
+    for (const [nodeId, times] of this.#unheard) {
+      // What fails meanwhile is remembered anew.
+      this.#unheard.delete(nodeId);
+      const again = (by: number): void => {
+        if (times + by < FLEET_UNHEARD_MAX && !this.#unheard.has(nodeId))
+          this.#unheard.set(nodeId, times + by);
+      };
+      this.#publish(nodeId, REREAD).then(
+        (listeners) => {
+          if (listeners === 0) again(1);
+        },
+        () => again(0),
+      );
+    }
   }
 
   /** How many heard it: 1, or 0 when the node is not there. */
@@ -144,14 +176,15 @@ export class RedisFleet implements Fleet {
   }
 
   #heard(bytes: Uint8Array): void {
-    let wake: Wake | null;
+    let wake: ReturnType<typeof parseWake>;
     try {
       wake = parseWake(bytes);
     } catch (error) {
       if (!(error instanceof GodwitError)) throw error;
       return void this.#readAgain();
     }
-    if (wake === null) return;
+    if (wake === "beat") return;
+    if (wake === "reread") return void this.#readAgain();
     // The link it was meant for has gone, and what came after it has read, or will read, the store.
     if (wake.fence < (this.#fences.get(hexEncode(wake.uaid)) ?? 0)) return;
     this.#options.hub.notify(wake.uaid, wake.event);

@@ -11,7 +11,7 @@ import type { ServiceEvent } from "../hub.ts";
 import { storedMessage } from "./redis-records.ts";
 
 const WAKE_FORMAT = 1;
-const TYPE = { replaced: 0, stored: 1, ephemeral: 2, withdrawn: 3, revoked: 4, beat: 5 } as const;
+const TYPE = { replaced: 0, stored: 1, ephemeral: 2, withdrawn: 3, revoked: 4, beat: 5, reread: 6 } as const;
 
 /** Something happened to a device whose link the node that hears it holds, by `fence`. */
 export interface Wake {
@@ -37,17 +37,21 @@ export type News =
 /** A node says it to itself, to know that it hears. */
 export const BEAT: Uint8Array = encodeCbor([WAKE_FORMAT, TYPE.beat]);
 
+/** To a node that may not have heard something: whatever it was, the store has it. */
+export const REREAD: Uint8Array = encodeCbor([WAKE_FORMAT, TYPE.reread]);
+
 export function encodeWake(uaid: Uint8Array, fence: number, news: News): Uint8Array {
   return encodeCbor([WAKE_FORMAT, TYPE[news.type], uaid, fence, ...fieldsOf(news)]);
 }
 
-/** Null for a beat. @throws {GodwitError} ERR_CBOR_* another version wrote it */
-export function parseWake(bytes: Uint8Array): Wake | null {
+/** @throws {GodwitError} ERR_CBOR_* another version wrote it */
+export function parseWake(bytes: Uint8Array): Wake | "beat" | "reread" {
   const fields = decodeCbor(bytes, { depthMax: 1, itemsMax: 16 });
   if (!Array.isArray(fields) || fields[0] !== WAKE_FORMAT)
     throw new GodwitError("ERR_CBOR_VALUE", "another version of the push service said something");
   const [, type, uaid, fence, ...rest] = fields as [number, number, Uint8Array, number, ...unknown[]];
-  if (type === TYPE.beat) return null;
+  if (type === TYPE.beat) return "beat";
+  if (type === TYPE.reread) return "reread";
   // It views what was received.
   return { uaid: uaid.slice(), fence, event: eventOf(type, rest) };
 }
