@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { WebSocket } from "ws";
+import { AutopushDevice } from "./autopush-device.ts";
 import { TestDevice } from "./bench.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
@@ -135,10 +136,15 @@ export class AbusedService {
     });
   }
 
-  post(endpoint: string, localAddress = ATTACKER, headers: Record<string, string> = {}): Promise<Answer> {
+  post(
+    endpoint: string,
+    localAddress = ATTACKER,
+    headers: Record<string, string> = {},
+    bodyBytes = 200,
+  ): Promise<Answer> {
     const { pathname } = new URL(endpoint);
     const all = { TTL: "600", "Content-Encoding": "aes128gcm", ...headers };
-    return this.ask("POST", pathname, all, new Uint8Array(200), localAddress);
+    return this.ask("POST", pathname, all, new Uint8Array(bodyBytes), localAddress);
   }
 
   upgrade(uaToken: string, localAddress = ATTACKER, path = "/v1/ws"): WebSocket {
@@ -148,6 +154,15 @@ export class AbusedService {
     webSocket.on("error", () => {});
     this.#webSockets.add(webSocket);
     return webSocket;
+  }
+
+  /** A device of dialect autopush whose WebSocket is open and that has not said hello. */
+  async autopush(localAddress = ATTACKER): Promise<AutopushDevice> {
+    const webSocket = new WebSocket(`ws://127.0.0.1:${this.port}/`, ["push-notification"], { localAddress });
+    this.#webSockets.add(webSocket);
+    const device = new AutopushDevice(webSocket);
+    await once(webSocket, "open");
+    return device;
   }
 
   /** A new device with one subscription. */
