@@ -71,7 +71,7 @@ const INTERNAL_NAMES = namesOf(`
   journalAtMs notBeforeMs giveUpAtMs requestIds retryAtMs isSent budgetEndMs mustCheckpoint
   isCheckpointDue appendBytes checkpointBytes abandonSegment subscriptionIdMax notificationIdMax provenSinceMs
   pendingUnregisters heartbeat idleSinceMs provenMs generatedToken handledIds sentMs
-  previousUaToken senderPublicKey idleMs handledEpoch isDoubted notificationJson authority nextLinkId
+  service known endChannels fetchToken senderPublicKey idleMs handledEpoch isDoubted notificationJson authority nextLinkId
   expiresEpochMs recordBytes disposition queue isGrowing handed deviceSecret failures fixedMs freeAtMs phase
   trial receivedEpochMs itemsMax depthMax runId textOrNull receivedMs budget intOrNull isShown
   isAffordable bytesOrNull skippedBytes journal note held startMs keep flush why record fields number answered

@@ -2,17 +2,20 @@
 /** The end of a factory reset: the push service is asked to forget the device until it has, over restarts too. Pure. */
 
 import type { JournalState } from "../journal/index.ts";
-import type { Downstream } from "../wire/dialect.ts";
+import type { DeviceEnd, Downstream } from "../wire/dialect.ts";
 import type { Instant } from "./events.ts";
 import type { Link } from "./link.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Requests } from "./requests.ts";
 
 export interface DepartureOptions {
+  readonly dialect: DeviceEnd;
   readonly state: JournalState;
   readonly persistence: Persistence;
   readonly requests: Requests;
   readonly link: Link;
+  /** Ends the channels of the device over the present link, and then {@link Departure.finish}es. */
+  readonly endChannels: (now: Instant) => void;
 }
 
 export class Departure {
@@ -29,7 +32,12 @@ export class Departure {
 
   /** Asks over the present link, if there is one. */
   ask(now: Instant): void {
-    const { requests, link } = this.#options;
+    const { dialect, requests, link, endChannels } = this.#options;
+    // A service that knows no other leave is left by ending every channel.
+    if (dialect.isPlain === true) {
+      if (link.isOnline) endChannels(now);
+      return;
+    }
     // Bye is the good answer; after an error the next link asks again, as late as links are made after a failure.
     requests.send({ type: "unregisterUa" }, (_, at) => link.handleUnresponsive(at), now);
   }
@@ -40,7 +48,16 @@ export class Departure {
   }
 
   handleBye({ reason }: Extract<Downstream, { type: "bye" }>): void {
-    if (!this.isPending || reason !== "unregistered") return;
+    if (this.isPending && reason === "unregistered") this.#forget();
+  }
+
+  /** No channel is left, and the next link is that of a new device. */
+  finish(now: Instant): void {
+    this.#forget();
+    this.#options.link.handleUnresponsive(now);
+  }
+
+  #forget(): void {
     this.#options.persistence.erase([{ type: "userAgentRemoved" }], () => {});
   }
 }

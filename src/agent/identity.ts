@@ -2,16 +2,17 @@
 /** Who the device is at the push service: a token asked for, written down before it is used, replaced by fresh ones. Pure. */
 
 import { bytesEqual } from "../bytes.ts";
-import type { JournalState } from "../journal/index.ts";
-import type { Downstream } from "../wire/dialect.ts";
+import type { JournalState, UserAgentRecord } from "../journal/index.ts";
+import type { DeviceEnd, Downstream } from "../wire/dialect.ts";
 import { Credentials, tokenFault } from "./credentials.ts";
 import type { AgentEvent, Emit, Instant } from "./events.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
-import type { Persistence } from "./persistence.ts";
+import type { Persistence, StoreOutcome } from "./persistence.ts";
 import { reported } from "./report.ts";
 
 export interface IdentityOptions {
+  readonly dialect: DeviceEnd;
   readonly serviceUrl: string;
   readonly state: JournalState;
   readonly persistence: Persistence;
@@ -25,18 +26,28 @@ export interface IdentityOptions {
 export class Identity {
   readonly #options: IdentityOptions;
   readonly #credentials: Credentials;
+  /** Whose the identity is, like that of a cookie (RFC 6265 §8.5): a service that moved its port is the same one. */
+  readonly #service: string;
   #isStoring = false;
 
   constructor(options: IdentityOptions) {
     this.#options = options;
-    this.#credentials = new Credentials(options.serviceUrl, options.emit);
+    const { dialect, serviceUrl } = options;
+    this.#credentials = new Credentials(serviceUrl, options.emit);
+    this.#service = `${dialect.name} ${serviceUrl.replace(/^.*\/\/|:\d+$/g, "")}`;
+  }
+
+  /** What this service knows the device by. What another one gave is a secret between those two. */
+  get known(): UserAgentRecord | null {
+    const { userAgent } = this.#options.state;
+    return userAgent?.service === this.#service ? userAgent : null;
   }
 
   fetchToken(): void {
     // One is being written down; asking again would make a second device of us.
     if (this.#isStoring) return;
     this.#options.meter.countWakeUp("connect");
-    this.#credentials.fetch(this.#options.state.userAgent?.uaToken ?? null);
+    this.#credentials.fetch(this.known?.uaToken ?? null);
   }
 
   /** The link no longer waits for a token. */
@@ -47,26 +58,23 @@ export class Identity {
   handleToken(response: Extract<AgentEvent, { type: "httpResponse" }>, now: Instant): void {
     const outcome = this.#credentials.handleResponse(response);
     if (outcome === null) return;
-    const { state, persistence, link, emit, handleForgotten } = this.#options;
+    const { state, link, emit, handleForgotten } = this.#options;
     if (outcome.type === "failed") {
       emit(reported(tokenFault(response)));
       return link.handleTokenFailed(response, outcome.retryAfterS, now);
     }
-    const before = state.userAgent;
     const { uaToken, uaid } = outcome.identity;
-    const isSame = before !== null && bytesEqual(before.uaid, uaid);
-    const storeEpoch = isSame ? before.storeEpoch : 0;
+    const isRenewed = state.userAgent !== null;
+    const { known } = this;
+    const isSame = known !== null && bytesEqual(known.uaid, uaid);
     this.#isStoring = true;
-    persistence.store(
-      [{ type: "userAgent", uaid, uaToken, storeEpoch, previousUaToken: null }],
-      (failure) => {
-        this.#isStoring = false;
-        if (failure !== null) return link.handleTokenFailed({ cause: "local", status: 0 }, null, now);
-        emit(reported({ type: "token", renewed: before !== null }));
-        if (before !== null && !isSame) handleForgotten(now);
-        link.handleTokenReady(now);
-      },
-    );
+    this.#store(uaid, isSame ? known.storeEpoch : 0, uaToken, (failure) => {
+      this.#isStoring = false;
+      if (failure !== null) return link.handleTokenFailed({ cause: "local", status: 0 }, null, now);
+      emit(reported({ type: "token", renewed: isRenewed }));
+      if (isRenewed && !isSame) handleForgotten(now);
+      link.handleTokenReady(now);
+    });
   }
 
   /**
@@ -75,16 +83,17 @@ export class Identity {
    */
   handleRegistered(registered: Extract<Downstream, { type: "registered" }>, now: Instant): void {
     const { uaid, freshUaToken, storeEpoch } = registered;
-    const { state, persistence, handleForgotten } = this.#options;
-    const known = state.userAgent;
+    const { state, handleForgotten } = this.#options;
+    const isRenewed = state.userAgent !== null;
+    const { known } = this;
     const isSame = known !== null && bytesEqual(known.uaid, uaid);
     if (isSame && freshUaToken === null && storeEpoch === known.storeEpoch) return;
-    const uaToken = freshUaToken ?? known?.uaToken ?? "";
-    const previousUaToken = (freshUaToken === null ? known?.previousUaToken : known?.uaToken) ?? null;
-    persistence.store(
-      [{ type: "userAgent", uaid: uaid.slice(), uaToken, storeEpoch, previousUaToken }],
-      () => {},
-    );
-    if (known !== null && !isSame) handleForgotten(now);
+    this.#store(uaid.slice(), storeEpoch, freshUaToken ?? known?.uaToken ?? "", () => {});
+    if (isRenewed && !isSame) handleForgotten(now);
+  }
+
+  #store(uaid: Uint8Array, storeEpoch: number, uaToken: string, done: (failure: StoreOutcome) => void): void {
+    const { persistence } = this.#options;
+    persistence.store([{ type: "userAgent", uaid, storeEpoch, uaToken, service: this.#service }], done);
   }
 }

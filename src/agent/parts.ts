@@ -69,7 +69,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     transports,
     emit,
     nextLinkId,
-    identity: () => state.userAgent,
+    identity: () => identity.known,
     registry,
   });
   const link = new Link({
@@ -98,7 +98,14 @@ export function createParts(options: AgentOptions, emit: Emit) {
   const requests = new Requests(link);
   const acks = new Acks(link, emit);
   const permissions = new Permissions({ registry, emit });
-  const departure = new Departure({ state, persistence, requests, link });
+  const departure = new Departure({
+    dialect,
+    state,
+    persistence,
+    requests,
+    link,
+    endChannels: (now) => subscriptions.handleOnline(null, now),
+  });
   const badges = new Badges({ state, registry, persistence, emit });
   const silent = new SilentBudget({ emit, maxOf: options.silentPushMax ?? defaultSilentPushMax });
   const changes = new Changes({ registry, persistence, emit, isAttached, requestStart });
@@ -126,7 +133,7 @@ export function createParts(options: AgentOptions, emit: Emit) {
     changes,
   };
   const handleForgotten = (now: Instant) => subscriptions.handleForgotten(now);
-  const identity = new Identity({ ...shared, serviceUrl, handleForgotten });
+  const identity: Identity = new Identity({ ...shared, serviceUrl, handleForgotten });
   const subscriptions: Subscriptions = new Subscriptions({
     ...shared,
     hasWaiting: (subscriptionId) => deliveries.hasWaiting(subscriptionId),

@@ -21,6 +21,7 @@ import {
 import { STATUS } from "../wire/dialect.ts";
 import type { Clock } from "./clock.ts";
 import { earlier } from "./deadlines.ts";
+import type { Departure } from "./departure.ts";
 import type { Alarm, AppReply, Instant, SubscribeRequest } from "./events.ts";
 import { hasOptions, newSubscription } from "./new-subscription.ts";
 import type { PermissionOutcome, Permissions } from "./permissions.ts";
@@ -36,6 +37,7 @@ export interface SubscriptionsOptions extends Omit<RenewalOptions, "remove"> {
   readonly permissions: Permissions;
   readonly usage: Usage;
   readonly clock: Clock;
+  readonly departure: Departure;
   /** The subscription and its keys are gone: nothing more may reach its app. */
   readonly handleRemoved: (subscription: SubscriptionRecord, now: Instant) => void;
 }
@@ -181,8 +183,13 @@ export class Subscriptions {
   /** Sends what the service does not know yet. */
   sync(now: Instant): void {
     if (!this.#isOnline) return;
+    const { departure, state } = this.#options;
     // Before registering: an app that ended its registration and made it again would be given the ended channel.
-    for (const channel of this.#options.state.pendingUnregisters) this.#unregister(channel, now);
+    for (const channel of state.pendingUnregisters) this.#unregister(channel, now);
+    if (departure.isPending) {
+      if (state.pendingUnregisters.size === 0) departure.finish(now);
+      return;
+    }
     for (const pending of this.#pending) {
       if (pending.phase === "waiting" && now.monotonicMs >= pending.notBeforeMs) this.#register(pending, now);
     }
@@ -216,7 +223,8 @@ export class Subscriptions {
     let next: Alarm | null = null;
     for (const { phase, giveUpAtMs, notBeforeMs } of this.#pending) {
       if (phase !== "storing") next = earlier(next, { atMs: giveUpAtMs, windowMs: 1000 });
-      if (phase === "waiting" && this.#isOnline) next = earlier(next, { atMs: notBeforeMs, windowMs: 1000 });
+      if (phase === "waiting" && this.#isOnline && !this.#options.departure.isPending)
+        next = earlier(next, { atMs: notBeforeMs, windowMs: 1000 });
     }
     if (!this.#isOnline) return next;
     const isRefused = this.#unregisterAtMs > 0 && this.#options.state.pendingUnregisters.size > 0;

@@ -51,7 +51,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       uaid: bytes(16),
       storeEpoch: uint,
       uaToken: secret(text),
-      previousUaToken: secret(nullable(text)),
+      service: added(text, ""),
     },
   },
   userAgentRemoved: { number: 3, version: 1, fields: {} },

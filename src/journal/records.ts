@@ -33,8 +33,8 @@ export interface UserAgentRecord {
   readonly storeEpoch: number;
   /** Sealed. */
   readonly uaToken: string;
-  /** The token `uaToken` replaced, or null. Recorded; no dial falls back to it yet. Sealed. */
-  readonly previousUaToken: string | null;
+  /** Dialect and host name of the service it is meant for; "" in a record of before this was noted. */
+  readonly service: string;
 }
 
 /** The service has forgotten the device, or the device was unregistered: no user agent and nothing to forget any more. */

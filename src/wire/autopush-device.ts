@@ -7,7 +7,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { utf8Decode, utf8Encode } from "../bytes.ts";
 import { AUTOPUSH_UNACKNOWLEDGED_MAX, AUTOPUSH_UPDATES_MAX, TTL_S_MAX } from "../limits.ts";
-import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
+import { base64urlEncode } from "../webpush/base64url.ts";
 import {
   AUTOPUSH_ACK,
   AUTOPUSH_SUBPROTOCOL,
@@ -44,8 +44,6 @@ const ACK_CODE_NUMBERS: Readonly<Record<AckCode, number>> = {
   undecryptable: AUTOPUSH_ACK.undecryptable,
   rejected: AUTOPUSH_ACK.undelivered,
 };
-/** What a uaid is kept as, where other dialects keep a token: none of them takes it for one of theirs, nor this one a token. */
-const UAID_PREFIX = "autopush.";
 /** Message ids of one uaid mean the same for as long as it lives. */
 const STORE_EPOCH = 1;
 const CHANNEL_BYTES = 6;
@@ -104,8 +102,6 @@ class AutopushDevice {
   readonly #refs = new Map<string, number[]>();
   /** Of messages that are not acknowledged, by id, over all links: the oldest first. */
   readonly #unacknowledged = new Map<number, Omit<AutopushUpdate, "code">>();
-  /** Channels that still stand between a device that leaves and its end. */
-  readonly #leaving = new Set<number>();
   /** The hello of the present link is not answered yet. */
   #isGreeting = false;
   /** What the service was told this device is called; null when it was told nothing. */
@@ -126,17 +122,16 @@ class AutopushDevice {
         const key = applicationServerKey === null ? null : base64urlEncode(applicationServerKey);
         return [{ type: "register", channelId: autopushChannelId(channel), key }];
       }
-      case "unregisterWa":
-        return [this.#unregister(message.channel, message.ref)];
-      case "unregisterUa": {
-        // One that never existed is answered alike, so that even a device without channels gets an answer.
-        const channels = [...new Set([0, ...this.#knownChannels()])];
-        for (const channel of channels) this.#leaving.add(channel);
-        return channels.map((channel) => this.#unregister(channel, message.ref));
+      case "unregisterWa": {
+        const { channel, ref } = message;
+        this.#expect("unregister", channel, ref);
+        const channelId = autopushChannelId(channel);
+        return [{ type: "unregister", channelId, code: UNREGISTERED_BY_USER }];
       }
       case "ack":
         return this.#acknowledge(message.code, message.ranges);
-      // Everything unacknowledged comes with each link anyway; of the rest there is nothing here.
+      // Everything unacknowledged comes with each link anyway, and a device ends with its channels; of the rest there is nothing here.
+      case "unregisterUa":
       case "getAllMessages":
       case "hold":
       case "resume":
@@ -165,9 +160,8 @@ class AutopushDevice {
   /** A link begins. A service that has nothing of this device is not told its name, and gives it another. */
   #greet(uaToken: string): AutopushUpstream {
     this.#refs.clear();
-    this.#leaving.clear();
     this.#isGreeting = true;
-    this.#presented = this.#knownChannels().length > 0 ? uaidOf(uaToken) : null;
+    this.#presented = this.#knownChannels().length > 0 ? uaToken || null : null;
     return { type: "hello", uaid: this.#presented, broadcasts: new Map() };
   }
 
@@ -180,7 +174,7 @@ class AutopushDevice {
       type: "registered",
       status: STATUS.ok,
       uaid: uaidBytes(uaid),
-      freshUaToken: uaid === this.#presented ? null : UAID_PREFIX + base64urlEncode(utf8Encode(uaid)),
+      freshUaToken: uaid === this.#presented ? null : uaid,
       idleLimitS: null,
       reconnectSpreadS: 0,
       canary: null,
@@ -209,13 +203,7 @@ class AutopushDevice {
     const channel = channelOf(channelId);
     const ref = this.#take("unregister", channel);
     if (ref === undefined) return undefined;
-    if (!this.#leaving.has(channel))
-      return { type: "waUnregistered", ref, status: statusOf(status), channel };
-    if (status !== STATUS.ok)
-      return { type: "error", ref, status: statusOf(status), text: "a channel could not be ended" };
-    this.#leaving.delete(channel);
-    if (this.#leaving.size > 0) return undefined;
-    return { type: "bye", reason: "unregistered", retryAfterS: 0 };
+    return { type: "waUnregistered", ref, status: statusOf(status), channel };
   }
 
   #notification({ channelId, version, data, headers }: AutopushOf<"notification">): Notification {
@@ -261,11 +249,6 @@ class AutopushDevice {
     return acks;
   }
 
-  #unregister(channel: number, ref: number): AutopushUpstream {
-    this.#expect("unregister", channel, ref);
-    return { type: "unregister", channelId: autopushChannelId(channel), code: UNREGISTERED_BY_USER };
-  }
-
   #expect(what: "register" | "unregister", channel: number, ref: number): void {
     const key = `${what} ${channel}`;
     this.#refs.set(key, [...(this.#refs.get(key) ?? []), ref]);
@@ -285,12 +268,6 @@ class AutopushDevice {
 function channelOf(channelId: Uint8Array): number {
   const channel = autopushChannel(channelId);
   return formatUuid(autopushChannelId(channel)) === formatUuid(channelId) ? channel : 0;
-}
-
-/** The uaid that is kept as a token; null for a token of another dialect, which is no business of this service. */
-function uaidOf(uaToken: string): string | null {
-  if (!uaToken.startsWith(UAID_PREFIX)) return null;
-  return utf8Decode(base64urlDecode(uaToken.slice(UAID_PREFIX.length)));
 }
 
 /** 16 bytes that name the device here. The service's uaid is a UUID, but need not be. */

@@ -97,12 +97,14 @@ export type AutopushDownstream =
       readonly channelId: Uint8Array;
       /** Opaque; names the message in `ack`. */
       readonly version: string;
-      /** Encrypted body, null for none; a new array. */
+      /** Encrypted body, null for none, empty for one that was unreadable; a new array. */
       readonly data: Uint8Array | null;
       readonly headers: AutopushHeaders | null;
     }
   | { readonly type: "broadcast"; readonly broadcasts: BroadcastNews }
   | { readonly type: "ping" };
+
+type AutopushNotification = Extract<AutopushDownstream, { type: "notification" }>;
 
 /** JSON text of a message to the service. */
 export function encodeAutopushUpstream(message: AutopushUpstream): string {
@@ -224,8 +226,7 @@ export function parseAutopushDownstream(text: string): AutopushDownstream {
         type: "notification",
         channelId: members.uuid("channelID"),
         version: readVersion(members),
-        data: readData(members),
-        headers: readHeaders(members),
+        ...readContent(members),
       };
     case "broadcast":
       return { type: "broadcast", broadcasts: readNews(members) };
@@ -339,15 +340,19 @@ function readUpdate(value: unknown): AutopushUpdate {
   };
 }
 
-/** Padding and either alphabet are taken: a message that cannot be read could not be acknowledged either. */
+/** What makes no sense is a body without a byte, which nobody can decrypt: the rest of its batch waits for its acknowledgement. */
+function readContent(members: Members): Pick<AutopushNotification, "data" | "headers"> {
+  try {
+    return { data: readData(members), headers: readHeaders(members) };
+  } catch {
+    return { data: new Uint8Array(0), headers: null };
+  }
+}
+
+/** Padding and either alphabet are taken. */
 function readData(members: Members): Uint8Array | null {
   const text = members.textOrNull("data", 0, AUTOPUSH_FRAME_BYTES_MAX) ?? "";
-  if (text === "") return null;
-  try {
-    return base64urlDecodeLenient(text);
-  } catch {
-    throw fieldError("data", "base64url");
-  }
+  return text === "" ? null : base64urlDecodeLenient(text);
 }
 
 function readHeaders(members: Members): AutopushHeaders | null {

@@ -31,6 +31,40 @@ describe("connection", () => {
     expect(open.headers["Godwit-Conditions"]).toBe("heartbeat=240, window=0, urgency=very-low");
   });
 
+  test("a token is shown to no other service, and lost by going there only once that one gave its own", () => {
+    const device = new Device();
+    device.subscribe(NEWS);
+    device.answerToken();
+    device.openLink();
+    device.registered();
+    device.grantRegistration(3);
+    const segments = [device.segment];
+    const there = new Device({ segments, serviceUrl: "https://other.example" });
+    expect(there.count("openLink")).toBe(0);
+    expect(there.last("httpRequest")).toMatchObject({ url: "https://other.example/v1/token", bearer: null });
+    const back = new Device({ segments: [there.segment] });
+    expect(back.last("openLink").bearer).toBe("token-1");
+    // Even by the same name: it is not the same device there.
+    there.answerToken("token-2");
+    expect(there.last("openLink").bearer).toBe("token-2");
+    expect(there.reports).toContainEqual(expect.objectContaining({ type: "subscriptionLost", owner: NEWS }));
+  });
+
+  test.each(["https://push.example:8443", "http://push.example:1"])(
+    "at %s the service is the same",
+    (serviceUrl) => {
+      const device = new Device();
+      device.subscribe(NEWS);
+      device.answerToken();
+      device.openLink();
+      device.registered();
+      device.grantRegistration(3);
+      const moved = new Device({ segments: [device.segment], serviceUrl });
+      expect(moved.last("openLink")).toMatchObject({ bearer: "token-1" });
+      expect(moved.last("openLink").url).toContain(serviceUrl.replace("http", "ws"));
+    },
+  );
+
   test("the token is used only after it is durable", () => {
     const device = new Device();
     device.subscribe(NEWS);

@@ -41,6 +41,7 @@ export class PlayedAutopush {
   readonly sent = new Map<string, StoredMessage>();
   uaid: string | null = null;
   status = 200;
+  unregisterStatus = 200;
   /** Everything for the device goes through here. */
   deliver: (frame: Uint8Array) => void = () => {};
   #lastUaid = 0;
@@ -78,9 +79,12 @@ export class PlayedAutopush {
         const pushEndpoint = status === 200 ? `https://push.example/wpush/v2/${this.uaid}/${id}` : "";
         return this.say({ type: "register", channelId: message.channelId, status, pushEndpoint });
       }
-      case "unregister":
-        this.account?.channels.delete(formatUuid(message.channelId));
-        return this.say({ type: "unregister", channelId: message.channelId, status: 200 });
+      case "unregister": {
+        const { channelId } = message;
+        const status = this.unregisterStatus;
+        if (status === 200) this.account?.channels.delete(formatUuid(channelId));
+        return this.say({ type: "unregister", channelId, status });
+      }
       case "ack": {
         for (const { version, code } of message.updates) {
           this.acknowledged.push([version, code]);

@@ -4,15 +4,15 @@
 
 import { describe, expect, test } from "vitest";
 import { hexDecode, utf8Decode, utf8Encode } from "../../src/bytes.ts";
-import { REQUEST_TIMEOUT_MS, UNHELD_MESSAGES_PER_OWNER_MAX } from "../../src/limits.ts";
-import { encodeAutopushDownstream, formatUuid } from "../../src/wire/autopush.ts";
 import {
-  autopushChannel,
-  autopushChannelId,
-  autopushDevice,
-  autopushMessageId,
-} from "../../src/wire/autopush-device.ts";
+  REQUEST_TIMEOUT_MS,
+  UNHELD_MESSAGES_PER_OWNER_MAX,
+  UNREGISTER_IN_FLIGHT_MAX,
+} from "../../src/limits.ts";
+import { encodeAutopushDownstream, formatUuid } from "../../src/wire/autopush.ts";
+import { autopushChannel, autopushChannelId, autopushMessageId } from "../../src/wire/autopush-device.ts";
 import { AutopushWorld, BATCH_MESSAGES_MAX, notificationOf } from "./autopush-world.ts";
+import { Device } from "./world.ts";
 
 const NEWS = "https://news.example";
 const MAIL = "https://mail.example";
@@ -60,18 +60,24 @@ describe("who the device is", () => {
     expect(service.accounts.size).toBe(1);
   });
 
-  test("a token of another service is not shown to this one", () => {
-    const end = autopushDevice(() => [1]);
-    const conditions = { heartbeatS: 60, windowS: 0, leastUrgency: "very-low" } as const;
-    const said = end.encodeUpstream({
-      type: "registerUa",
-      uaToken: "secret-of-another-service",
-      conditions,
-      channelsDigest: new Uint8Array(8),
+  test("another service in the same dialect, and one of the other dialect at the same address, are not shown the name", () => {
+    const { world, service } = subscribed();
+    const segments = [world.device.segment];
+    const elsewhere = new AutopushWorld({ segments, serviceUrl: "https://other.example" });
+    elsewhere.device.openLink();
+    expect(elsewhere.service.said[0]).toMatchObject({ type: "hello", uaid: null });
+    elsewhere.device.passUntil(5 * MINUTE_MS, () => {
+      elsewhere.flush();
+      return elsewhere.service.accounts.size > 0;
     });
-    expect([said].flat().map(utf8Decode)).toEqual([
-      '{"messageType":"hello","broadcasts":{},"use_webpush":true}',
-    ]);
+    expect(elsewhere.device.count("subscriptionChange")).toBe(1);
+
+    const godwit = new Device({ segments });
+    expect(godwit.count("openLink")).toBe(0);
+    expect(godwit.last("httpRequest").bearer).toBe(null);
+    godwit.answerToken();
+    expect(godwit.last("openLink").bearer).toBe("token-1");
+    expect(service.accounts.size).toBe(1);
   });
 
   test("another name: apps are told, and registered again with new keys", () => {
@@ -207,6 +213,69 @@ describe("registering", () => {
   });
 });
 
+describe("a factory reset of many channels", () => {
+  /** A device with `count` subscriptions that is reset while its link is open. */
+  function reset(count: number) {
+    const world = new AutopushWorld();
+    const endpoints = Array.from(
+      { length: count },
+      (_, n) => world.subscribe(`https://app${n}.example`).endpoint,
+    );
+    world.service.said.length = 0;
+    world.device.choose({ type: "factoryReset" });
+    const ended = () => world.service.said.filter(({ type }) => type === "unregister").length;
+    return { world, endpoints, ended };
+  }
+
+  test("a window of them is asked to end at a time, the next with each answer, and the link is closed behind the last", () => {
+    const { world, endpoints, ended } = reset(100);
+    expect(ended()).toBe(UNREGISTER_IN_FLIGHT_MAX);
+    world.hand(world.frames.shift() ?? new Uint8Array(0));
+    expect(ended()).toBe(UNREGISTER_IN_FLIGHT_MAX + 1);
+    world.flush();
+    expect(ended()).toBe(100);
+    expect(endpoints.filter((endpoint) => world.service.post(endpoint, null, false) !== null)).toEqual([]);
+    world.device.pass(MINUTE_MS);
+    expect(world.device.status.link).toBe("idle");
+    expect(world.device.count("closeLink")).toBe(1);
+  });
+
+  test("what a lost link or a power cut left over is ended over the next; nothing is registered before", () => {
+    const { world, endpoints } = reset(100);
+    for (let n = 0; n < 40; n++) world.hand(world.frames.shift() ?? new Uint8Array(0));
+    world.restart();
+    const requestId = world.device.subscribe(NEWS);
+    world.device.passUntil(MINUTE_MS, () => world.device.status.link === "dialing");
+    world.connect();
+    expect(endpoints.filter((endpoint) => world.service.post(endpoint, null, false) !== null)).toEqual([]);
+    expect(world.service.said.some(({ type }) => type === "register")).toBe(false);
+    world.device.passUntil(5 * MINUTE_MS, () => world.device.status.link === "dialing");
+    world.connect();
+    expect(world.device.replies.get(requestId)).toMatchObject({ type: "subscription" });
+    expect(world.service.accounts.size).toBe(2);
+  });
+
+  test("what the service cannot end now is asked again later, without a turn of the loop in between", () => {
+    const { world, service } = subscribed();
+    service.unregisterStatus = 500;
+    world.device.choose({ type: "factoryReset" });
+    world.device.subscribe(MAIL);
+    world.flush();
+    const asked = () => service.said.filter(({ type }) => type === "unregister").length;
+    expect(asked()).toBe(1);
+    expect(world.device.alarm?.atMs).toBeGreaterThan(world.device.nowMs);
+    world.device.pass(MINUTE_MS);
+    expect(asked()).toBe(1);
+    service.unregisterStatus = 200;
+    world.device.passUntil(30 * MINUTE_MS, () => {
+      world.connect();
+      return world.device.status.link === "idle" || asked() > 1;
+    });
+    expect(asked()).toBe(2);
+    expect(world.device.status.device).toBe(null);
+  });
+});
+
 describe("receiving", () => {
   test("an opaque message is written down, acknowledged and handed over, in this order", () => {
     const { world, service, post } = subscribed();
@@ -289,6 +358,34 @@ describe("receiving", () => {
       [unreadable, 101],
     ]);
   });
+
+  test.each([
+    ["data that is not base64url", { data: "$$$$" }],
+    ["data that is no text", { data: 7 }],
+    ["headers that are no object", { data: "AAAA", headers: "aesgcm" }],
+    ["headers without an encoding", { data: "AAAA", headers: {} }],
+  ])(
+    "a message with %s is acknowledged with 101 and reported, and the rest of its batch comes",
+    (_what, members) => {
+      const { world, service, post } = subscribed();
+      world.lose();
+      const versions = Array.from({ length: BATCH_MESSAGES_MAX + 1 }, (_, n) => post(`${n}`, false));
+      world.device.passUntil(MINUTE_MS, () => world.device.status.link === "dialing");
+      world.device.openLink();
+      // The first of them; in front of it is hello.
+      const sent = JSON.parse(utf8Decode(world.frames[1] ?? new Uint8Array(0))) as object;
+      world.frames[1] = utf8Encode(JSON.stringify({ ...sent, ...members }));
+      world.flush();
+      expect(service.acknowledged[0]).toEqual([versions[0], 101]);
+      expect(service.acknowledged).toHaveLength(versions.length);
+      expect(world.device.delivered).toHaveLength(BATCH_MESSAGES_MAX);
+      expect(world.device.reports).toContainEqual({
+        type: "dropped",
+        messageId: expect.anything(),
+        code: "ERR_ECE_NO_PAYLOAD",
+      });
+    },
+  );
 
   test("declared messages are shown without the app", () => {
     const { world, service, post } = subscribed();

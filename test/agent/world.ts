@@ -32,6 +32,7 @@ export interface DeviceOptions {
   /** Segments an earlier device left behind. */
   readonly segments?: Uint8Array[];
   readonly keepConnected?: boolean;
+  readonly serviceUrl?: string;
   /** Default 240 s; null: learned. */
   readonly heartbeatMs?: number | null;
   readonly portalProbeUrl?: string;
@@ -95,7 +96,7 @@ export class Device {
     const sealer = plainSealer();
     const recovery = recoverJournal(segments, { deviceBinding: BINDING, sealer });
     this.agent = new Agent({
-      serviceUrl: "https://push.example",
+      serviceUrl: options.serviceUrl ?? "https://push.example",
       mqttUrls: options.mqttUrls ?? [],
       dialect: options.dialect?.make(recovery.state) ?? godwitDialect,
       recovery,

@@ -117,6 +117,11 @@ describe("later releases", () => {
     expect(decodeClear([18, 2, ["anything"]])).toBe(null);
   });
 
+  test("a record of before a field came is read with what it meant then", () => {
+    const [clear, sealed] = [encodeCbor([2, 1, bytesOf(16, 3), 7]), encodeCbor(["token", null])];
+    expect(decodeRecord({ clear, sealed }, plainSealer())).toMatchObject({ uaToken: "token", service: "" });
+  });
+
   test("fields behind the known ones are ignored", () => {
     expect(decodeClear([18, 1, 5, "more"])).toEqual({ type: "run", runId: 5 });
   });

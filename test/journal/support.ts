@@ -144,7 +144,7 @@ export const HISTORY: readonly JournalRecord[] = [
     uaid: bytesOf(16, 1),
     storeEpoch: 7,
     uaToken: "ua-token-secret",
-    previousUaToken: "older-ua-token-secret",
+    service: "godwit.v1 push.example",
   },
   owner("https://news.example", { badge: 3 }),
   owner("kiosk.clock", { permission: "prompt", hasHandler: false, badge: true }),
