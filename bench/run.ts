@@ -19,12 +19,13 @@ import { DELIVERY_CHILD, runDeliveryChild } from "./delivery/child.ts";
 import { run as delivery } from "./delivery.ts";
 import { describeBoard, runFirmwareBench } from "./firmware.ts";
 import { run as footprint } from "./footprint.ts";
+import { run as growth } from "./growth.ts";
 import { type Budget, brokenBudgets, type MeasureOptions, type Row, table } from "./harness.ts";
 import { run as parse } from "./parse.ts";
 import { PARSE_ALLOCATION_CHILD, runParseAllocationChild } from "./parse-allocation.ts";
 import { type BenchArguments, help, type MEASURING, readArguments } from "./usage.ts";
 
-const RUNS = { decrypt, parse, footprint, delivery } satisfies Record<
+const RUNS = { decrypt, parse, footprint, delivery, growth } satisfies Record<
   (typeof MEASURING)[number],
   (options: MeasureOptions) => Promise<Row[]>
 >;

@@ -9,7 +9,7 @@ import { SCENARIOS } from "./battery/scenarios.ts";
 import { ROUNDS_MIN } from "./harness.ts";
 
 /** Suites that measure, in the order they run; `battery`, which simulates, comes last. */
-export const MEASURING = ["decrypt", "parse", "footprint", "delivery"] as const;
+export const MEASURING = ["decrypt", "parse", "footprint", "delivery", "growth"] as const;
 export const SUITES = [...MEASURING, "battery"] as const;
 /** Those of `godwitd bench`. */
 export const FIRMWARE_SUITES = ["decrypt", "parse", "wire", "journal", "startup"] as const;
@@ -141,6 +141,7 @@ suites (default: all of them)
   parse                one declarative message beside the bare parsers it needs, and in QuickJS
   footprint            memory, flash and start of the agent: godwitd beside Node and mosquitto_sub
   delivery             the push service: from POST to device by each store, beside a relay without one
+  growth               how costs grow: 10,000 subscriptions, 10,000 queued messages, 15,000 devices
   battery              simulated days of a device: energy and deafness of Godwit and of published algorithms
 
 suites of --runtime quickjs, which runs \`godwitd bench\` of the firmware's build

@@ -11,6 +11,7 @@ import {
   JournalWriter,
   plainSealer,
   recoverJournal,
+  type SubscriptionRecord,
 } from "../src/journal/index.ts";
 import { base64urlEncode } from "../src/webpush/base64url.ts";
 import type { CryptoProvider } from "../src/webpush/crypto.ts";
@@ -122,11 +123,12 @@ const MESSAGE: JournalRecord = {
   cryptoKey: null,
 };
 
-function subscription(id: number): JournalRecord {
+/** As the journal has it; five of each owner. Its keys are no pair. */
+export function subscription(id: number): SubscriptionRecord {
   return {
     type: "subscription",
     id,
-    owner: `https://app${id % 20}.example`,
+    owner: `https://app${Math.ceil(id / 5)}.example`,
     registrationId: counting(16, id),
     applicationServerKey: counting(65, 4),
     mode: "auto",

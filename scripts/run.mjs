@@ -60,7 +60,7 @@ switch (job) {
 /** Benchmarks of godwitd: all of `--runtime quickjs`, and `footprint`, which runs also when no suite is named. */
 function needsFirmware() {
   if (args.includes("--help")) return false;
-  const isNamed = args.some((arg) => ["decrypt", "parse", "battery"].includes(arg));
+  const isNamed = args.some((arg) => ["decrypt", "parse", "growth", "battery"].includes(arg));
   return args.join(" ").includes("quickjs") || args.includes("footprint") || !isNamed;
 }
 

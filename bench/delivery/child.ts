@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import { MESSAGE_BODY_BYTES_MAX } from "../../src/limits.ts";
 import {
   createPushService,
   MemoryStore,
@@ -15,6 +16,7 @@ import {
   openLmdbStore,
   openRedisStore,
 } from "../../src/push-service/index.ts";
+import { DEVICE_QUOTA } from "../../src/push-service/store/rules.ts";
 import type { Store } from "../../src/push-service/store/store.ts";
 
 /** First argument of the program for this. */
@@ -31,6 +33,8 @@ export interface ChildRole {
   readonly redisNodes: readonly string[];
   /** With a broker for devices, beside. */
   readonly hasMqtt: boolean;
+  /** Messages that may wait for one device; default: the service's own. */
+  readonly messagesMax?: number;
 }
 
 /** What the process took since it began, and holds. */
@@ -57,11 +61,17 @@ function tell(message: FromChild): void {
   process.send?.(message);
 }
 
+/** What asking has cost. */
+let askedCpuUs = 0;
+
 function usage(): Usage {
+  const before = process.cpuUsage();
   // Started with --expose-gc: garbage is not what a connection takes.
   globalThis.gc?.();
-  const { user, system } = process.cpuUsage();
-  return { cpuUs: user + system, rssBytes: process.memoryUsage.rss() };
+  const spent = process.cpuUsage(before);
+  const cpuUs = before.user + before.system - askedCpuUs;
+  askedCpuUs += spent.user + spent.system;
+  return { cpuUs, rssBytes: process.memoryUsage.rss() };
 }
 
 async function startService(role: ChildRole): Promise<FromChild> {
@@ -84,9 +94,13 @@ async function startService(role: ChildRole): Promise<FromChild> {
   return { port: service.port, mqttPort: service.mqttPort };
 }
 
-async function storeOf({ kind, directory, redisNodes }: ChildRole): Promise<Store> {
-  if (kind === "memory") return new MemoryStore();
-  if (kind === "lmdb") return openLmdbStore({ directory });
+async function storeOf({ kind, directory, redisNodes, messagesMax }: ChildRole): Promise<Store> {
+  const quota =
+    messagesMax === undefined
+      ? DEVICE_QUOTA
+      : { messagesMax, messageBytesMax: messagesMax * MESSAGE_BODY_BYTES_MAX };
+  if (kind === "memory") return new MemoryStore(quota);
+  if (kind === "lmdb") return openLmdbStore({ directory, quota });
   return openRedisStore({ seeds: redisNodes, username: null, password: null, tls: null });
 }
 

@@ -62,13 +62,13 @@ describe("arguments", () => {
   test.each([
     [["--bogus"], /^unknown option --bogus$/],
     [["--runtime", "deno"], /^--runtime must be one of node, quickjs$/],
-    [["wire"], /^no suite wire; there are decrypt, parse, footprint, delivery, battery$/],
+    [["wire"], /^no suite wire; there are decrypt, parse, footprint, delivery, growth, battery$/],
     [
       ["--runtime", "quickjs", "battery"],
       /^no suite battery; there are decrypt, parse, wire, journal, startup$/,
     ],
     [["--runtime", "quickjs", "wire", "--seeds", "1"], /^--seeds means nothing to wire$/],
-    [["batery"], /^no suite batery; there are decrypt, parse, footprint, delivery, battery$/],
+    [["batery"], /^no suite batery; there are decrypt, parse, footprint, delivery, growth, battery$/],
     [["battery", "--scenario", "nosuch"], /^no scenario and no file nosuch; there are commuter-1d, /],
     [["battery", "--scenario", "constructor"], /^no scenario and no file constructor/],
     [["battery", "--scenario", "src"], /^scenario file src is a directory$/],
