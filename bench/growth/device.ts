@@ -127,7 +127,8 @@ function journalOf(subscriptions: number): Uint8Array {
   const options = { deviceBinding: new Uint8Array(16), sealer: plainSealer() };
   const state = new JournalState();
   state.apply({ type: "device", deviceSecret: new Uint8Array(32).fill(5) });
-  state.apply({ type: "userAgent", uaid: UAID, storeEpoch: 0, uaToken: "token", previousUaToken: null });
+  const service = `${godwitDialect.name} push.example`;
+  state.apply({ type: "userAgent", uaid: UAID, storeEpoch: 0, uaToken: "token", service });
   for (let nth = 0; nth < subscriptions; nth++) {
     const owner = ownerOf(nth);
     const decided = { permission: "granted", hasHandler: true, paused: false, optedOut: false } as const;
