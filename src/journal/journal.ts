@@ -144,6 +144,7 @@ interface Reading {
 
 interface Counts {
   records: number;
+  /** Whose secrets were to be opened. */
   sealedRecords: number;
   tornTailBytes: number;
   corruptRecords: number;
@@ -155,7 +156,14 @@ interface Counts {
 function readSegment(segment: Segment, sealer: Sealer): Reading {
   const { image, header } = segment;
   // A segment from before the device had a key is read as it was written.
-  const opener = header.isSealed ? (sealer.sealsSecrets ? sealer : NO_KEY) : plainSealer();
+  const inner = header.isSealed ? (sealer.sealsSecrets ? sealer : NO_KEY) : plainSealer();
+  const opener: Pick<Sealer, "open"> = {
+    open(sealed, additionalData) {
+      // Those of a later release, which nobody tries to open, say nothing about the key.
+      counts.sealedRecords++;
+      return inner.open(sealed, additionalData);
+    },
+  };
   const frames = new FrameReader(image, header.salt);
   const state = new JournalState();
   const counts = newCounts();
@@ -179,8 +187,11 @@ function readSegment(segment: Segment, sealer: Sealer): Reading {
 }
 
 /** The record, or null with the reason counted. */
-function readRecord(encoded: EncodedRecord, opener: Sealer, counts: Counts): JournalRecord | null {
-  if (encoded.sealed.length > 0) counts.sealedRecords++;
+function readRecord(
+  encoded: EncodedRecord,
+  opener: Pick<Sealer, "open">,
+  counts: Counts,
+): JournalRecord | null {
   try {
     const record = decodeRecord(encoded, opener);
     if (record === null) counts.unknownRecords++;

@@ -195,7 +195,7 @@ export function encodeRecord(record: JournalRecord, sealer: Sealer): EncodedReco
  * @throws {GodwitError} ERR_JOURNAL_SEAL when the sealed part does not open; ERR_CBOR_* or ERR_JOURNAL_RECORD when the
  *   record is not what it should be
  */
-export function decodeRecord(encoded: EncodedRecord, sealer: Sealer): JournalRecord | null {
+export function decodeRecord(encoded: EncodedRecord, sealer: Pick<Sealer, "open">): JournalRecord | null {
   const clear = decodeArray(encoded.clear);
   const type = TYPE_OF_NUMBER.get(clear[0]);
   if (type === undefined) return null;

@@ -373,6 +373,14 @@ describe("device key", () => {
     expect(recovery.active).toBe(null);
   });
 
+  test("another key, and a record of a later release among those sealed: told as a wrong key too", () => {
+    const parsed = parseHeader(sealed.image);
+    if (typeof parsed === "string") throw new Error("no header");
+    const frame = encodeFrame({ clear: encodeCbor([99, 1]), sealed: bytesOf(40, 1) }, parsed.salt);
+    const other = keySealer(bytesOf(32, 0x77), seededFill(8));
+    expect(recover([concatBytes(sealed.image, frame)], other).report.wrongKey).toBe(true);
+  });
+
   test("no key any more: told as a wrong key, so that nothing is started over what it could not read", () => {
     const recovery = recover([sealed.image], plainSealer());
     expect(recovery.report.wrongKey).toBe(true);
