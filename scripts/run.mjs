@@ -33,6 +33,9 @@ switch (job) {
     build();
     runNode(["scripts/test-long.mjs", ...args]);
     break;
+  case "fuzz":
+    runNode(["scripts/fuzz.mjs", ...args]);
+    break;
   case "firmware":
     build();
     runNode(["scripts/firmware.mjs", ...args]);
@@ -52,7 +55,7 @@ switch (job) {
     break;
   default:
     console.error(
-      "usage: node scripts/run.mjs start|test|test:long|bench|firmware|release:firmware [ARGUMENTS]",
+      "usage: node scripts/run.mjs start|test|test:long|fuzz|bench|firmware|release:firmware [ARGUMENTS]",
     );
     process.exit(2);
 }

@@ -118,6 +118,15 @@ const SUITES = {
     if (built("firmware") === null) return;
     tally.vitest("every power cut", ["test/firmware/power-cut.test.ts"], { GODWIT_LONG: "1" });
   },
+  /** Ten minutes, or FUZZ_SECONDS, of each target. */
+  fuzz() {
+    const { FUZZ_SECONDS = "600" } = process.env;
+    // Its figures and findings are to be seen while it runs.
+    const { status } = spawnSync(process.execPath, ["scripts/fuzz.mjs", "all", "--seconds", FUZZ_SECONDS], {
+      stdio: "inherit",
+    });
+    tally.report(`fuzzing, ${FUZZ_SECONDS} s each`, status === 0);
+  },
   /** Three minutes, or TEST_CHAOS_S seconds; TEST_CHAOS_SEED of an earlier run. */
   chaos() {
     const { TEST_CHAOS_S = "180" } = process.env;

@@ -19,6 +19,7 @@ const DOCUMENTS = [
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "firmware-bridge/README.md",
+  "docs/fuzzing.md",
   "docs/operating-a-push-service.md",
 ];
 const read = (path: string) => readFileSync(path, "utf8");
