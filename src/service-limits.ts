@@ -8,7 +8,7 @@ export const TTL_S_MAX = 2_592_000;
 export const TOPIC_CHARS_MAX = 32;
 /** Messages stored for one device; one more is refused with 429. */
 export const DEVICE_MESSAGES_MAX = 1_000;
-/** Bytes stored for one device: bodies, and {@link STORED_MESSAGE_OVERHEAD_BYTES} each. */
+/** Bytes stored for one device: bodies, their headers in `aesgcm`, and {@link STORED_MESSAGE_OVERHEAD_BYTES} each. */
 export const DEVICE_MESSAGE_BYTES_MAX = 4_194_304;
 /** What a stored message counts beside its body. */
 export const STORED_MESSAGE_OVERHEAD_BYTES = 128;
@@ -98,6 +98,8 @@ export const HEARTBEAT_S_MAX = 86_400;
 export const LOW_URGENCY_WINDOW_S_MAX = 86_400;
 /** Bytes waiting on one device link before it gets no more messages. */
 export const LINK_CONGESTED_BYTES = 131_072;
+/** A WebSocket that is closed has this long to take its close frame and answer it. */
+export const WEBSOCKET_CLOSE_MS = 5_000;
 /** Frames of one device: the burst, and what it refills by. */
 export const LINK_FRAMES_BURST_MAX = 1_000;
 export const LINK_FRAMES_PER_SECOND_MAX = 100;

@@ -12,6 +12,7 @@ import {
   readSecretFile,
 } from "../configuration/options.ts";
 import * as limits from "../limits.ts";
+import { LOOPBACK_HOSTS } from "../push-service/admin.ts";
 import {
   type AdminOptions,
   loadDevCertificate,
@@ -198,7 +199,7 @@ export function readAdmin(options: Options, onDrain: () => void): AdminOptions |
   if (host === undefined || Number(port) > 65_535)
     throw new CommandError(EXIT.config, "--admin-listen must be like 127.0.0.1:9464 or [::1]:9464");
   if (tokenFile === null) return { host, port: Number(port), token: null, onDrain };
-  if (!ADMIN_HOSTS.includes(host))
+  if (!LOOPBACK_HOSTS.includes(host))
     throw new CommandError(
       EXIT.config,
       "with --admin-token-file --admin-listen must be on loopback: it has no TLS",
@@ -220,8 +221,6 @@ function readRates(options: Options): Record<RateName, RateOptions> {
   });
   return Object.fromEntries(entries) as Record<RateName, RateOptions>;
 }
-
-const ADMIN_HOSTS = ["localhost", "127.0.0.1", "::1"];
 
 function rate(name: RateName, what: string): OptionSpec {
   return {

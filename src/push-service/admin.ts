@@ -5,7 +5,7 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, isIP } from "node:net";
 import { hexDecode } from "../bytes.ts";
 import * as limits from "../limits.ts";
 import type { Administration } from "./administration.ts";
@@ -15,6 +15,9 @@ import type { Metrics } from "./metrics.ts";
 import { readBody, writeReply } from "./request.ts";
 import { UAID_BYTES } from "./tokens.ts";
 import { parseBearer } from "./upgrade.ts";
+
+/** Where the listener needs no more than its token: nobody else's network leads there. */
+export const LOOPBACK_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "::1"];
 
 export interface AdminOptions {
   /** Default 127.0.0.1. */
@@ -92,7 +95,8 @@ export class AdminListener {
 
   async #route(request: IncomingMessage): Promise<Reply> {
     const path = request.url?.split("?", 1)[0] ?? "";
-    const { metrics, checkReady } = this.#options;
+    const { metrics, checkReady, host = "127.0.0.1" } = this.#options;
+    if (LOOPBACK_HOSTS.includes(host) && !isFixedName(nameOf(request))) throw new HttpError("adminHost");
     switch (path) {
       case "/metrics": {
         requireMethod(request, "GET");
@@ -162,6 +166,17 @@ export class AdminListener {
     if (typeof body.endpoint !== "string") throw new HttpError("request", {}, "endpoint is a URL");
     return this.#options.administration.channelOf(body.endpoint);
   }
+}
+
+/** The name of the request's `Host`, without port and brackets. */
+function nameOf({ headers }: IncomingMessage): string {
+  const { host = "" } = headers;
+  return host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
+}
+
+/** False for a name that a stranger's page could have led here (DNS rebinding); an address leads nowhere else. */
+function isFixedName(name: string): boolean {
+  return name.toLowerCase() === "localhost" || isIP(name) !== 0;
 }
 
 function uaidOf(body: Readonly<Record<string, unknown>>, names: readonly string[]): Uint8Array {

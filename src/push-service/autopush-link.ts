@@ -81,6 +81,8 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
     this.#helloTimer = setTimeout(() => this.#end("helloTimeout"), AUTOPUSH_HELLO_TIMEOUT_MS);
     webSocket.on("message", (data, isBinary) => this.#received(data as Buffer, isBinary));
     for (const sign of ["ping", "pong"] as const) webSocket.on(sign, () => this.#alive());
+    // Nothing more is read or sent.
+    webSocket.on("error", () => this.#host?.handle({ type: "goodbye", reason: "protocol", retryAfterS: 0 }));
     webSocket.on("close", () => this.#closed());
   }
 

@@ -99,6 +99,7 @@ export const HTTP_ERRORS = {
     message: "the administrator's token is missing or wrong",
     headers: { "WWW-Authenticate": "Bearer" },
   },
+  adminHost: { status: 403, errno: 332, message: "this listener is not reached by that name" },
   deviceUnknown: { status: 404, errno: 331, message: "no such device or live subscription" },
   internal: { status: 500, errno: 399, message: "unexpected" },
 } as const satisfies Record<string, ErrorRow>;

@@ -4,6 +4,7 @@
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HTTP_ERRORS } from "../../src/push-service/http-errors.ts";
 import { TestBench } from "./bench.ts";
@@ -117,6 +118,28 @@ describe("health", () => {
   test("is told here too", async () => {
     expect((await fetch(url("/healthz"))).status).toBe(200);
     expect((await fetch(url("/readyz"))).status).toBe(200);
+  });
+});
+
+describe("names", () => {
+  async function status(host: string, at = bench): Promise<number> {
+    const path = { host: "127.0.0.1", port: at.service.adminPort, path: "/metrics", headers: { Host: host } };
+    const [response] = (await once(get(path), "response")) as [IncomingMessage];
+    response.resume();
+    return response.statusCode ?? 0;
+  }
+
+  test("that lead to loopback from a page are refused", async () => {
+    for (const host of ["localhost", "LOCALHOST:1", "127.0.0.1:9464", "[::1]:9464", "[::1]", "192.0.2.1"])
+      expect([host, await status(host)]).toEqual([host, 200]);
+    for (const host of ["rebound.example", "rebound.example:9464", "localhost.example", "1.example"])
+      expect([host, await status(host)]).toEqual([host, 403]);
+  });
+
+  test("are the operator's where strangers cannot reach the listener anyway", async () => {
+    const open = await TestBench.start({ admin: { host: "0.0.0.0", token: null } });
+    expect(await status("push-1.internal:9464", open)).toBe(200);
+    await open.stop();
   });
 });
 

@@ -4,8 +4,14 @@
 // a running service.
 
 import { once } from "node:events";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { AUTOPUSH_BATCH_MAX, AUTOPUSH_FRAME_BYTES_MAX, AUTOPUSH_HELLO_TIMEOUT_MS } from "../../src/limits.ts";
+import {
+  AUTOPUSH_BATCH_MAX,
+  AUTOPUSH_FRAME_BYTES_MAX,
+  AUTOPUSH_HELLO_TIMEOUT_MS,
+  WEBSOCKET_CLOSE_MS,
+} from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { base64urlEncode } from "../../src/webpush/base64url.ts";
 import { formatUuid } from "../../src/wire/autopush.ts";
@@ -169,6 +175,21 @@ describe("close codes", () => {
     bench.monotonicMs += 44_999;
     device.send({ type: "ping" });
     expect(await device.closed).toEqual(SM);
+  });
+
+  test("a device that does not answer the close is cut in time", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { device } = await autopushOnline(bench);
+      const timers = vi.getTimerCount();
+      device.webSocket.pause();
+      device.webSocket.send(Buffer.from("{}"));
+      while (vi.getTimerCount() === timers) await turn();
+      vi.advanceTimersByTime(WEBSOCKET_CLOSE_MS);
+      while (bench.service.stats().connections > 0) await turn();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a failing store: SM", async () => {

@@ -9,6 +9,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import webpush from "web-push";
 import { READY_CHECK_MS } from "../../src/limits.ts";
@@ -224,6 +225,34 @@ describe("TLS", () => {
     response.resume();
     expect(response.statusCode).toBe(200);
     request.destroy();
+  });
+});
+
+describe("a WebSocket over TLS that breaks the framing", () => {
+  test("is told so, whatever it sent behind", async () => {
+    const certificate = await loadDevCertificate({ directory: newDirectory(), nowMs: Date.now() });
+    const bench = await start({ tls: certificate });
+    const { port } = bench.service;
+    for (let i = 0; i < 10; i++) {
+      const socket = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca: certificate.ca });
+      socket.on("error", () => {});
+      socket.write(
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      );
+      await once(socket, "data");
+      const chunks: Buffer[] = [];
+      socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+      // An opcode that nobody knows, masked with zeros; then more than anybody reads.
+      socket.write(Buffer.from([0x83, 0x80, 0, 0, 0, 0]));
+      socket.write(Buffer.alloc(4_000_000));
+      await once(socket, "close");
+      const code = Buffer.from([0x03, 0xea]);
+      expect(Buffer.concat(chunks)).toEqual(
+        Buffer.concat([Buffer.from([0x88, 10]), code, Buffer.from("Protocol")]),
+      );
+    }
+    await vi.waitUntil(() => bench.service.stats().connections === 0);
   });
 });
 

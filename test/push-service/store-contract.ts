@@ -8,6 +8,7 @@ import {
   DEVICE_UNSEEN_MS_MAX,
   DEVICE_UNUSED_MS_MAX,
   DEVICES_LOOKED_AT_MAX,
+  STORED_MESSAGE_OVERHEAD_BYTES,
 } from "../../src/limits.ts";
 import type {
   DeviceQuota,
@@ -235,6 +236,17 @@ export function storeContract(name: string, open: (quota?: DeviceQuota) => Promi
         return (await store.putMessage(uaid, channel, messageOf({ body }))).outcome;
       });
       expect(await Promise.all(outcomes)).toEqual(["stored", "quota", "stored", "quota"]);
+    });
+
+    test("counts the headers of aesgcm, and gives them back", async () => {
+      const { store, channel } = await ready();
+      const aesgcm = { encryption: "salt=".padEnd(300, "A"), cryptoKey: "dh=".padEnd(200, "A") };
+      const id = idOf(await store.putMessage(uaid, channel, messageOf({ aesgcm })));
+      expect(await store.getDevice(uaid)).toMatchObject({
+        messageBytes: STORED_MESSAGE_OVERHEAD_BYTES + 503,
+      });
+      await store.ack(uaid, [[id, id]]);
+      expect(await store.getDevice(uaid)).toMatchObject({ messageBytes: 0 });
     });
 
     test("holds a device to its bytes", async () => {

@@ -298,7 +298,7 @@ class LmdbStore implements Store {
       ...device,
       lastMessageId: id,
       messages: device.messages + 1,
-      messageBytes: device.messageBytes + quotaBytes(message.body),
+      messageBytes: device.messageBytes + quotaBytes(message),
     });
     this.#put(keys.messageKey(uaid, id), records.messageValue(channel, message, this.#instance));
     this.#put(keys.expiryKey(message.receivedMs + message.ttlS * 1000, uaid, id), true);
@@ -312,11 +312,11 @@ class LmdbStore implements Store {
     const fits = () => {
       const device = this.#device(uaid);
       const freed = replaced === null ? null : this.#message(uaid, replaced.id);
-      const freedBytes = freed === null ? 0 : quotaBytes(freed.body);
+      const freedBytes = freed === null ? 0 : quotaBytes(freed);
       return (
         device !== null &&
         device.messages + 1 - (freed === null ? 0 : 1) <= this.#quota.messagesMax &&
-        device.messageBytes + quotaBytes(message.body) - freedBytes <= this.#quota.messageBytesMax
+        device.messageBytes + quotaBytes(message) - freedBytes <= this.#quota.messageBytesMax
       );
     };
     while (!fits()) if (this.#expireBatch(message.receivedMs) === 0) return false;
@@ -358,7 +358,7 @@ class LmdbStore implements Store {
     }
     const device = this.#device(uaid);
     if (device === null) return;
-    const messageBytes = device.messageBytes - quotaBytes(message.body);
+    const messageBytes = device.messageBytes - quotaBytes(message);
     this.#putDevice(uaid, { ...device, messages: device.messages - 1, messageBytes });
   }
 

@@ -145,15 +145,15 @@ export class MemoryStore implements Store {
     const replaced = message.topic === null ? undefined : findTopic(device, channel, message.topic);
     if (!this.#makeRoom(device, message, replaced)) return { outcome: "quota" };
     if (replaced !== undefined) remove(device, replaced);
-    const { ttlS, body, ...rest } = message;
+    const { ttlS, ...rest } = message;
     const id = ++device.lastMessageId;
-    device.messageBytes += quotaBytes(body);
+    device.messageBytes += quotaBytes(message);
     device.messages.add({
       ...rest,
       id,
       channel,
       expiresMs: message.receivedMs + ttlS * 1000,
-      body: body?.slice() ?? null,
+      body: message.body?.slice() ?? null,
       mayHaveBeenSent: false,
     });
     return { outcome: "stored", id, replacedId: replaced?.id ?? null };
@@ -233,7 +233,7 @@ export class MemoryStore implements Store {
     const fits = () => {
       const freed = replaced !== undefined && device.messages.get(replaced.id) !== undefined;
       const count = device.messages.size + 1 - (freed ? 1 : 0);
-      const bytes = device.messageBytes + quotaBytes(message.body) - (freed ? quotaBytes(replaced.body) : 0);
+      const bytes = device.messageBytes + quotaBytes(message) - (freed ? quotaBytes(replaced) : 0);
       return count <= this.#quota.messagesMax && bytes <= this.#quota.messageBytesMax;
     };
     if (fits()) return true;
@@ -265,5 +265,5 @@ function expireMessages(device: Device, nowMs: number): number {
 }
 
 function remove(device: Device, message: StoredMessage): void {
-  if (device.messages.remove(message.id)) device.messageBytes -= quotaBytes(message.body);
+  if (device.messages.remove(message.id)) device.messageBytes -= quotaBytes(message);
 }

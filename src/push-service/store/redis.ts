@@ -183,9 +183,9 @@ export class RedisStore implements Store {
     const { messagesMax, messageBytesMax } = this.#quota;
     const { slot, name, keys } = this.#keys.ofDevice(uaid);
     const operation = this.#keys.ofOperation(uaid, randomBytes(9).toString("base64url"));
-    const { receivedMs, ttlS, body, topic } = message;
+    const { receivedMs, ttlS, topic } = message;
     const args = [
-      ...["", channel, receivedMs, receivedMs + ttlS * 1000, quotaBytes(body), topic ?? ""],
+      ...["", channel, receivedMs, receivedMs + ttlS * 1000, quotaBytes(message), topic ?? ""],
       ...[records.messageValue(channel, message), messagesMax, messageBytesMax, name],
     ];
     const { reply } = await this.#cluster.write({

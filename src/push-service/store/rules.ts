@@ -10,7 +10,7 @@ import {
   DEVICE_UNUSED_MS_MAX,
   STORED_MESSAGE_OVERHEAD_BYTES,
 } from "../../limits.ts";
-import type { DeviceQuota } from "./store.ts";
+import type { DeviceQuota, NewMessage } from "./store.ts";
 
 export const DEVICE_QUOTA: DeviceQuota = {
   messagesMax: DEVICE_MESSAGES_MAX,
@@ -23,8 +23,9 @@ export function newStoreEpoch(): number {
 }
 
 /** Bytes a message counts against its device's quota. */
-export function quotaBytes(body: Uint8Array | null): number {
-  return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0);
+export function quotaBytes({ body, aesgcm }: Pick<NewMessage, "body" | "aesgcm">): number {
+  const headerBytes = aesgcm === undefined ? 0 : aesgcm.encryption.length + aesgcm.cryptoKey.length;
+  return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0) + headerBytes;
 }
 
 /** When a device is forgotten as things stand, ms since 1970. `isUsed`: it registered something once. */

@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 /** What one device may have stored, expired messages not counted. A store is opened with it, or with `DEVICE_QUOTA`. */
 export interface DeviceQuota {
   readonly messagesMax: number;
-  /** Bodies, and `STORED_MESSAGE_OVERHEAD_BYTES` each. */
+  /** Bodies, their headers in `aesgcm`, and `STORED_MESSAGE_OVERHEAD_BYTES` each. */
   readonly messageBytesMax: number;
 }
 
