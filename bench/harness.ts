@@ -21,6 +21,9 @@ export interface Row {
   /** What ours is held against, null when nothing. */
   readonly peer: string | null;
   readonly peerValue: number | null;
+  /** Its quartiles. */
+  readonly peerLow: number | null;
+  readonly peerHigh: number | null;
   /** value / peerValue, null without a peer. */
   readonly ratio: number | null;
 }
@@ -129,6 +132,8 @@ export function rowOf(
     rounds: ours.length,
     peer: bench.peer,
     peerValue,
+    peerLow: theirs.length === 0 ? null : quantile(theirs, 0.25),
+    peerHigh: theirs.length === 0 ? null : quantile(theirs, 0.75),
     ratio: peerValue === null ? null : value / peerValue,
   };
 }

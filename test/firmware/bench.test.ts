@@ -65,6 +65,8 @@ describe.skipIf(!existsSync(BUILT))("godwitd bench", () => {
           "rounds",
           "peer",
           "peerValue",
+          "peerLow",
+          "peerHigh",
           "ratio",
         ],
       ]);

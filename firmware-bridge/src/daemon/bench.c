@@ -220,7 +220,7 @@ static void bench__print_row(const char *name, double *samples, int count)
         samples[i] = samples[i] < value ? value - samples[i] : samples[i] - value;
     printf("{\"suite\":\"" BENCH_SUITE_STARTUP "\",\"case\":\"%s\",\"runtime\":\"godwitd\",\"unit\":\"us\","
            "\"value\":%.3f,\"spread\":%.3f,\"low\":%.3f,\"high\":%.3f,\"rounds\":%d,"
-           "\"peer\":null,\"peerValue\":null,\"ratio\":null}\n",
+           "\"peer\":null,\"peerValue\":null,\"peerLow\":null,\"peerHigh\":null,\"ratio\":null}\n",
            name, value, bench__quantile(samples, count, 0.5), low, high, count);
 }
 
