@@ -127,6 +127,12 @@ const SUITES = {
     });
     tally.report(`fuzzing, ${FUZZ_SECONDS} s each`, status === 0);
   },
+  /** A shard of Redis that is away for longer than devices are kept. */
+  redis() {
+    tally.vitest("an outage of Redis", ["--project", "node", "test/push-service/redis-outage"], {
+      GODWIT_LONG: "1",
+    });
+  },
   /** Three minutes, or TEST_CHAOS_S seconds; TEST_CHAOS_SEED of an earlier run. */
   chaos() {
     const { TEST_CHAOS_S = "180" } = process.env;

@@ -58,6 +58,11 @@ export const REDIS_REPLICA_WAIT_MS = 2_000;
 /** An operation is tried again this long after a failure that passes: a failover, a slot on its way, a lost connection. */
 export const REDIS_RETRY_DELAY_MS = 100;
 export const REDIS_RETRY_MS_MAX = 10_000;
+/** A primary that does not answer a read within this is away, as far as readiness goes. */
+export const REDIS_READY_MS_MAX = 1_000;
+/** Nodes asked at once who has which slots, and redirections followed without a pause. */
+export const REDIS_ASKED_MAX = 9;
+export const REDIS_REDIRECTS_MAX = 3;
 /** Operations of one shard under way; one more fails. */
 export const REDIS_PENDING_MAX = 10_000;
 /** How long it is known that a message was put, so that putting it once more does nothing: all tries, and what they wait for. */
@@ -71,8 +76,9 @@ export const REDIS_DUE_PER_SLOT_MAX = 100;
 /** A node tells itself something over Redis this often; when it did not hear it for so long, it does not hear of messages either. */
 export const FLEET_BEAT_MS = 1_000;
 export const FLEET_DEAF_MS = 3_000;
-/** A node deaf for this long sends its devices to the others. */
+/** A node deaf for this long sends its devices to the others; where none of Redis answers, only after the second. */
 export const FLEET_DEAF_MS_MAX = 30_000;
+export const FLEET_CUT_OFF_MS_MAX = 300_000;
 /** The node that acted on something all of them heard is the one to act on the next of its kind for this long. */
 export const FLEET_ELECTED_MS = 5_000;
 /** A node that something did not reach is told every {@link FLEET_BEAT_MS} to read the store, until so often nobody was there. */

@@ -17,6 +17,7 @@ import {
   type RedisStoreOptions,
   type Store,
 } from "../push-service/index.ts";
+import { isLoopback } from "../push-service/store/redis-slots.ts";
 import { nodeSurroundings } from "./surroundings.ts";
 
 export const STORE_OPTIONS: OptionSpecs = {
@@ -53,7 +54,6 @@ const REDIS_OPTIONS = [
   ["redisCa", "--redis-ca"],
 ] as const;
 const REDIS_PORT = 6_379;
-const LOOPBACK = /^(localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** @param directory of the store on disk */
 export async function openStore(options: Options, directory: string, log: Log): Promise<Store> {
@@ -90,15 +90,14 @@ function readRedis(
       "--store holds a password: --redis-user and --redis-password-file do",
     );
   const seeds = rest.split(",").map(seedOf);
-  const isFar = seeds.some((seed) => !LOOPBACK.test(seed.slice(0, seed.lastIndexOf(":"))));
-  if (scheme === "redis" && isFar)
+  if (scheme === "redis" && !seeds.every(isLoopback))
     throw new CommandError(EXIT.config, "redis is for loopback only: --store must be a rediss URL");
   const username = options.text("redisUser");
   const passwordFile =
     username === null ? options.text("redisPasswordFile") : options.required("redisPasswordFile");
   const caFile = options.text("redisCa");
   return {
-    seeds: seeds.map((seed) => seed.replace(/^\[(.*)\]:/, "$1:")),
+    seeds,
     username,
     password: passwordFile === null ? null : readSecretFile(passwordFile, nodeSurroundings()).trim(),
     tls:
@@ -108,11 +107,11 @@ function readRedis(
   };
 }
 
-/** host:port, with the port of Redis where none is said. */
+/** host:port, with the port of Redis where none is said, and without brackets. */
 function seedOf(text: string): string {
   const url = URL.canParse(`http://${text}`) ? new URL(`http://${text}`) : null;
   if (url === null || url.pathname !== "/" || text.endsWith("/") || url.search !== "" || url.hash !== "")
     throw new CommandError(EXIT.config, "--store must be like rediss://one.example:6379,two.example:6379");
   // The port of the scheme counts as said by nobody.
-  return `${url.hostname}:${url.port === "" ? (text.endsWith(":80") ? 80 : REDIS_PORT) : url.port}`;
+  return `${url.hostname.replace(/^\[(.*)\]$/, "$1")}:${url.port === "" ? (text.endsWith(":80") ? 80 : REDIS_PORT) : url.port}`;
 }

@@ -25,7 +25,7 @@ export interface Fleet {
    * Makes the caller's link, here, the one that holds the device: any other, on any node, is told that it was replaced, and is
    * refused by the store from now on, told or not.
    *
-   * @throws {GodwitError} as the store
+   * @throws {GodwitError} as the store; ERR_STORE where it would not be heard what other nodes store for the device
    */
   claim(uaid: Uint8Array): Promise<HeldDevice>;
   /** As the store's, and the session that holds the device hears of it. TTL 0 and no such session: id 0. */
@@ -47,6 +47,12 @@ export interface Fleet {
    * @throws {GodwitError} as the store
    */
   elect(uaid: Uint8Array, what: string): Promise<boolean>;
+  /**
+   * Resolves when this node can serve devices as well as any other.
+   *
+   * @throws {GodwitError} as the store
+   */
+  checkReady(): Promise<void>;
   /** Waits for what is under way. The store stays open. */
   close(): Promise<void>;
 }
@@ -114,6 +120,11 @@ export class LocalFleet implements Fleet {
 
   async elect(): Promise<boolean> {
     return true;
+  }
+
+  /** An empty group commit tells a full or broken disk; nobody has this uaid. */
+  async checkReady(): Promise<void> {
+    await this.#store.raiseTokenGeneration(new Uint8Array(16), 0);
   }
 
   async close(): Promise<void> {}

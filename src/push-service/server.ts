@@ -369,9 +369,10 @@ class Service implements PushService {
     await this.#ready;
   }
 
-  /** An empty group commit tells a full or broken disk; nobody has this uaid. */
   async #tryStore(): Promise<void> {
-    await stored(() => this.#options.store.raiseTokenGeneration(new Uint8Array(16), 0), this.#log);
+    const fleet = this.#fleet;
+    if (fleet === null) throw new HttpError("draining");
+    await stored(() => fleet.checkReady(), this.#log);
   }
 
   async #expire(): Promise<void> {

@@ -13,8 +13,8 @@ export interface DeviceCertificate {
 
 export interface FleetAuthority {
   readonly ca: string;
-  /** @param usage what the certificate is for; null: it does not say */
-  issue(usage: "clientAuth" | "serverAuth", days?: number): Promise<DeviceCertificate>;
+  /** @param usage what the certificate is for; null: it does not say, and names 127.0.0.1 */
+  issue(usage: "clientAuth" | "serverAuth" | null, days?: number): Promise<DeviceCertificate>;
 }
 
 /** Call it after `loadDevCertificate`, which makes the library loadable. */
@@ -42,7 +42,11 @@ export async function makeFleetAuthority(name: string): Promise<FleetAuthority> 
         publicKey: device.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: ALGORITHM,
-        extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage[usage]])],
+        extensions: [
+          usage === null
+            ? new x509.SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])
+            : new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage[usage]]),
+        ],
       });
       const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", device.privateKey);
       return { cert: leaf.toString("pem"), key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY") };

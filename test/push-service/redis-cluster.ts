@@ -1,22 +1,37 @@
 // SPDX-License-Identifier: MIT
-// A real Redis Cluster of six processes for tests and benchmarks: three primaries with a replica each, free ports on loopback, data in a temporary
+// A real Redis Cluster for tests and benchmarks: three primaries with a replica each, or another number, free ports on loopback, data in a temporary
 // folder. Ends its own processes, each by its id. No tests here.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { SLOTS } from "../../src/push-service/store/redis-keys.ts";
 
-const PRIMARIES = 3;
 const NODE_TIMEOUT_MS = 1_000;
 /** Nothing waited for takes nearly this long; it only makes a failure readable. */
 const WAIT_MS_MAX = 20_000;
 
 export const isRedisInstalled = spawnSync("redis-server", ["--version"]).error === undefined;
+
+/** PEM texts: what each process shows to the others and to whoever asks, and who signed that. */
+export interface TestRedisTls {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface TestClusterShape {
+  readonly primaries: number;
+  /** Of each primary. */
+  readonly replicas: number;
+  readonly tls: TestRedisTls | null;
+}
+
+const SHAPE: TestClusterShape = { primaries: 3, replicas: 1, tls: null };
 
 /** One process; it keeps its data and its address when it is started again. */
 export class TestRedis {
@@ -24,13 +39,20 @@ export class TestRedis {
   readonly busPort: number;
   readonly #directory: string;
   readonly #options: readonly string[];
+  readonly #tls: TestRedisTls | null;
   #process: ChildProcess | null = null;
   #redis: Redis | null = null;
 
-  constructor(ports: readonly [number, number], directory: string, options: readonly string[]) {
+  constructor(
+    ports: readonly [number, number],
+    directory: string,
+    options: readonly string[],
+    tls: TestRedisTls | null,
+  ) {
     [this.port, this.busPort] = ports;
     this.#directory = directory;
     this.#options = options;
+    this.#tls = tls;
   }
 
   get address(): string {
@@ -47,7 +69,7 @@ export class TestRedis {
     const child = spawn(
       "redis-server",
       [
-        ...["--port", String(this.port), "--cluster-port", String(this.busPort), "--bind", "127.0.0.1"],
+        ...["--cluster-port", String(this.busPort), "--bind", "127.0.0.1", ...this.#portOptions()],
         ...["--dir", this.#directory, "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
         ...["--cluster-enabled", "yes", "--cluster-node-timeout", String(NODE_TIMEOUT_MS)],
         ...["--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"],
@@ -73,8 +95,25 @@ export class TestRedis {
   /** What it answers. */
   async ask(...args: (string | number)[]): Promise<unknown> {
     const [name = "", ...rest] = args;
-    this.#redis ??= quiet(new Redis({ port: this.port, maxRetriesPerRequest: 0, retryStrategy: () => 50 }));
+    const tls = this.#tls === null ? {} : { tls: { ca: this.#tls.ca } };
+    const patience = { maxRetriesPerRequest: 0, retryStrategy: () => 50 };
+    this.#redis ??= quiet(new Redis({ host: "127.0.0.1", port: this.port, ...patience, ...tls }));
     return this.#redis.call(String(name), ...rest);
+  }
+
+  #portOptions(): string[] {
+    const port = String(this.port);
+    if (this.#tls === null) return ["--port", port];
+    for (const [name, text] of Object.entries(this.#tls)) writeFileSync(this.#pem(name), text);
+    return [
+      ...["--port", "0", "--tls-port", port, "--tls-cluster", "yes", "--tls-replication", "yes"],
+      ...["--tls-cert-file", this.#pem("cert"), "--tls-key-file", this.#pem("key")],
+      ...["--tls-ca-cert-file", this.#pem("ca"), "--tls-auth-clients", "no"],
+    ];
+  }
+
+  #pem(name: string): string {
+    return join(this.#directory, `${name}.pem`);
   }
 
   /** A line of INFO, or of CLUSTER INFO. */
@@ -103,21 +142,28 @@ export class TestCluster {
   /** Primaries first, as it was begun. */
   readonly nodes: readonly TestRedis[];
   readonly #directory: string;
+  readonly #shape: TestClusterShape;
 
-  private constructor(nodes: readonly TestRedis[], directory: string) {
+  private constructor(nodes: readonly TestRedis[], directory: string, shape: TestClusterShape) {
     this.nodes = nodes;
     this.#directory = directory;
+    this.#shape = shape;
   }
 
   /** `options`: of redis-server, for every node. */
-  static async start(options: readonly string[] = []): Promise<TestCluster> {
+  static async start(
+    options: readonly string[] = [],
+    changes: Partial<TestClusterShape> = {},
+  ): Promise<TestCluster> {
+    const shape = { ...SHAPE, ...changes };
     const directory = mkdtempSync(join(tmpdir(), "godwit-redis-"));
-    const ports = await freePorts(4 * PRIMARIES);
-    const nodes = Array.from({ length: 2 * PRIMARIES }, (_, at) => {
+    const count = shape.primaries * (1 + shape.replicas);
+    const ports = await freePorts(2 * count);
+    const nodes = Array.from({ length: count }, (_, at) => {
       const pair = [ports[2 * at] ?? 0, ports[2 * at + 1] ?? 0] as const;
-      return new TestRedis(pair, join(directory, String(at)), options);
+      return new TestRedis(pair, join(directory, String(at)), options, shape.tls);
     });
-    const cluster = new TestCluster(nodes, directory);
+    const cluster = new TestCluster(nodes, directory, shape);
     try {
       await Promise.all(nodes.map((node) => node.run()));
       await cluster.#form();
@@ -150,8 +196,8 @@ export class TestCluster {
       const roles = states.map((found) => found?.role);
       return (
         states.every((found) => found?.isOk) &&
-        roles.filter((role) => role === "master").length === PRIMARIES &&
-        states.every((found) => found?.role !== "master" || found.replicas > 0)
+        roles.filter((role) => role === "master").length === this.#shape.primaries &&
+        states.every((found) => found?.role !== "master" || found.replicas === this.#shape.replicas)
       );
     });
   }
@@ -184,18 +230,19 @@ export class TestCluster {
 
   async #form(): Promise<void> {
     const [first] = this.nodes;
+    const { primaries } = this.#shape;
     if (first === undefined) return;
     for (const [at, node] of this.nodes.entries()) {
       await node.ask("CLUSTER", "SET-CONFIG-EPOCH", at + 1);
       if (node !== first) await first.ask("CLUSTER", "MEET", "127.0.0.1", node.port, node.busPort);
     }
-    const share = Math.ceil(SLOTS / PRIMARIES);
-    for (const [at, node] of this.nodes.slice(0, PRIMARIES).entries())
+    const share = Math.ceil(SLOTS / primaries);
+    for (const [at, node] of this.nodes.slice(0, primaries).entries())
       await node.ask("CLUSTER", "ADDSLOTSRANGE", at * share, Math.min(SLOTS, (at + 1) * share) - 1);
     for (const node of this.nodes)
-      await until(async () => (await node.info("cluster_known_nodes")) === String(2 * PRIMARIES));
-    for (const [at, node] of this.nodes.slice(PRIMARIES).entries()) {
-      const id = String(await this.nodes[at]?.ask("CLUSTER", "MYID"));
+      await until(async () => (await node.info("cluster_known_nodes")) === String(this.nodes.length));
+    for (const [at, node] of this.nodes.slice(primaries).entries()) {
+      const id = String(await this.nodes[at % primaries]?.ask("CLUSTER", "MYID"));
       // It may not have heard yet that the other one is a primary with slots.
       await until(async () => node.ask("CLUSTER", "REPLICATE", id).then(Boolean, () => false));
     }
@@ -225,7 +272,11 @@ async function state(node: TestRedis) {
     await node.info("cluster_slots_ok"),
     Number(await node.info("connected_slaves")),
   ];
-  const isOnline = role !== "master" || (await node.info("slave0")).includes("state=online");
+  const isOnline =
+    role !== "master" ||
+    !(await Promise.all(Array.from({ length: replicas }, (_, at) => node.info(`slave${at}`)))).some(
+      (line) => !line.includes("state=online"),
+    );
   const isOk = isUp && isOnline && clusterState === "ok" && slots === String(SLOTS);
   return { role, isOk, replicas };
 }

@@ -201,7 +201,7 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     expect(isRefused).toBe(false);
     for (const result of await refused)
       expect(result).toMatchObject({
-        reason: { code: "ERR_STORE", message: "no replica of the Redis primary has taken it in time" },
+        reason: { code: "ERR_STORE", message: "the replicas of the Redis primary have not taken it in time" },
       });
     // Not batch after batch, each for as long as the first.
     const waits = Number(

@@ -5,7 +5,14 @@
  */
 
 import { GodwitError } from "../../errors.ts";
-import { REDIS_PENDING_MAX, REDIS_RETRY_DELAY_MS, REDIS_RETRY_MS_MAX } from "../../limits.ts";
+import {
+  REDIS_ASKED_MAX,
+  REDIS_PENDING_MAX,
+  REDIS_READY_MS_MAX,
+  REDIS_REDIRECTS_MAX,
+  REDIS_RETRY_DELAY_MS,
+  REDIS_RETRY_MS_MAX,
+} from "../../limits.ts";
 import { SLOTS } from "./redis-keys.ts";
 import {
   AnswerLost,
@@ -16,6 +23,7 @@ import {
   Unreachable,
 } from "./redis-node.ts";
 import type { Script } from "./redis-scripts.ts";
+import { commonView, isLoopback, parseSlots, primariesOf, type SlotsView } from "./redis-slots.ts";
 
 export interface RedisClusterOptions extends RedisAccess {
   /** host:port of some nodes; the others are learned from them. */
@@ -88,18 +96,30 @@ export class RedisCluster {
     args: (slots: number[]) => Arguments,
   ): Promise<Reply[]> {
     await this.refresh();
-    const bySlots = new Map<string, number[]>();
-    for (const [slot, address] of this.#primaries.entries()) {
-      const slots = bySlots.get(address) ?? [];
-      slots.push(slot);
-      bySlots.set(address, slots);
-    }
-    const replies: Promise<Reply[]>[] = [];
-    for (const [address, slots] of bySlots) {
-      if (address === "") continue;
-      replies.push(this.#onOne(address, script, chunks(slots, slotsMax).map(args)));
-    }
+    const replies = [...this.#slotsByPrimary()].map(([address, slots]) =>
+      this.#onOne(address, script, chunks(slots, slotsMax).map(args)),
+    );
     return (await Promise.all(replies)).flat();
+  }
+
+  /**
+   * Which primaries answer a read in time, and how many slots they have. One that does not is looked for anew.
+   *
+   * @param keyOf any key of a slot
+   */
+  async answering(keyOf: (slot: number) => string): Promise<{ addresses: Set<string>; slots: number }> {
+    const addresses = new Set<string>();
+    let answered = 0;
+    await Promise.all(
+      [...this.#slotsByPrimary()].map(async ([address, slots]) => {
+        if (!(await this.#answers(address, keyOf(slots[0] ?? 0)))) return;
+        addresses.add(address);
+        answered += slots.length;
+      }),
+    );
+    // Whether it succeeds shows with the next look.
+    if (answered < SLOTS) void this.refresh().catch(() => {});
+    return { addresses, slots: answered };
   }
 
   /** Some commands to each node that answers, one after the other; null for one that is refused. */
@@ -183,6 +203,7 @@ export class RedisCluster {
   ): Promise<Written> {
     let mayBeRepeat = false;
     let asking: string | null = null;
+    let redirects = 0;
     for (;;) {
       try {
         const node = this.#node(asking ?? this.primaryOf(slot));
@@ -194,9 +215,12 @@ export class RedisCluster {
         if (codeOf(error, "FENCED")) throw new GodwitError("ERR_STORE_FENCED", "another link took its place");
         if (!isPassing(error)) throw failure((error as Error).message);
         if (performance.now() > giveUpMs || this.#isClosed) throw failure((error as Error).message);
-        if (asking !== null) continue;
         if (codeOf(error, "MOVED")) this.#primaries[slot] = addressIn(error as Error);
-        else await this.#pause();
+        else if (asking === null) redirects = REDIS_REDIRECTS_MAX;
+        // Two nodes that name each other are asked in turn no faster than others.
+        if (++redirects <= REDIS_REDIRECTS_MAX) continue;
+        redirects = 0;
+        await this.#pause();
       }
     }
   }
@@ -222,52 +246,97 @@ export class RedisCluster {
     return replies;
   }
 
+  #slotsByPrimary(): Map<string, number[]> {
+    const found = new Map<string, number[]>();
+    for (const [slot, address] of this.#primaries.entries()) {
+      const slots = found.get(address) ?? [];
+      slots.push(slot);
+      found.set(address, slots);
+    }
+    found.delete("");
+    return found;
+  }
+
+  async #answers(address: string, key: string): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), REDIS_READY_MS_MAX);
+    });
+    const read = async (): Promise<boolean> => {
+      try {
+        await this.#node(address).read(["EXISTS", key]);
+        return true;
+      } catch (error) {
+        // The slot went elsewhere: the node is there all the same.
+        return codeOf(error, "MOVED") || codeOf(error, "ASK");
+      }
+    };
+    const answers = await Promise.race([read(), late]);
+    clearTimeout(timer);
+    return answers;
+  }
+
   #node(address: string): RedisNode {
     if (address === "") throw new Unreachable("no Redis primary has the slot");
     const known = this.#nodes.get(address);
     if (known !== undefined) return known;
-    const node = new RedisNode(address, this.#options);
+    if (this.#options.tls === null && !isLoopback(address))
+      throw new GodwitError(
+        "ERR_CONFIG",
+        `Redis without TLS is for loopback only, and ${address} is elsewhere`,
+      );
+    // Who is its replica may have changed.
+    const node = new RedisNode(address, this.#options, () => void this.refresh().catch(() => {}));
     this.#nodes.set(address, node);
     return node;
   }
 
-  /** Asks one after the other, in any order: a node that was away may not know yet what happened. */
+  /** Asks some, in any order: each may be cut off from the others, or not know yet what happened. */
   async #refresh(): Promise<void> {
-    const known = new Set([...shuffled([...this.#nodes.keys()]), ...this.#options.seeds]);
-    let error: Error = new Unreachable("no node is known");
-    for (const address of known) {
-      try {
-        this.#learn(address, await this.#node(address).read(["CLUSTER", "SLOTS"]));
-        return;
-      } catch (failed) {
-        error = failed as Error;
-      }
-    }
-    if (error.message.includes("cluster support disabled"))
+    const known = shuffled([...new Set([...this.#nodes.keys(), ...this.#options.seeds])]);
+    const asked = known.slice(0, REDIS_ASKED_MAX).map(async (address) => {
+      const reply = await this.#node(address).read(["CLUSTER", "SLOTS"]);
+      return parseSlots(address, reply);
+    });
+    const { values, error } = await mostOf(asked);
+    if (error?.message.includes("cluster support disabled"))
       throw new GodwitError("ERR_CONFIG", "Redis is no cluster: it needs cluster-enabled yes");
-    throw failure(error.message);
+    const view = commonView(values);
+    if (view === null) throw failure(error?.message ?? "no slot has a primary");
+    this.#learn(view);
   }
 
-  /** `reply`: [first, last, [host, port, …], replicas…] of each range of slots. */
-  #learn(from: string, reply: Reply): void {
-    const primaries = new Array<string>(SLOTS).fill("");
-    const nodes = new Set<string>(this.#options.seeds);
-    for (const [first, last, ...members] of reply as [number, number, ...(readonly Reply[])[]][]) {
-      const addresses = members.map(([host, port]) => {
-        const name = String(host ?? "");
-        return `${name === "" || name === "?" ? from.slice(0, from.lastIndexOf(":")) : name}:${port}`;
-      });
-      for (const address of addresses) nodes.add(address);
-      primaries.fill(addresses[0] ?? "", first, last + 1);
-    }
-    this.#primaries = primaries;
-    for (const address of nodes) this.#node(address);
+  #learn(view: SlotsView): void {
+    const nodes = new Set([...this.#options.seeds, ...view.addresses]);
+    this.#primaries = primariesOf(view);
+    for (const address of nodes) this.#node(address).replicas = view.replicas.get(address) ?? 0;
     for (const [address, node] of this.#nodes) {
       if (nodes.has(address)) continue;
       this.#nodes.delete(address);
       node.close();
     }
   }
+}
+
+/** Values of more than half of `promises`, or of all that have one; beside them the last error. */
+function mostOf<T>(promises: readonly Promise<T>[]): Promise<{ values: T[]; error: Error | null }> {
+  return new Promise((resolve) => {
+    const values: T[] = [];
+    let error: Error | null = null;
+    let left = promises.length;
+    const end = (): void => {
+      if (--left === 0 || values.length > promises.length / 2) resolve({ values, error });
+    };
+    for (const promise of promises)
+      promise
+        .then(
+          (value) => values.push(value),
+          (failed) => {
+            error = failed;
+          },
+        )
+        .then(end);
+  });
 }
 
 /** True for a failure that goes away by itself, or by asking another node. */

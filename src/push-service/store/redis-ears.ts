@@ -22,31 +22,33 @@ import { BEAT } from "./redis-wake.ts";
 
 export interface RedisEarsOptions {
   readonly cluster: RedisCluster;
-  readonly channel: string;
+  /** Its name from now on: another one takes effect with the next subscription. */
+  readonly channel: () => string;
   /** `bytes` is the callee's to keep. */
   readonly heard: (bytes: Uint8Array) => void;
   /** Something may have been said that was not heard; from now on everything is. */
   readonly missed: () => void;
-  /** Nothing was heard for `FLEET_DEAF_MS_MAX`. Once each time. */
-  readonly lost: () => void;
+  /** Nothing was heard for so long, `FLEET_DEAF_MS_MAX` or more. Again and again. */
+  readonly lost: (silentMs: number) => void;
   readonly log: Log;
 }
 
 export class RedisEars {
   readonly #options: RedisEarsOptions;
-  readonly #slot: number;
   #redis: Redis | null = null;
   #beat: NodeJS.Timeout | null = null;
   #isBeating = false;
   #heardMs = 0;
-  /** Since it was last known that everything is heard, everybody was told of the loss. */
-  #isLostTold = false;
   #isClosed = false;
   #listening: Promise<void> = Promise.resolve();
 
   constructor(options: RedisEarsOptions) {
     this.#options = options;
-    this.#slot = slotOf(options.channel);
+  }
+
+  /** Whatever is said now is heard, as far as one can know. */
+  get isHearing(): boolean {
+    return performance.now() - this.#heardMs <= FLEET_DEAF_MS;
   }
 
   /** @throws {GodwitError} ERR_STORE the channel cannot be subscribed to */
@@ -89,7 +91,6 @@ export class RedisEars {
     try {
       await this.#options.cluster.refresh();
       const redis = await this.#subscribe();
-      this.#isLostTold = false;
       this.#options.missed();
       return redis;
     } catch {
@@ -99,8 +100,9 @@ export class RedisEars {
   }
 
   async #subscribe(): Promise<Redis> {
-    const { cluster, channel, heard } = this.#options;
-    const address = cluster.primaryOf(this.#slot);
+    const { cluster, heard } = this.#options;
+    const channel = this.#options.channel();
+    const address = cluster.primaryOf(slotOf(channel));
     if (address === "") throw new Error("no Redis primary has the slot");
     const { socketTimeout: _, ...options } = redisOptions(address, cluster.access);
     const redis = new Redis(options);
@@ -130,11 +132,8 @@ export class RedisEars {
 
   #check(): void {
     const silentMs = performance.now() - this.#heardMs;
-    if (silentMs > FLEET_DEAF_MS) this.#redis?.disconnect();
-    if (silentMs > FLEET_DEAF_MS_MAX && !this.#isLostTold) {
-      this.#isLostTold = true;
-      this.#options.lost();
-    }
+    if (!this.isHearing) this.#redis?.disconnect();
+    if (silentMs > FLEET_DEAF_MS_MAX) this.#options.lost(silentMs);
     void this.#speak();
   }
 
@@ -142,8 +141,8 @@ export class RedisEars {
   async #speak(): Promise<void> {
     if (this.#isBeating) return;
     this.#isBeating = true;
-    const { cluster, channel } = this.#options;
-    await cluster.command(this.#slot, ["SPUBLISH", channel, BEAT]).catch(() => {});
+    const channel = this.#options.channel();
+    await this.#options.cluster.command(slotOf(channel), ["SPUBLISH", channel, BEAT]).catch(() => {});
     this.#isBeating = false;
   }
 }

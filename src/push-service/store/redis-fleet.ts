@@ -11,6 +11,7 @@ import { hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
 import {
   FLEET_BEAT_MS,
+  FLEET_CUT_OFF_MS_MAX,
   FLEET_ELECTED_MS,
   FLEET_REREAD_BATCH,
   FLEET_UNHEARD_MAX,
@@ -23,7 +24,7 @@ import type { Log } from "../log.ts";
 import type { Holder, RedisStore } from "./redis.ts";
 import type { RedisCluster } from "./redis-cluster.ts";
 import { RedisEars } from "./redis-ears.ts";
-import { type RedisKeys, slotOf } from "./redis-keys.ts";
+import { type RedisKeys, SLOTS, slotOf } from "./redis-keys.ts";
 import { messageValue } from "./redis-records.ts";
 import { BEAT, encodeWake, type News, parseWake, REREAD } from "./redis-wake.ts";
 import type { NewMessage, PutResult, Store } from "./store.ts";
@@ -39,24 +40,26 @@ export interface RedisFleetOptions {
 export class RedisFleet implements Fleet {
   readonly isAlone = false;
   readonly #options: RedisFleetOptions;
-  /** This run of this process. */
-  readonly #nodeId = randomBytes(8).toString("hex");
+  /** This run of this process, until its channel is at a shard that is away. */
+  #nodeId = newNodeId();
   /** By hex of the uaid, the fence of the latest claim from here. */
   readonly #fences = new Map<string, number>();
   readonly #ears: RedisEars;
   /** Nodes that something did not reach, and how often since nobody was there to hear it: they are told to read the store. */
   readonly #unheard = new Map<string, number>();
   #repeating: NodeJS.Timeout | null = null;
+  /** It is being found out whether other nodes are better off. */
+  #isLosing = false;
 
   private constructor(options: RedisFleetOptions) {
     this.#options = options;
     const { cluster, keys, log } = options;
     this.#ears = new RedisEars({
       cluster,
-      channel: keys.ofNode(this.#nodeId),
+      channel: () => keys.ofNode(this.#nodeId),
       heard: (bytes) => this.#heard(bytes),
       missed: () => void this.#readAgain(),
-      lost: () => this.#sendAway(),
+      lost: (silentMs) => void this.#lost(silentMs),
       log,
     });
   }
@@ -71,6 +74,7 @@ export class RedisFleet implements Fleet {
 
   async claim(uaid: Uint8Array): Promise<HeldDevice> {
     const { store } = this.#options;
+    if (!this.#ears.isHearing) throw deaf();
     const claimed = await store.claim(uaid, this.#nodeId);
     const fence = claimed?.fence ?? 0;
     const name = hexEncode(uaid);
@@ -120,6 +124,13 @@ export class RedisFleet implements Fleet {
     const args = ["SET", key, this.#nodeId, "NX", "GET", "PX", FLEET_ELECTED_MS];
     const elected = await cluster.command(slotOf(key), args);
     return elected === null || String(elected) === this.#nodeId;
+  }
+
+  /** A shard that is away is away for every node. */
+  async checkReady(): Promise<void> {
+    if (!this.#ears.isHearing) throw deaf();
+    const { slots } = await this.#answering();
+    if (slots <= SLOTS / 2) throw new GodwitError("ERR_STORE", "Redis: most of it does not answer");
   }
 
   async close(): Promise<void> {
@@ -199,12 +210,37 @@ export class RedisFleet implements Fleet {
     }
   }
 
-  /** Other nodes may be better off. */
-  #sendAway(): void {
-    for (const link of this.#options.hub.links()) {
+  /** Where the rest of Redis answers, other nodes hear; where none does, it is not known that anybody is better off. */
+  async #lost(silentMs: number): Promise<void> {
+    if (this.#isLosing) return;
+    this.#isLosing = true;
+    const { addresses, slots } = await this.#answering();
+    if (this.#ears.isHearing === false && (slots > SLOTS / 2 || silentMs > FLEET_CUT_OFF_MS_MAX)) {
+      await this.#sendAway();
+      this.#move(addresses);
+    }
+    this.#isLosing = false;
+  }
+
+  /** A few at a time. Nobody new comes meanwhile: nothing can be claimed. */
+  async #sendAway(): Promise<void> {
+    for (const [at, link] of this.#options.hub.links().entries()) {
       const retryAfterS = Math.round(Math.random() * RECONNECT_SPREAD_S);
       link.handle({ type: "goodbye", reason: "overload", retryAfterS });
+      if (at % FLEET_REREAD_BATCH === FLEET_REREAD_BATCH - 1) await new Promise(setImmediate);
     }
+  }
+
+  /** Takes a name whose channel is at one of `addresses`, if there are any. No device is held under the old one any more. */
+  #move(addresses: ReadonlySet<string>): void {
+    const { cluster, keys } = this.#options;
+    const isThere = () => addresses.has(cluster.primaryOf(slotOf(keys.ofNode(this.#nodeId))));
+    while (addresses.size > 0 && !isThere()) this.#nodeId = newNodeId();
+  }
+
+  #answering() {
+    const { tags, indexPrefix } = this.#options.keys;
+    return this.#options.cluster.answering((slot) => `${indexPrefix}${tags[slot]}}`);
   }
 
   #release(uaid: Uint8Array, fence: number): void {
@@ -217,6 +253,14 @@ export class RedisFleet implements Fleet {
       log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
     });
   }
+}
+
+function newNodeId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+function deaf(): GodwitError {
+  return new GodwitError("ERR_STORE", "it is not heard what other nodes store");
 }
 
 class FencedDevice implements HeldDevice {

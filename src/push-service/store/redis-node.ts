@@ -40,6 +40,9 @@ interface Call {
 }
 
 export class RedisNode {
+  /** How many replicas it is known to have: a write waits for all of them, and for one at least. */
+  replicas = 0;
+  readonly #lacksReplicas: () => void;
   readonly #reader: Line;
   readonly #writer: Line;
   #reads: Call[] = [];
@@ -48,8 +51,12 @@ export class RedisNode {
   /** The last wait for replicas was not in vain, so that the next one is sent along with what it waits for. */
   #isReplicated = true;
 
-  /** @param address host:port */
-  constructor(address: string, access: RedisAccess) {
+  /**
+   * @param address host:port
+   * @param lacksReplicas called when not all of {@link replicas} have what was written, as long as that is so
+   */
+  constructor(address: string, access: RedisAccess, lacksReplicas: () => void) {
+    this.#lacksReplicas = lacksReplicas;
     this.#reader = new Line(address, access);
     this.#writer = new Line(address, access);
   }
@@ -63,9 +70,9 @@ export class RedisNode {
   }
 
   /**
-   * Resolves once a replica has it too, with an append-only file that is flushed before any answer.
+   * Resolves once its replicas have it too, with an append-only file that is flushed before any answer.
    *
-   * @throws as {@link read}; GodwitError ERR_STORE when no replica had it in time: it may be there all the same
+   * @throws as {@link read}; GodwitError ERR_STORE when they did not have it in time: it may be there all the same
    */
   write(args: Arguments, isAsking: boolean): Promise<Reply> {
     return new Promise((resolve, reject) => {
@@ -109,7 +116,7 @@ export class RedisNode {
 
   async #writeBatch(batch: readonly Call[]): Promise<void> {
     const redis = await this.#writer.connection();
-    const sent = send(redis, this.#isReplicated ? [...batch, waitCall()] : batch);
+    const sent = send(redis, this.#isReplicated ? [...batch, this.#waitCall()] : batch);
     const wait = this.#isReplicated ? sent.pop()?.[1] : undefined;
     // Looked at below, if at all.
     wait?.catch(() => {});
@@ -130,7 +137,7 @@ export class RedisNode {
   }
 
   /**
-   * Null once a replica has everything written by `redis`: on another connection WAIT would know nothing of it, so that with the
+   * Null once the replicas have everything written by `redis`: on another connection WAIT would know nothing of it, so that with the
    * connection the answer is lost. Where the last wait was in vain this one is short.
    *
    * @param first sent already, or undefined
@@ -138,25 +145,36 @@ export class RedisNode {
   async #whyNotReplicated(redis: Redis, first: Promise<Reply> | undefined): Promise<Error | null> {
     const giveUpMs = this.#isReplicated ? performance.now() + REDIS_REPLICA_WAIT_MS : 0;
     try {
-      let replicas = await (first ?? wait(redis));
-      while (Number(replicas) < 1 && performance.now() < giveUpMs) replicas = await wait(redis);
-      this.#isReplicated = Number(replicas) >= 1;
+      this.#isReplicated = this.#isEnough(await (first ?? this.#wait(redis)));
+      while (!this.#isReplicated && performance.now() < giveUpMs)
+        this.#isReplicated = this.#isEnough(await this.#wait(redis));
       return this.#isReplicated ? null : notReplicated();
     } catch (error) {
       // Also a primary that became a replica, and waits for nobody: what was written may be gone.
       return new AnswerLost((error as Error).message);
     }
   }
-}
 
-async function wait(redis: Redis): Promise<Reply> {
-  const [sent] = send(redis, [waitCall()]);
-  return sent?.[1] ?? null;
-}
+  /** `count`: what WAIT answered. One that is known and dead is soon not known any more. */
+  #isEnough(count: Reply): boolean {
+    const isEnough = Number(count) >= this.#needed;
+    if (!isEnough) this.#lacksReplicas();
+    return isEnough;
+  }
 
-function waitCall(): Call {
-  const args = ["WAIT", 1, REDIS_REPLICA_TIMEOUT_MS];
-  return { args, isAsking: false, sinceMs: 0, resolve: () => {}, reject: () => {} };
+  async #wait(redis: Redis): Promise<Reply> {
+    const [sent] = send(redis, [this.#waitCall()]);
+    return sent?.[1] ?? null;
+  }
+
+  #waitCall(): Call {
+    const args = ["WAIT", this.#needed, REDIS_REPLICA_TIMEOUT_MS];
+    return { args, isAsking: false, sinceMs: 0, resolve: () => {}, reject: () => {} };
+  }
+
+  get #needed(): number {
+    return Math.max(1, this.replicas);
+  }
 }
 
 /** Rejects what waited for others' replicas as long as it would have waited for its own. */
@@ -167,7 +185,7 @@ function isTooLate({ sinceMs, reject }: Call): boolean {
 }
 
 function notReplicated(): GodwitError {
-  return new GodwitError("ERR_STORE", "no replica of the Redis primary has taken it in time");
+  return new GodwitError("ERR_STORE", "the replicas of the Redis primary have not taken it in time");
 }
 
 /** One connection, made when it is needed and again after it ended. */
