@@ -93,6 +93,7 @@ async function drain(bodies: readonly Uint8Array[]): Promise<Drained> {
       idleLimitS: null,
       canary: null,
       credentials: null,
+      delivered: () => {},
     },
     clock: { monotonicMs: () => performance.now(), epochMs: () => Date.now() },
     log(event: LogEvent) {

@@ -145,7 +145,8 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
       if (webSocket.readyState !== WebSocket.OPEN) return;
       const uaid = known ?? new Uint8Array(randomBytes(UAID_BYTES));
       const { broadcasts } = hello;
-      const session = new AutopushSession({ uaid, storeEpoch: services.store.epoch, broadcasts });
+      const { store, delivered } = services;
+      const session = new AutopushSession({ uaid, storeEpoch: store.epoch, broadcasts, delivered });
       const create = known === null ? () => admit(uaid) : null;
       const host = new SessionHost({ services, uaid, dialect: "autopush", create, session, link: this });
       await host.start(null, () => {

@@ -17,6 +17,7 @@ interface InFlight {
   readonly channel: number;
   /** ms since 1970. */
   readonly expiresMs: number;
+  readonly receivedMs: number;
 }
 
 /**
@@ -126,9 +127,17 @@ export class AutopushOutbox {
     return this.#inFlight.has(id);
   }
 
-  /** The device is done with messages; the store is told under `operationId`. */
-  acknowledged(ids: readonly number[], operationId: number): void {
-    for (const id of ids) this.#remove(id);
+  /**
+   * The device is done with messages; the store is told under `operationId`.
+   *
+   * @param each called with `receivedMs` of each that was in flight
+   */
+  acknowledged(ids: readonly number[], operationId: number, each: (receivedMs: number) => void): void {
+    for (const id of ids) {
+      const sent = this.#inFlight.get(id);
+      if (sent !== undefined) each(sent.receivedMs);
+      this.#remove(id);
+    }
     this.#settling.set(operationId, ids);
   }
 
@@ -193,8 +202,9 @@ export class AutopushOutbox {
 
   #dispatch(message: StoredMessage, now: Instant): boolean {
     if (!this.#send(message)) return false;
-    const { id, channel, expiresMs } = message;
-    this.#inFlight.set(id, { channel, expiresMs: Math.max(expiresMs, now.epochMs + LOW_URGENCY_MARGIN_MS) });
+    const { id, channel, receivedMs, expiresMs } = message;
+    const leavesMs = Math.max(expiresMs, now.epochMs + LOW_URGENCY_MARGIN_MS);
+    this.#inFlight.set(id, { channel, expiresMs: leavesMs, receivedMs });
     return true;
   }
 

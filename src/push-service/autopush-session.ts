@@ -27,6 +27,7 @@ import { deviceEpoch } from "../wire/digest.ts";
 import { AutopushOutbox } from "./autopush-outbox.ts";
 import type { Instant } from "./outbox.ts";
 import {
+  type Delivered,
   type DeviceSession,
   type DeviceSnapshot,
   type Phase,
@@ -43,6 +44,7 @@ export interface AutopushSessionOptions {
   readonly storeEpoch: number;
   /** What the device's `hello` asked for. */
   readonly broadcasts: Broadcasts;
+  readonly delivered?: Delivered;
 }
 
 /** A registration to be made or ended. `channelId` is null when the device is not to hear of it. */
@@ -61,6 +63,7 @@ const POINT_FORM_UNCOMPRESSED = 4;
 /** One device link. Drain {@link poll} after every {@link handle}. */
 export class AutopushSession implements DeviceSession<AutopushUpstream, AutopushDownstream> {
   readonly #uaid: Uint8Array;
+  readonly #delivered: Delivered | undefined;
   /** Until `hello` is answered: they may be large, and the link lives long. */
   #helloBroadcasts: Broadcasts | null;
   readonly #outbox: AutopushOutbox;
@@ -82,6 +85,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
 
   constructor(options: AutopushSessionOptions) {
     this.#uaid = options.uaid;
+    this.#delivered = options.delivered;
     this.#helloBroadcasts = options.broadcasts;
     this.#versions = new Versions(options.uaid, options.storeEpoch);
     this.#outbox = new AutopushOutbox((message) => this.#notify(message));
@@ -189,7 +193,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
         }
         return;
       case "ack":
-        return this.#ack(message.updates);
+        return this.#ack(message.updates, now);
       case "nack":
         // An app failed with a message it had; sending it again would make it no better.
         return;
@@ -279,7 +283,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   }
 
   /** Removes exactly the messages that versions of this device name; others are nobody's. */
-  #ack(updates: readonly AutopushUpdate[]): void {
+  #ack(updates: readonly AutopushUpdate[], now: Instant): void {
     const codes = new Map<number, AckCode>();
     for (const { version, code } of updates) {
       const id = this.#versions.idOf(version);
@@ -289,7 +293,9 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
       const ids = [...codes.keys()].filter((id) => codes.get(id) === code);
       if (ids.length === 0) continue;
       const operationId = ++this.#lastOperationId;
-      this.#outbox.acknowledged(ids, operationId);
+      this.#outbox.acknowledged(ids, operationId, (receivedMs) =>
+        this.#delivered?.(now.epochMs - receivedMs),
+      );
       this.#effects.push({ type: "ack", operationId, ranges: ids.map((id) => [id, id] as const), code });
     }
   }

@@ -114,6 +114,8 @@ const ROWS = [
 const PREFIX = "godwit_push_";
 /** From an answer out of memory to one that waited for a slow disk. */
 const REQUEST_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+/** From a device that is there and quick, over the round trip of a slow network, to one that was away. */
+const DELIVERY_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600, 86_400];
 
 export class Metrics {
   readonly #registry: Registry;
@@ -122,6 +124,7 @@ export class Metrics {
     { readonly of: CounterRow<EventName>; readonly counter: Counter }[]
   >();
   readonly #requests: { observe(labels: { route: string }, seconds: number): void };
+  readonly #deliveries: { observe(seconds: number): void };
 
   private constructor(library: typeof import("prom-client"), read: () => PushServiceStats) {
     const { Registry, Counter, Gauge, Histogram } = library;
@@ -137,6 +140,12 @@ export class Metrics {
       help: "From a request's headers to its answer, by route; of accepted messages this includes storing them",
       labelNames: ["route"],
       buckets: REQUEST_BUCKETS_S,
+      registers,
+    });
+    this.#deliveries = new Histogram({
+      name: `${PREFIX}delivery_seconds`,
+      help: "From the acceptance of a message to its device's acknowledgement, the device's absence included",
+      buckets: DELIVERY_BUCKETS_S,
       registers,
     });
     for (const [name, help, value] of GAUGES) {
@@ -175,6 +184,11 @@ export class Metrics {
   /** @param route as in the log, without what is behind it */
   answered(route: string, seconds: number): void {
     this.#requests.observe({ route }, seconds);
+  }
+
+  /** A message was acknowledged so long after it was accepted; of several nodes' clocks it may seem to be before. */
+  delivered(seconds: number): void {
+    this.#deliveries.observe(Math.max(0, seconds));
   }
 
   async read(): Promise<Exposition> {

@@ -33,6 +33,7 @@ export interface LoadRequest {
 interface InFlight {
   readonly channel: number;
   readonly expiresMs: number;
+  readonly receivedMs: number;
 }
 
 /** One acknowledgement under way. */
@@ -173,10 +174,16 @@ export class Outbox {
     return true;
   }
 
-  /** The device acknowledged `ranges`; the store is told under `operationId`. */
-  acknowledged(ranges: readonly IdRange[], operationId: number): void {
-    for (const id of [...this.#inFlight.keys()]) {
-      if (isIn(ranges, id)) this.#inFlight.delete(id);
+  /**
+   * The device acknowledged `ranges`; the store is told under `operationId`.
+   *
+   * @param each called with `receivedMs` of each message that was in flight
+   */
+  acknowledged(ranges: readonly IdRange[], operationId: number, each: (receivedMs: number) => void): void {
+    for (const [id, { receivedMs }] of this.#inFlight) {
+      if (!isIn(ranges, id)) continue;
+      this.#inFlight.delete(id);
+      each(receivedMs);
     }
     const attempts = [...this.#attempts].filter(([id]) => isIn(ranges, id));
     for (const [id] of attempts) this.#attempts.delete(id);
@@ -303,11 +310,12 @@ export class Outbox {
   }
 
   #dispatch(message: StoredMessage, now: Instant): void {
-    const { id, channel, expiresMs, urgency, saysNotification, topic, body, aesgcm } = message;
+    const { id, channel, receivedMs, expiresMs, urgency, saysNotification, topic, body, aesgcm } = message;
     const before = this.#attempts.get(id)?.count ?? (message.mayHaveBeenSent ? 1 : 0);
     const attempt = Math.min(before + 1, ATTEMPT_MAX);
     if (expiresMs > now.epochMs) this.#attempts.set(id, { channel, count: attempt, expiresMs });
-    this.#inFlight.set(id, { channel, expiresMs: Math.max(expiresMs, now.epochMs + LOW_URGENCY_MARGIN_MS) });
+    const leavesMs = Math.max(expiresMs, now.epochMs + LOW_URGENCY_MARGIN_MS);
+    this.#inFlight.set(id, { channel, expiresMs: leavesMs, receivedMs });
     const ttlLeftS = Math.max(0, Math.ceil((expiresMs - now.epochMs) / 1000));
     this.#send({
       type: "notification",

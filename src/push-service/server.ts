@@ -271,6 +271,7 @@ class Service implements PushService {
       reconnectSpreadS: this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S,
       idleLimitS: this.#options.idleLimitS ?? null,
       canary: CANARY_PATH,
+      delivered: (delayMs: number) => this.#metrics?.delivered(delayMs / 1000),
       credentials,
     };
     this.#enrolment = enrolment;

@@ -17,6 +17,12 @@ import type {
 import type { Attempt, Instant } from "./outbox.ts";
 import type { ChannelRecord, StoredMessage } from "./store/store.ts";
 
+/**
+ * Told of each message that was sent over the link when its device acknowledges it: ms since the service accepted it. May be
+ * negative where clocks of several nodes differ.
+ */
+export type Delivered = (delayMs: number) => void;
+
 export interface SessionOptions {
   /** 16 bytes. */
   readonly uaid: Uint8Array;
@@ -31,6 +37,7 @@ export interface SessionOptions {
   readonly heartbeatSMax?: number;
   /** Path of the canary responder, or null. */
   readonly canary: string | null;
+  readonly delivered?: Delivered;
   /** How often messages of this device were sent; outlives the session, changed by it. */
   readonly attempts: Map<number, Attempt>;
 }

@@ -15,6 +15,7 @@ import type { DeviceLink, Hub } from "./hub.ts";
 import { deviceName, type Log } from "./log.ts";
 import { Session } from "./session.ts";
 import type {
+  Delivered,
   DeviceSession,
   DeviceSnapshot,
   SessionEffect,
@@ -51,6 +52,7 @@ export interface SessionServices {
   readonly heartbeatSMax?: number;
   /** An MQTT broker that checks passwords itself, or null. */
   readonly credentials: DeviceCredentials | null;
+  readonly delivered: Delivered;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -90,10 +92,18 @@ export function godwitSession(
   device: GodwitDevice,
   link: LinkPort,
 ): SessionHostOptions<Upstream, Downstream> {
-  const { store, hub, reconnectSpreadS, idleLimitS, canary, heartbeatSMax = HEARTBEAT_S_MAX } = services;
+  const {
+    store,
+    hub,
+    delivered,
+    reconnectSpreadS,
+    idleLimitS,
+    canary,
+    heartbeatSMax = HEARTBEAT_S_MAX,
+  } = services;
   const session = new Session({
     ...device,
-    ...{ reconnectSpreadS, idleLimitS, heartbeatSMax, canary },
+    ...{ reconnectSpreadS, idleLimitS, heartbeatSMax, canary, delivered },
     storeEpoch: store.epoch,
     attempts: hub.attempts(device.uaid),
   });

@@ -185,7 +185,7 @@ export class Session implements DeviceSession {
       case "getAllMessages":
         return this.#getAllMessages(message.ref, now);
       case "ack":
-        return this.#ack(message.code, message.ranges);
+        return this.#ack(message.code, message.ranges, now);
       case "hold":
         return this.#hold(message.channel);
       case "resume":
@@ -242,9 +242,10 @@ export class Session implements DeviceSession {
     this.#sendRevocations(now);
   }
 
-  #ack(code: AckCode, ranges: readonly IdRange[]): void {
+  #ack(code: AckCode, ranges: readonly IdRange[], now: Instant): void {
     const operationId = ++this.#lastOperationId;
-    this.#outbox.acknowledged(ranges, operationId);
+    const { delivered } = this.#options;
+    this.#outbox.acknowledged(ranges, operationId, (receivedMs) => delivered?.(now.epochMs - receivedMs));
     this.#effects.push({ type: "ack", operationId, ranges, code });
   }
 

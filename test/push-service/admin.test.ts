@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HTTP_ERRORS } from "../../src/push-service/http-errors.ts";
+import { autopushSubscribed } from "./autopush-device.ts";
 import { TestBench } from "./bench.ts";
 
 const TOKEN = "a-token-of-the-administrator-_0123456789";
@@ -74,6 +75,37 @@ describe("metrics", () => {
     expect(values).toEqual([1, 1, 1, 1, 1, 40, 1, 1, 2, 0, 100_000]);
     expect(sampleOf(text, "process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
     expect(sampleOf(text, "godwit_push_event_loop_active_seconds_total")).toBeGreaterThan(0);
+  });
+
+  test("tell how long messages took to be acknowledged, in both dialects", async () => {
+    const native = await bench.subscribed();
+    await bench.post(native.endpoint);
+    await bench.post(native.endpoint, { TTL: "0" });
+    const ids = [
+      (await native.device.next("notification")).id,
+      (await native.device.next("notification")).id,
+    ];
+    const autopush = await autopushSubscribed(bench);
+    await bench.post(autopush.endpoint);
+    const { version } = await autopush.device.next("notification");
+    bench.epochMs += 40;
+    autopush.device.ack(autopush.channelId, version);
+    await autopush.device.quiet();
+    bench.epochMs += 1_960;
+    // What is acknowledged twice, or was never sent, took no time at all.
+    for (const id of [...ids, ...ids, 77])
+      native.device.send({ type: "ack", ranges: [[id, id]], code: "ok" });
+    await native.device.quiet();
+    const text = await metrics();
+    const counts = [
+      'bucket{le="0.025"}',
+      'bucket{le="0.05"}',
+      'bucket{le="1"}',
+      'bucket{le="2.5"}',
+      "count",
+      "sum",
+    ].map((what) => sampleOf(text, `godwit_push_delivery_seconds_${what}`));
+    expect(counts).toEqual([0, 1, 1, 3, 3, 4.04]);
   });
 
   test("hold no device, endpoint or token, and no label that grows with them", async () => {
