@@ -111,6 +111,7 @@ struct bridge {
     struct bridge_storage *storage;
     struct bridge_crypto *crypto;
     struct bridge_network *network;
+    struct bridge_lookups *lookups;
     /* Of the program around: api.c and the daemon. */
     void *embedding;
     void *daemon;
@@ -182,6 +183,19 @@ void *bridge_realloc(void *at, size_t bytes);
 char *bridge_strdup(const char *text);
 char *bridge_strndup(const char *text, size_t bytes);
 void bridge_free(void *at);
+/* One block of pages.h, or NULL; and back. */
+struct bridge_pages;
+void *bridge_page_malloc(struct bridge_pages *pages);
+void bridge_page_free(struct bridge_pages *pages, void *at);
+
+/* ---- lookup.c ---- */
+
+/*
+ * Whether a thread of this bridge waits for a name server, for somebody or for nobody any more. It goes on behind the bridge's
+ * end: a program that ends meanwhile has to do so by _exit(), since exit() takes away what it stands on.
+ */
+bool bridge_lookups_are_under_way(const struct bridge *b);
+void bridge_lookups_close(struct bridge *b);
 
 /* ---- loop.c ---- */
 

@@ -373,6 +373,7 @@ void bridge_engine_close(struct bridge *b)
         JS_FreeRuntime(b->rt);
     b->ctx = NULL;
     b->rt = NULL;
+    bridge_pages_close(&engine->pages);
     bridge_free(engine);
     b->engine = NULL;
 }

@@ -4,13 +4,38 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge_limits.h"
 #include "engine_parts.h"
 
-static size_t bridge__engine_usable(const void *at)
+/* Arenas of QuickJS-ng 0.17 have 3784 to 4096 bytes: up to 4096 as blocks of one size, behind 48. */
+#define BRIDGE__ARENA_BYTES_MIN (BRIDGE_PAGE_BYTES - 48 - 512)
+
+/*
+ * Of what the engine asks for by itself. It knows of no pages, and a block may lie in one that only looks like an arena: where
+ * it lies tells, and 0 says that nobody knows, as it may.
+ */
+static size_t bridge__engine_guess(const void *at)
 {
-    return malloc_usable_size((void *) (uintptr_t) at);
+    return (uintptr_t) at % BRIDGE_PAGE_BYTES == 0 ? 0 : malloc_usable_size((void *) (uintptr_t) at);
+}
+
+static size_t bridge__engine_usable(const struct bridge_engine *engine, void *at)
+{
+    return bridge_pages_have(&engine->pages, at) ? BRIDGE_PAGE_BYTES : malloc_usable_size(at);
+}
+
+/* An arena has a page of its own; but for ASan, which watches the ends of each block of malloc. */
+static void *bridge__arena_or_block(struct bridge_engine *engine, size_t bytes)
+{
+#if !defined(__SANITIZE_ADDRESS__)
+    if (bytes >= BRIDGE__ARENA_BYTES_MIN && bytes <= BRIDGE_PAGE_BYTES && bridge_pages_are_usable())
+        return bridge_page_malloc(&engine->pages);
+#else
+    (void) engine;
+#endif
+    return bridge_malloc(bytes);
 }
 
 /*
@@ -45,7 +70,7 @@ static void *bridge__note(struct bridge_engine *engine, size_t before, void *at)
             JS_SetGCThreshold(engine->b->rt, SIZE_MAX);
         return NULL;
     }
-    engine->heap_bytes += bridge__engine_usable(at) - before;
+    engine->heap_bytes += bridge__engine_usable(engine, at) - before;
     if (engine->heap_bytes > engine->heap_bytes_peak)
         engine->heap_bytes_peak = engine->heap_bytes;
     bridge__stress(engine);
@@ -64,7 +89,7 @@ static void *bridge__engine_malloc(void *opaque, size_t bytes)
     void *at = NULL;
 
     if (bridge__has_room(engine, bytes))
-        at = bridge_malloc(bytes);
+        at = bridge__arena_or_block(engine, bytes);
     for (int i = 0; at == NULL && i < BRIDGE__RESERVES && bytes <= BRIDGE__RESERVE_BYTES; i++) {
         at = engine->reserves[i];
         engine->reserves[i] = NULL;
@@ -82,14 +107,29 @@ static void *bridge__engine_calloc(void *opaque, size_t count, size_t bytes)
     return bridge__note(engine, 0, at);
 }
 
+/* The block in a page, for one of `bytes` that needs none. */
+static void *bridge__page_realloc(struct bridge_engine *engine, void *at, size_t bytes)
+{
+    void *moved = at;
+
+    if (bytes > BRIDGE_PAGE_BYTES)
+        moved = bridge_malloc(bytes);
+    if (moved == NULL || moved == at)
+        return moved;
+    memcpy(moved, at, BRIDGE_PAGE_BYTES);
+    bridge_page_free(&engine->pages, at);
+    return moved;
+}
+
 static void *bridge__engine_realloc(void *opaque, void *at, size_t bytes)
 {
     struct bridge_engine *engine = opaque;
-    size_t before = bridge__engine_usable(at);
+    const bool is_page = bridge_pages_have(&engine->pages, at);
+    size_t before = bridge__engine_usable(engine, at);
     void *moved = NULL;
 
     if (bytes <= before || bridge__has_room(engine, bytes - before))
-        moved = bridge_realloc(at, bytes);
+        moved = is_page ? bridge__page_realloc(engine, at, bytes) : bridge_realloc(at, bytes);
     return bridge__note(engine, before, moved);
 }
 
@@ -97,8 +137,11 @@ static void bridge__engine_free(void *opaque, void *at)
 {
     struct bridge_engine *engine = opaque;
 
-    engine->heap_bytes -= bridge__engine_usable(at);
-    bridge_free(at);
+    engine->heap_bytes -= bridge__engine_usable(engine, at);
+    if (bridge_pages_have(&engine->pages, at))
+        bridge_page_free(&engine->pages, at);
+    else
+        bridge_free(at);
 }
 
 const JSMallocFunctions bridge_engine_memory = {
@@ -106,7 +149,7 @@ const JSMallocFunctions bridge_engine_memory = {
     .js_malloc = bridge__engine_malloc,
     .js_free = bridge__engine_free,
     .js_realloc = bridge__engine_realloc,
-    .js_malloc_usable_size = bridge__engine_usable,
+    .js_malloc_usable_size = bridge__engine_guess,
 };
 
 void bridge_engine_trim(struct bridge_engine *engine)
@@ -114,6 +157,7 @@ void bridge_engine_trim(struct bridge_engine *engine)
     if (engine->heap_bytes_peak - engine->heap_bytes < BRIDGE_TRIM_BYTES)
         return;
     engine->heap_bytes_peak = engine->heap_bytes;
+    bridge_pages_trim(&engine->pages);
 #if defined(__GLIBC__)
     malloc_trim(0);
 #endif

@@ -5,6 +5,7 @@
 #define BRIDGE_ENGINE_PARTS_H
 
 #include "bridge.h"
+#include "pages.h"
 
 struct bridge__event {
     struct bridge__event *next;
@@ -27,7 +28,9 @@ struct bridge_engine {
     /* The engine was refused memory since the script was entered: whatever it throws then, that is why. And: ever. */
     bool ran_out;
     bool ever_ran_out;
-    /* What the engine holds of malloc, held at most since pages went back to the system, and may. */
+    /* Of the engine's arenas. */
+    struct bridge_pages pages;
+    /* What the engine holds, held at most since pages went back to the system, and may. */
     size_t heap_bytes;
     size_t heap_bytes_peak;
     size_t heap_bytes_max;

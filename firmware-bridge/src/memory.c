@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bridge.h"
+#include "pages.h"
 
 #if defined(BRIDGE_MEMORY_FAULTS)
 
@@ -113,4 +114,18 @@ void bridge_free(void *at)
 {
     BRIDGE_COUNT(at, -1);
     free(at);
+}
+
+void *bridge_page_malloc(struct bridge_pages *pages)
+{
+    void *at = BRIDGE_FAILS() ? NULL : bridge_pages_take(pages);
+
+    BRIDGE_COUNT(at, 1);
+    return at;
+}
+
+void bridge_page_free(struct bridge_pages *pages, void *at)
+{
+    BRIDGE_COUNT(at, -1);
+    bridge_pages_give(pages, at);
 }

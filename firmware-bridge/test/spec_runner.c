@@ -184,6 +184,7 @@ int main(int argc, char **argv)
     take_crypto_back(&b);
     JS_FreeContext(ctx);
     JS_FreeRuntime(rt);
+    bridge_pages_close(&engine.pages);
     free(code);
     return has_reports ? 0 : 1;
 }
