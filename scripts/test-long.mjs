@@ -44,6 +44,7 @@ const SUITES = {
   sanitizers() {
     const directory = built("firmware-sanitize");
     if (directory === null) return;
+    reportLeakIsSeen("ASan", join(directory, "test"), []);
     tally.ctest("C under ASan and UBSan", directory);
     tally.vitest("firmware's specs under ASan and UBSan", ["test/firmware"], {
       GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
@@ -90,6 +91,7 @@ const SUITES = {
     const tests = join(directory, "test");
     const names = readdirSync(tests).filter((file) => file.endsWith("_test") || file === "api_memory");
     const [valgrind, ...options] = VALGRIND;
+    reportLeakIsSeen("valgrind", tests, VALGRIND);
     for (const name of names)
       tally.check(`${name} under valgrind`, valgrind, [...options, join(tests, name)]);
     tally.vitest("godwitd under valgrind", [...SLOW_GODWITD, ...VALGRIND_SPECS], {
@@ -141,6 +143,14 @@ const SUITES = {
     });
   },
 };
+
+/** A gate that lets a leak through says nothing about the rest: a program that leaks, and ends with 0 by itself, has to fail. */
+function reportLeakIsSeen(gate, tests, prefix) {
+  const [program, ...args] = [...prefix, join(tests, "leak_driver")];
+  const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  const isSeen = typeof status === "number" && status !== 0 && /definitely lost|Direct leak/.test(stderr);
+  tally.report(`${gate} sees a leak`, isSeen, `exit code ${status}: ${stderr}`);
+}
 
 /** Directory of a firmware build, or null: then it is counted as failed, or skipped. */
 function built(name) {

@@ -113,6 +113,7 @@ void bridge_destroy(struct bridge *b)
         if (BRIDGE__MODULES[b->modules_open].close != NULL)
             BRIDGE__MODULES[b->modules_open].close(b);
     }
+    bridge_lookups_close(b);
     bridge_engine_close(b);
     bridge_free(b->ca_file);
     bridge_free(b->ca_pem);

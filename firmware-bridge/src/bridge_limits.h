@@ -37,7 +37,7 @@
 #define BRIDGE_ADDRESS_CHARS_MAX 72
 /* An address that does not answer makes way for the next after this. */
 #define BRIDGE_DIAL_ADDRESS_MS_MAX 5000
-/* Threads of a process that wait for name servers, some for nobody any more; the C stack of each: resolvers take 100 KB. */
+/* Threads of one bridge that wait for name servers, some for nobody any more; the C stack of each: resolvers take 100 KB. */
 #define BRIDGE_LOOKUPS_MAX 16
 #define BRIDGE_LOOKUP_STACK_BYTES ((size_t) 256 * 1024)
 /* What lws has room for in the first lines of a request. */

@@ -21,8 +21,14 @@
 #include "bridge_limits.h"
 #include "lookup.h"
 
+/* A bridge and its threads; the last of them frees it. */
+struct bridge_lookups {
+    _Atomic int owners;
+};
+
 /* What thread and loop share; the last of both frees it. */
 struct bridge__work {
+    struct bridge_lookups *lookups;
     _Atomic int owners;
     /* What is found is the loop's from then on. */
     _Atomic bool is_done;
@@ -43,15 +49,18 @@ struct bridge_lookup {
     void *user;
 };
 
-/* Threads of all bridges that wait for a name server. */
-static _Atomic int bridge__under_way;
-
 static struct addrinfo *bridge__ask(const char *host, const char *port, int flags)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     struct addrinfo *addresses = NULL;
 
     return getaddrinfo(host, port, &hints, &addresses) == 0 ? addresses : NULL;
+}
+
+static void bridge__lookups_leave(struct bridge_lookups *lookups)
+{
+    if (atomic_fetch_sub(&lookups->owners, 1) == 1)
+        free(lookups);
 }
 
 static void bridge__work_leave(struct bridge__work *work)
@@ -67,23 +76,30 @@ static void bridge__work_leave(struct bridge__work *work)
 static void *bridge__work_thread(void *user)
 {
     struct bridge__work *work = user;
+    struct bridge_lookups *lookups = work->lookups;
 
     work->addresses = bridge__ask(work->host, work->port, AI_ADDRCONFIG);
     atomic_store(&work->is_done, true);
     (void) eventfd_write(work->told_fd, 1);
     bridge__work_leave(work);
-    atomic_fetch_sub(&bridge__under_way, 1);
+    bridge__lookups_leave(lookups);
     return NULL;
 }
 
 /* Owned by both, or NULL. Not from memory.c: the thread may free it when tests have counted what the bridge left. */
-static struct bridge__work *bridge__work_new(const char *host, const char *port)
+static struct bridge__work *bridge__work_new(struct bridge *b, const char *host, const char *port)
 {
     const size_t host_bytes = strlen(host) + 1;
-    struct bridge__work *work = calloc(1, sizeof *work + host_bytes);
+    struct bridge__work *work;
 
+    if (b->lookups == NULL && (b->lookups = calloc(1, sizeof *b->lookups)) != NULL)
+        b->lookups->owners = 1;
+    if (b->lookups == NULL)
+        return NULL;
+    work = calloc(1, sizeof *work + host_bytes);
     if (work == NULL)
         return NULL;
+    work->lookups = b->lookups;
     work->told_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (work->told_fd < 0) {
         free(work);
@@ -98,15 +114,16 @@ static struct bridge__work *bridge__work_new(const char *host, const char *port)
 /* False when no thread can be started. Its signals are the program's other threads'. */
 static bool bridge__work_start(struct bridge__work *work)
 {
+    struct bridge_lookups *lookups = work->lookups;
     pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, before;
     int error;
 
-    if (atomic_fetch_add(&bridge__under_way, 1) >= BRIDGE_LOOKUPS_MAX || pthread_attr_init(&attributes) != 0) {
-        atomic_fetch_sub(&bridge__under_way, 1);
+    /* The bridge is one of the owners. */
+    if (atomic_load(&lookups->owners) > BRIDGE_LOOKUPS_MAX || pthread_attr_init(&attributes) != 0)
         return false;
-    }
+    atomic_fetch_add(&lookups->owners, 1);
     (void) pthread_attr_setstacksize(&attributes, BRIDGE_LOOKUP_STACK_BYTES);
     (void) pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
@@ -115,7 +132,7 @@ static bool bridge__work_start(struct bridge__work *work)
     (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void) pthread_attr_destroy(&attributes);
     if (error != 0)
-        atomic_fetch_sub(&bridge__under_way, 1);
+        bridge__lookups_leave(lookups);
     return error == 0;
 }
 
@@ -153,7 +170,7 @@ struct bridge_lookup *bridge_lookup_start(struct bridge *b, const char *host, in
         bridge_delay_start(b, &lookup->delay, 0, bridge__lookup_told, lookup);
         return lookup;
     }
-    lookup->work = bridge__work_new(host, service);
+    lookup->work = bridge__work_new(b, host, service);
     if (lookup->work != NULL)
         lookup->watch = bridge_watch_add(b, lookup->work->told_fd, bridge__lookup_told, NULL, lookup);
     if (lookup->watch == NULL || !bridge__work_start(lookup->work)) {
@@ -177,4 +194,16 @@ void bridge_lookup_cancel(struct bridge_lookup *lookup)
     if (lookup->work != NULL)
         bridge__work_leave(lookup->work);
     bridge_free(lookup);
+}
+
+bool bridge_lookups_are_under_way(const struct bridge *b)
+{
+    return b->lookups != NULL && atomic_load(&b->lookups->owners) > 1;
+}
+
+void bridge_lookups_close(struct bridge *b)
+{
+    if (b->lookups != NULL)
+        bridge__lookups_leave(b->lookups);
+    b->lookups = NULL;
 }

@@ -13,7 +13,7 @@ struct bridge_lookup;
 /*
  * Looks up `host`, a name or an address, for a stream to `port`. `found` is called once, by the loop: `addresses` are
  * its own, to be freed with freeaddrinfo(); NULL where there are none. The lookup is gone then. NULL without memory, or
- * with BRIDGE_LOOKUPS_MAX under way in this process.
+ * with BRIDGE_LOOKUPS_MAX of this bridge under way.
  */
 struct bridge_lookup *bridge_lookup_start(struct bridge *b, const char *host, int port,
                                           void (*found)(void *user, struct addrinfo *addresses), void *user);

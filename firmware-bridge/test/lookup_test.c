@@ -159,7 +159,7 @@ static void there_are_never_more_than_a_few(void)
 {
     struct bridge_lookup *lookups[BRIDGE_LOOKUPS_MAX];
     struct finder finder = {0};
-    struct bridge *b;
+    struct bridge *b, *other;
 
     CHECK_INT(test_create(&b, SCRIPT, NULL), 0);
     (void) pthread_mutex_lock(&gate);
@@ -171,15 +171,23 @@ static void there_are_never_more_than_a_few(void)
     /* One nobody wants any more waits on. */
     bridge_lookup_cancel(lookups[0]);
     CHECK(bridge_lookup_start(b, "localhost", 443, found, &finder) == NULL);
+    /* Another bridge has as many of its own. */
+    CHECK_INT(test_create(&other, SCRIPT, NULL), 0);
+    CHECK(!bridge_lookups_are_under_way(other));
+    bridge_lookup_cancel(bridge_lookup_start(other, "localhost", 443, found, &finder));
+    CHECK(bridge_lookups_are_under_way(other));
+    bridge_destroy(other);
     (void) pthread_mutex_unlock(&gate);
     while (finder.times < BRIDGE_LOOKUPS_MAX - 1)
         CHECK_INT(bridge_loop_step(b, 30000), 0);
     wait_until_alone();
     CHECK(bridge_lookup_start(b, "localhost", 443, found, &finder) != NULL);
+    CHECK(bridge_lookups_are_under_way(b));
     while (finder.times < BRIDGE_LOOKUPS_MAX)
         CHECK_INT(bridge_loop_step(b, 30000), 0);
-    bridge_destroy(b);
     wait_until_alone();
+    CHECK(!bridge_lookups_are_under_way(b));
+    bridge_destroy(b);
 }
 
 int main(void)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Goal: programs that are started get all of what is said to them or nothing, and only they get its signals. Method:
- * real shells; waitpid() and kill() are the system's, with a note of when they were called.
+ * Goal: programs that are started get all of what is said to them or nothing, none of our descriptors, and only they get its signals. Method:
+ * real shells; waitpid() and kill() are the system's, with a note of when they were called, and close_range() is missing on demand.
  */
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,6 +40,24 @@ int kill(pid_t pid, int number)
         CHECK(-pid != waited_for);
     }
     return (int) syscall(SYS_kill, pid, number);
+}
+
+/* In the child: what tells of it is what the child does then. */
+static bool has_close_range;
+
+int close_range(unsigned int first, unsigned int last, int flags)
+{
+    if (has_close_range)
+        return (int) syscall(SYS_close_range, first, last, flags);
+    errno = ENOSYS;
+    return -1;
+}
+
+/* It allocates, which between fork and exec may wait for ever. */
+DIR *opendir(const char *path)
+{
+    fprintf(stderr, "opendir(%s)\n", path);
+    abort();
 }
 
 static int lend(struct bridge *b, void *user)
@@ -91,6 +113,25 @@ static void what_cannot_be_handed_over_whole_is_not_started(void)
     CHECK_TEXT(test_said(), "ENOSPC\ndone\n");
 }
 
+/* With more descriptors than one look into /proc tells. */
+static void no_program_gets_our_descriptors(void)
+{
+    const int first = 100, last = 199;
+
+    for (int fd = first; fd <= last; fd++)
+        CHECK_INT(dup2(STDERR_FILENO, fd), fd);
+    for (int i = 0; i < 2; i++) {
+        has_close_range = i == 0;
+        run("bridge.listen({ go() { daemon.startProcess(1, ['/bin/sh', '-c', 'echo /proc/self/fd/1[0-9][0-9]'], [], ''); },"
+            " processLine(id, text) { say(text); }, processEnded(id, code) { say(`ended ${code}`); } });",
+            "ended 0");
+        /* What a shell makes of a pattern that nothing matches. */
+        CHECK_TEXT(test_said(), "/proc/self/fd/1[0-9][0-9]\nended 0\n");
+    }
+    for (int fd = first; fd <= last; fd++)
+        CHECK_INT(close(fd), 0);
+}
+
 int main(void)
 {
     int pidfd = (int) syscall(SYS_pidfd_open, getpid(), 0);
@@ -101,6 +142,7 @@ int main(void)
     }
     (void) close(pidfd);
     RUN(a_program_is_signalled_for_its_last_words_while_it_is_ours_to_wait_for);
+    RUN(no_program_gets_our_descriptors);
     RUN(what_cannot_be_handed_over_whole_is_not_started);
     return 0;
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Goal: while name servers do not answer, godwitd does: people are heard, and it ends when it is told to.
-// Method: the real daemon, whose one name server is a socket of this test that only listens.
+// Goal: while name servers do not answer, godwitd does: people are heard, and it ends when it is told to, without taking the
+// libraries' data from the thread that still waits. Method: the real daemon, whose one name server is a socket of this test that
+// only listens; the dynamic linker writes down which libraries end.
 
 import { spawnSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { RunningAgent } from "../end-to-end/running-agent.ts";
@@ -45,13 +47,19 @@ describe.skipIf(!existsSync(GODWITD) || !canMount)("names nobody resolves (needs
 
   test("keep nobody else waiting", async () => {
     const asked = once(nameServer, "message");
+    const linked = join(stage.newDirectory(), "linked");
     const agent = await RunningAgent.start(stage, {
       service: { origin: "https://push.example", caFile },
       ...{ command, policy: { permission: "granted" }, args: ["--keep-connected"] },
+      environment: { LD_DEBUG: "files", LD_DEBUG_OUTPUT: linked },
     });
     await asked;
     const admin = await agent.enterAdmin();
     expect(await admin.ask("status")).toHaveProperty("notifications", 0);
+    const { pid } = agent.program.child;
     expect(await agent.program.end("SIGTERM")).toMatchObject({ code: 0 });
+    const lines = readFileSync(`${linked}.${pid}`, "utf8");
+    expect(lines).toContain("calling init: ");
+    expect(lines).not.toContain("calling fini: ");
   });
 });

@@ -221,7 +221,8 @@ static const char *daemon__describe(int error)
     return error == BRIDGE_E_NOMEM ? "out of memory" : error == BRIDGE_E_SYSTEM ? strerror(errno) : "the script failed";
 }
 
-static int daemon__start(const struct daemon_config *config)
+/* Its exit code; `*has_lookups`: threads are left that wait for name servers. */
+static int daemon__start(const struct daemon_config *config, bool *has_lookups)
 {
     const struct bridge_script agent = {bridge_script_daemon, bridge_script_daemon_size};
     const struct bridge_script doctor = {bridge_script_doctor, bridge_script_doctor_size};
@@ -260,6 +261,7 @@ static int daemon__start(const struct daemon_config *config)
         exit_code = daemon__run(&d);
     else
         fprintf(stderr, "godwitd: cannot start: %s\n", daemon__describe(result));
+    *has_lookups = b != NULL && bridge_lookups_are_under_way(b);
     bridge_destroy(b);
     daemon_awake_close(&d.awake);
     if (d.signal_fd >= 0)
@@ -285,6 +287,7 @@ int daemon_main(int argc, char **argv)
 {
     const struct bridge_script script = {bridge_script_config, bridge_script_config_size};
     struct daemon_config config;
+    bool has_lookups = false;
     int exit_code;
     int result;
 
@@ -305,10 +308,13 @@ int daemon_main(int argc, char **argv)
         fputs(config.stderr_text == NULL ? "" : config.stderr_text, stderr);
         exit_code = config.exit_code;
     } else {
-        exit_code = daemon__start(&config);
+        exit_code = daemon__start(&config, &has_lookups);
     }
     daemon_config_free(&config);
     if (fflush(stdout) != 0 && exit_code == DAEMON_EXIT_OK)
         exit_code = DAEMON_EXIT_FAILURE;
+    /* exit() would take the libraries' data from under the resolver. */
+    if (has_lookups)
+        _exit(exit_code);
     return exit_code;
 }

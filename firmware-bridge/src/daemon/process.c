@@ -76,25 +76,32 @@ static char **daemon__environment(char *const *added, char **texts)
     return environment;
 }
 
-/* Marks every descriptor but the standard ones to be closed by exec. Before Linux 5.11 that means those that /proc names. */
+/*
+ * Marks every descriptor but the standard ones to be closed by exec. Before Linux 5.11 that means those that /proc names. Nothing
+ * is allocated: a thread that looks up a name may have held malloc's lock when this child was made.
+ */
 static void daemon__close_others_on_exec(void)
 {
-    DIR *directory;
-    const struct dirent *entry;
+    _Alignas(struct dirent64) char buffer[1024];
+    const struct dirent64 *entry;
+    long bytes;
+    int directory;
 
 #ifdef CLOSE_RANGE_CLOEXEC
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return;
 #endif
-    directory = opendir("/proc/self/fd");
-    while (directory != NULL && (entry = readdir(directory)) != NULL) {
-        int fd = atoi(entry->d_name);
+    directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while ((bytes = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < bytes; at += entry->d_reclen) {
+            int fd;
 
-        if (fd >= 3)
-            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            entry = (const void *) (buffer + at);
+            fd = atoi(entry->d_name);
+            if (fd >= 3)
+                fcntl(fd, F_SETFD, FD_CLOEXEC);
+        }
     }
-    if (directory != NULL)
-        closedir(directory);
 }
 
 /* stdin and stdout of a program; -1: /dev/null. */
