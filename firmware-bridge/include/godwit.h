@@ -30,8 +30,8 @@
  * Threads. A handle belongs to the thread that made it. Every other thread gets GODWIT_E_THREAD, but for godwit_wake.
  *   There may be several agents, each with a state directory and a thread of its own. Do not use a handle in the child
  *   after fork(). The library starts a thread for each name it resolves, which blocks all signals, calls getaddrinfo()
- *   and ends, perhaps after godwit_destroy. The first godwit_create has SIGPIPE ignored, even if it fails, and it stays
- *   so; no other signal's handling is changed.
+ *   and ends, perhaps a minute after godwit_destroy: until then a program ends by _exit(), and keeps the library. The
+ *   first godwit_create has SIGPIPE ignored, even if it fails, and it stays so; no other signal's handling is changed.
  * Event loop. Everything happens inside of godwit_run and godwit_step. There is no descriptor to poll instead of
  *   calling them: the loop is that of libwebsockets, which watches several descriptors that change. A program with a
  *   loop of its own gives the agent a thread and talks to it over a queue and godwit_wake, or calls godwit_step(agent,
