@@ -28,7 +28,7 @@ export const agentCommand: Command = {
     let desktop: DesktopDisplay | null = null;
     try {
       await applyPolicy(userAgent, policy, output);
-      if (settings.isOnDesktop) desktop = showOnDesktop(userAgent);
+      if (settings.isOnDesktop) desktop = await showOnDesktop(userAgent);
       const socket = await AppSocketServer.open({
         userAgent,
         stateDirectory,
@@ -48,11 +48,13 @@ export const agentCommand: Command = {
   },
 };
 
-function showOnDesktop(userAgent: UserAgent): DesktopDisplay {
+/** @throws {GodwitError} ERR_DISPLAY without a session bus: said now, and not only when somebody should have seen a message */
+async function showOnDesktop(userAgent: UserAgent): Promise<DesktopDisplay> {
   const desktop = createDesktopDisplay({
     onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
     onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
   });
+  await desktop.check();
   userAgent.addDisplay(desktop);
   return desktop;
 }

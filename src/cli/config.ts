@@ -3,8 +3,10 @@
 
 import { accessSync, constants } from "node:fs";
 import { whyUnreadable } from "../configuration/arguments.ts";
+import { DAEMON_OPTIONS } from "../configuration/daemon-options.ts";
 import { CommandError, EXIT } from "../configuration/exit.ts";
 import {
+  defaultStateDirectory,
   kebab,
   type OptionSpecs,
   type Options,
@@ -29,22 +31,29 @@ const FILES: Readonly<Record<string, "secret" | "open">> = {
   adminTokenFile: "secret",
 };
 
+/** Whose state directory it is by default, of commands whose is not the agent's; null: a temporary one. */
+const STATE_NAMES: Readonly<Record<string, string | null>> = {
+  "push-service": "push-service",
+  keyring: "push-service",
+  demo: null,
+};
+
 /** @param commands all of them; called late, since this is one of them */
 export function configCommand(commands: () => Commands): Command {
   return {
-    summary: "what a command would run with, and where each option comes from",
+    summary: "what a command, or godwitd, would run with, and where each option comes from",
     positionals: "[COMMAND…]",
     options: {},
     verbs: { check: checkCommand(commands) },
     async run(options, output) {
       const { words, specs, effective } = optionsOf(commands(), options);
       if (output.isJson) {
-        const entries = Object.keys(specs).map((name) => [name, shown(effective, name)]);
+        const entries = Object.keys(specs).map((name) => [name, shown(effective, name, words)]);
         return output.json({ command: words, file: effective.file, options: Object.fromEntries(entries) });
       }
       output.line(`godwit ${words}, file ${effective.file ?? "none"}`);
       for (const name of Object.keys(specs)) {
-        const { value, from } = shown(effective, name);
+        const { value, from } = shown(effective, name, words);
         output.line(`  ${`--${kebab(name)}`.padEnd(24)} ${String(value ?? "-").padEnd(24)} ${from}`);
       }
     },
@@ -83,7 +92,9 @@ function checkCommand(commands: () => Commands): Command {
 /** The options of the command that `options.positionals` name, the agent without one; what stands behind `--` counts as given. */
 function optionsOf(commands: Commands, options: Options) {
   const given = options.positionals.length === 0 ? ["agent"] : options.positionals;
-  const found = findCommand(commands, given);
+  const { agent } = commands;
+  const godwitd = agent && { ...agent, options: { ...agent.options, ...DAEMON_OPTIONS } };
+  const found = findCommand(godwitd ? { ...commands, godwitd } : commands, given);
   if (found === null) throw new CommandError(EXIT.usage, `unknown command "${given[0]}"`);
   const { words, command, rest } = found;
   const specs: OptionSpecs = command.options;
@@ -104,9 +115,17 @@ function configFlag(options: Options): string[] {
   return path === null ? [] : ["--config", path];
 }
 
-/** A URL may have a password in it, though none of ours should. */
-function shown(effective: Options, name: string) {
+/** A URL may have a password in it, though none of ours should. A state directory that nobody names is named here. */
+function shown(effective: Options, name: string, words: string) {
   const { value, from } = effective.sourced(name);
+  const [command = ""] = words.split(" ");
+  const stateName = Object.hasOwn(STATE_NAMES, command) ? (STATE_NAMES[command] ?? null) : "agent";
+  if (name === "state" && value === null && stateName !== null) {
+    const surroundings = nodeSurroundings();
+    const { STATE_DIRECTORY } = surroundings.environment;
+    const namedBy = STATE_DIRECTORY === undefined ? from : "STATE_DIRECTORY";
+    return { value: defaultStateDirectory(surroundings, stateName), from: namedBy };
+  }
   if (typeof value !== "string") return { value, from };
   return { value: value.replace(/(?<=:\/\/)[^/@\s]*@/g, "…@"), from };
 }

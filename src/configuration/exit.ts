@@ -36,6 +36,8 @@ export function exitCodeOf(error: unknown): ExitCode {
     case "ERR_JOURNAL_SEAL":
       return EXIT.config;
     case "ERR_SERVICE_UNREACHABLE":
+    // No session bus: it may come with the session.
+    case "ERR_DISPLAY":
       return EXIT.unreachable;
     case "ERR_SUBSCRIBE_PERMISSION":
     case "ERR_APP_AUTH":

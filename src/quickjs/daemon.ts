@@ -117,7 +117,7 @@ class Daemon {
     );
     this.#userAgent = userAgent;
     await applyPolicy(userAgent, policy, this.#output);
-    this.#addDisplays(userAgent);
+    await this.#addDisplays(userAgent);
     const port = await this.#listen(userAgent);
     const line = readyLine(stateDirectory, port);
     bridge.log(NOTICE, line);
@@ -125,7 +125,7 @@ class Daemon {
     logIdle(this.#options, userAgent, this.#output);
   }
 
-  #addDisplays(userAgent: UserAgent): void {
+  async #addDisplays(userAgent: UserAgent): Promise<void> {
     const { helper, isOnDesktop } = this.#options;
     const { helpers } = this.#processes;
     const { platform } = this.#runtime;
@@ -143,14 +143,14 @@ class Daemon {
     if (!isOnDesktop) return;
     const bus = this.#bus;
     if (bus === null) throw new GodwitError("ERR_CONFIG", "this godwitd was built without D-Bus: no desktop");
-    userAgent.addDisplay(
-      new DesktopDisplay({
-        connect: (handlers) => bus.connect(handlers),
-        start: (argv, ended) => this.#processes.start(argv, {}, ended),
-        onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
-        onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
-      }),
-    );
+    const desktop = new DesktopDisplay({
+      connect: (handlers) => bus.connect(handlers),
+      start: (argv, ended) => this.#processes.start(argv, {}, ended),
+      onActivate: (notificationId, action) => userAgent.activateNotification(notificationId, action),
+      onDismiss: (notificationId) => userAgent.closeNotification(notificationId),
+    });
+    await desktop.check();
+    userAgent.addDisplay(desktop);
   }
 
   /** The loopback port, or null. */

@@ -172,7 +172,7 @@ export function listenError(error: unknown, port: number | null): unknown {
   if (code === "EADDRINUSE" || code === "EACCES")
     return new GodwitError(
       "ERR_CONFIG",
-      `cannot listen on ${address ?? "the app socket"}, port ${port} (${code}): name another one`,
+      `cannot listen on ${address ?? "the app socket"}${port === null ? "" : `, port ${port}`} (${code}): name another one`,
     );
   return error;
 }

@@ -72,6 +72,16 @@ export class DesktopDisplay implements Display {
     this.#options = options;
   }
 
+  /**
+   * Sees that there is a session bus at all; a notification server may come with the first notification.
+   *
+   * @throws {GodwitError} ERR_DISPLAY when there is none, or it does not let us in
+   */
+  async check(): Promise<void> {
+    const bus = await this.#options.connect({ onSignal: () => {}, onGone: () => {} });
+    bus.close();
+  }
+
   /** @throws {GodwitError} ERR_DISPLAY when there is no session bus, or no notification server on it */
   show(shown: ShownNotification): Promise<void> {
     return this.#enqueue(() => this.#show(shown));

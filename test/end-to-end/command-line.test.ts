@@ -308,9 +308,32 @@ describe("config", () => {
       leastUrgency: { value: "very-low", from: "default" },
       service: { value: null, from: "default" },
     });
+    expect(Object.keys(options)).not.toContain("helper");
     const text = await stage.run(["config", "agent", "--config", file], { GODWIT_WINDOW: "20" });
     expect(text.stdout).toContain(`godwit agent, file ${file}`);
     expect(text.stdout).toMatch(/^ {2}--window +20 +GODWIT_WINDOW$/m);
+  });
+
+  test("tells of godwitd too, with what it has of its own", async () => {
+    const file = stage.file("config.json", { helper: "/usr/lib/show", window: 30 });
+    const { code, stdout } = await stage.run(["config", "godwitd", "--json", "--config", file]);
+    const { command, options } = JSON.parse(stdout);
+    expect([code, command]).toEqual([0, "godwitd"]);
+    expect(options).toMatchObject({
+      helper: { value: "/usr/lib/show", from: file },
+      window: { value: 30, from: file },
+      stateQuota: { value: null, from: "default" },
+    });
+  });
+
+  test.each([
+    ["agent", "default", { XDG_STATE_HOME: "/x" }, "/x/godwit/agent"],
+    ["push-service", "default", { XDG_STATE_HOME: "/x" }, "/x/godwit/push-service"],
+    ["godwitd", "STATE_DIRECTORY", { STATE_DIRECTORY: "/var/lib/godwit" }, "/var/lib/godwit"],
+    ["demo", "default", {}, null],
+  ])("says where the state of %s is, by %s", async (command, from, environment, value) => {
+    const { stdout } = await stage.run(["config", command, "--json"], environment);
+    expect(JSON.parse(stdout).options.state).toEqual({ value, from });
   });
 
   test("names a file that holds a secret, and nothing of it", async () => {
@@ -539,6 +562,19 @@ describe("nobody there", () => {
       CONFIG,
       new RegExp(`port ${service.port} is in use \\(EADDRINUSE\\): name another one$`),
     );
+    const agent = ["agent", "--service", service.origin, "--state", stage.newDirectory(), "--quiet"];
+    await expectRefusal(
+      [...agent, "--app-port", String(service.port)],
+      CONFIG,
+      new RegExp(`port ${service.port} \\(EADDRINUSE\\): name another one$`),
+    );
+  });
+
+  test("a desktop without a session bus", async () => {
+    const agent = ["agent", "--service", "https://localhost:1", "--state", stage.newDirectory(), "--quiet"];
+    await expectRefusal([...agent, "--desktop"], UNREACHABLE, /there is no session bus$/, {
+      DBUS_SESSION_BUS_ADDRESS: "disabled:",
+    });
   });
 });
 
