@@ -58,6 +58,17 @@ describe.skipIf(!existsSync(GODWITD) || desktopProblem !== null)(
       expect(await agent.program.end("SIGTERM")).toMatchObject({ code: 0 });
     });
 
+    test("without a session bus it ends at the start, as godwit agent does", async () => {
+      const where = ["--service", service.origin, "--ca", service.caFile, "--state", stage.newDirectory()];
+      const args = [...where, "--quiet", "--desktop"];
+      const nowhere = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${stage.newDirectory()}/bus` };
+      const refusal = { code: 69, stderr: expect.stringMatching(/no desktop notifications: .*session bus/) };
+      const env = stage.environment(nowhere);
+      const daemon = stage.start("godwitd", [GODWITD, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+      expect(await stage.ended(daemon)).toMatchObject(refusal);
+      expect(await stage.run(["agent", ...args], nowhere)).toMatchObject(refusal);
+    });
+
     test("without a desktop the library is not even loaded", async () => {
       const agent = await start([]);
       expect(libraries(agent)).not.toContain("libsystemd.so");
