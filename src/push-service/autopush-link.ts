@@ -5,6 +5,7 @@
  */
 
 import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import { GodwitError } from "../errors.ts";
 import {
@@ -54,6 +55,8 @@ const CLOSE_OF = {
 export interface AutopushLinkOptions {
   readonly services: SessionServices;
   readonly webSocket: WebSocket;
+  /** The one below it. */
+  readonly socket: Duplex;
   /** Brings a new device into the store; as `Enrolment.admitAutopush`. */
   readonly admit: (uaid: Uint8Array) => Promise<void>;
   /** Called once: a session took the device over, or the link ended before. */
@@ -74,8 +77,8 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
 
   constructor(options: AutopushLinkOptions) {
     this.#options = options;
-    const { webSocket } = options;
-    this.#queue = new WebSocketQueue(webSocket, (isCongested) =>
+    const { webSocket, socket } = options;
+    this.#queue = new WebSocketQueue(webSocket, socket, (isCongested) =>
       this.#host?.handle({ type: "congested", isCongested }),
     );
     this.#helloTimer = setTimeout(() => this.#end("helloTimeout"), AUTOPUSH_HELLO_TIMEOUT_MS);

@@ -16,6 +16,7 @@ import { deviceName, type Log } from "./log.ts";
 import type { PublishAuth } from "./publish-auth.ts";
 import { parsePushMessage } from "./push-message.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { Series } from "./seal.ts";
 import type { NewMessage, Store } from "./store/store.ts";
 import type { EndpointClaims, Tokens } from "./tokens.ts";
 
@@ -32,10 +33,13 @@ const BODY_BYTES_MAX: Readonly<Record<DeviceDialect, number>> = {
 /** A page may publish and withdraw too, as with autopush. */
 export const CORS_HEADERS = {
   "Access-Control-Allow-Origin": "*",
+  "Access-Control-Expose-Headers": "Location, Retry-After, TTL, WWW-Authenticate",
+} as const;
+/** What a browser asks for before it sends (Fetch §3.2.3); besides those of every answer. */
+export const PREFLIGHT_HEADERS = {
   "Access-Control-Allow-Methods": "DELETE, GET, POST, PUT",
   "Access-Control-Allow-Headers":
     "Authorization, Content-Encoding, Content-Type, Crypto-Key, Encryption, TTL, Topic, Urgency",
-  "Access-Control-Expose-Headers": "Location, Retry-After, TTL, WWW-Authenticate",
 } as const;
 
 /** Wall clock for TTL and VAPID, monotonic for rates. */
@@ -69,8 +73,21 @@ export interface PublishRequest {
   readonly readBody: (bytesMax: number) => Promise<Uint8Array>;
 }
 
+/** What each POST to an endpoint needs that follows from the endpoint. */
+interface PushResource {
+  /** Of its device, for the log. */
+  readonly deviceName: string;
+  /** For the rates. */
+  readonly device: string;
+  readonly endpoint: string;
+  /** Ids of its messages, for Locations. */
+  readonly messages: Series;
+}
+
 export class Publishing {
   readonly #options: PublishingOptions;
+  /** As long as the claims are remembered. */
+  readonly #resources = new WeakMap<EndpointClaims, PushResource>();
 
   constructor(options: PublishingOptions) {
     this.#options = options;
@@ -92,20 +109,20 @@ export class Publishing {
     const { uaid, channel, dialect } = endpoint;
     const record = await stored(() => store.getChannel(uaid, channel), this.#options.log);
     if (record === null || record.revoked !== null) throw new HttpError("subscriptionGone");
-    this.#checkRate(uaid, channel);
+    const resource = this.#resource(endpoint);
+    this.#checkRate(resource);
     const body = await request.readBody(BODY_BYTES_MAX[dialect]);
     const message = parsePushMessage(request.headers, body, dialect, clock.epochMs());
     const id = await this.#accept(endpoint, message);
     this.#options.log({
       event: "message-accepted",
-      device: deviceName(uaid),
+      device: resource.deviceName,
       channel,
       id,
       bodyBytes: body.length,
     });
-    const location = this.#options.tokens.sealMessage({ uaid, channel, id });
     return emptyReply(201, {
-      Location: `${this.#options.publicOrigin}${MESSAGE_PATH}${location}`,
+      Location: `${this.#options.publicOrigin}${MESSAGE_PATH}${resource.messages.seal(id)}`,
       TTL: String(message.ttlS),
     });
   }
@@ -167,12 +184,24 @@ export class Publishing {
     return put.id;
   }
 
-  #checkRate(uaid: Uint8Array, channel: number): void {
+  #resource(claims: EndpointClaims): PushResource {
+    const known = this.#resources.get(claims);
+    if (known !== undefined) return known;
+    const device = hexEncode(claims.uaid);
+    const resource = {
+      deviceName: deviceName(claims.uaid),
+      device,
+      endpoint: `${device}/${claims.channel}`,
+      messages: this.#options.tokens.messages(claims),
+    };
+    this.#resources.set(claims, resource);
+    return resource;
+  }
+
+  #checkRate({ endpoint, device }: PushResource): void {
     const { posts, clock } = this.#options;
-    const device = hexEncode(uaid);
     const nowMs = clock.monotonicMs();
-    const retryAfterS =
-      posts.endpoint.take(`${device}/${channel}`, nowMs) || posts.device.take(device, nowMs);
+    const retryAfterS = posts.endpoint.take(endpoint, nowMs) || posts.device.take(device, nowMs);
     if (retryAfterS > 0) throw new HttpError("endpointRate", { "Retry-After": String(retryAfterS) });
   }
 

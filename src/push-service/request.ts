@@ -7,7 +7,7 @@ import { HTTP_DISCARD_BYTES_MAX } from "../limits.ts";
 import { HttpError, type Reply } from "./http-errors.ts";
 
 /**
- * The whole body, a new array.
+ * The whole body, the caller's to keep.
  *
  * @throws {HttpError} bodyTooLarge as soon as it is known, request when the sender went away
  */
@@ -17,34 +17,44 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Ui
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let length = 0;
-    request.on("data", (chunk: Buffer) => {
+    const take = (chunk: Buffer): void => {
       length += chunk.length;
       if (length <= bytesMax) chunks.push(chunk);
-      else finish(() => reject(new HttpError("bodyTooLarge")));
-    });
-    request.on("end", () => finish(() => resolve(concatBytes(...chunks))));
-    request.on("close", () => finish(() => reject(new HttpError("request"))));
-    function finish(settle: () => void): void {
-      request.pause();
-      for (const event of ["data", "end", "close"]) request.removeAllListeners(event);
-      settle();
-    }
+      else {
+        request.pause();
+        request.off("data", take);
+        reject(new HttpError("bodyTooLarge"));
+      }
+    };
+    request.on("data", take);
+    request.on("end", () => resolve(joined(chunks)));
+    // Behind the end it changes nothing.
+    request.on("close", () => reject(new HttpError("request")));
   });
 }
 
+/** Most bodies come in one piece, which is nobody else's. A plain view: a Buffer's `slice` would copy nothing. */
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const [first] = chunks;
+  if (first === undefined || chunks.length > 1) return concatBytes(...chunks);
+  return new Uint8Array(first.buffer, first.byteOffset, first.length);
+}
+
 /**
- * Sends `reply`. What the sender is still sending is read first, up to a bound: closing on a sender that still writes
+ * Sends `reply`, with `more` headers. What the sender is still sending is read first, up to a bound: closing on a sender that still writes
  * would let a reset overtake the answer. Beyond the bound the connection is closed all the same.
  */
 export async function writeReply(
   request: IncomingMessage,
   response: ServerResponse,
   reply: Reply,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const isConsumed = request.complete || (await discard(request));
   if (response.destroyed) return;
   response.writeHead(reply.status, {
     ...reply.headers,
+    ...more,
     "Content-Length": Buffer.byteLength(reply.body),
     ...(isConsumed ? {} : { Connection: "close" }),
   });

@@ -2,7 +2,7 @@
 /** Which path and method does what. Every other one is a JSON error. */
 
 import type { IncomingMessage } from "node:http";
-import { CORS_HEADERS, ENDPOINT_PATH, MESSAGE_PATH, type Publishing } from "./endpoint.ts";
+import { ENDPOINT_PATH, MESSAGE_PATH, PREFLIGHT_HEADERS, type Publishing } from "./endpoint.ts";
 import type { Applicant, Enrolment } from "./enrolment.ts";
 import { emptyReply, HttpError, jsonReply, type Reply } from "./http-errors.ts";
 import { readBody } from "./request.ts";
@@ -52,13 +52,13 @@ export function routeName(request: IncomingMessage): string {
 }
 
 /** True when a page of any origin may see the answer. */
-export function isCrossOriginRoute(request: IncomingMessage): boolean {
-  return [ENDPOINT_PATH, MESSAGE_PATH].includes(routeName(request));
+export function isCrossOriginRoute({ url = "" }: IncomingMessage): boolean {
+  return url.startsWith(ENDPOINT_PATH) || url.startsWith(MESSAGE_PATH);
 }
 
 async function pushResource(options: RoutesOptions, request: IncomingMessage, token: string): Promise<Reply> {
   requireMethod(request, ["POST", "DELETE", "OPTIONS"]);
-  if (request.method === "OPTIONS") return emptyReply(204, CORS_HEADERS);
+  if (request.method === "OPTIONS") return emptyReply(204, PREFLIGHT_HEADERS);
   const addressOf = () => options.applicantOf(request).address;
   if (request.method === "DELETE")
     return options.publishing.revoke(token, request.headers.authorization, addressOf);
@@ -75,7 +75,7 @@ async function messageResource(
   token: string,
 ): Promise<Reply> {
   requireMethod(request, ["DELETE", "OPTIONS"]);
-  if (request.method === "OPTIONS") return emptyReply(204, CORS_HEADERS);
+  if (request.method === "OPTIONS") return emptyReply(204, PREFLIGHT_HEADERS);
   return options.publishing.withdraw(token, () => options.applicantOf(request).address);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /**
  * Seals small records so that only this service can make or read them: XChaCha20-Poly1305 under a key ring, as base64url
- * text. Knows nothing of what is sealed; `tokens.ts` has the layouts. Pure.
+ * text; and numbers in a series, which costs a twentieth. Knows nothing of what is sealed; `tokens.ts` has the layouts.
  */
 
+import { type Cipher, createCipheriv, createDecipheriv, type Decipher, timingSafeEqual } from "node:crypto";
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
@@ -17,6 +18,12 @@ export const KEY_ID_BYTES = 4;
 export const SEALING_KEY_BYTES = 32;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
+/** Of a number in a series: one block of AES, half of it the check. */
+const BLOCK_BYTES = 16;
+const CHECK_BYTES = 8;
+const NUMBER_CHARS = 22;
+/** Between the name of a series and the number. */
+const NUMBER_MARK = ".";
 
 /** One sealing key. */
 export interface SealingKey {
@@ -42,6 +49,35 @@ interface DerivedKey {
   readonly id: Uint8Array;
   readonly encryption: Uint8Array;
   readonly nonce: Uint8Array;
+  /** AES-256 block by block: they keep no state from one to the next. */
+  readonly encryptBlock: Cipher;
+  readonly decryptBlock: Decipher;
+}
+
+/**
+ * Numbers sealed under one name: {@link Sealer.series}. A number is enciphered as one block together with 8 bytes that belong to the
+ * name: whoever has no key learns nothing from a block, and one that he makes up holds them with a chance of 2^-64.
+ */
+export class Series {
+  readonly #name: string;
+  readonly #check: Uint8Array;
+  readonly #cipher: Cipher;
+
+  /** @param check 8 bytes that no other name has */
+  constructor(name: string, check: Uint8Array, cipher: Cipher) {
+    this.#name = name;
+    this.#check = check;
+    this.#cipher = cipher;
+  }
+
+  /** The sealed name, a dot, and 22 characters; `number`: an integer below 2^53. */
+  seal(number: number): string {
+    const block = Buffer.allocUnsafe(BLOCK_BYTES);
+    block.set(this.#check);
+    block.writeUInt32BE(Math.floor(number / 2 ** 32), CHECK_BYTES);
+    block.writeUInt32BE(number >>> 0, CHECK_BYTES + 4);
+    return `${this.#name}${NUMBER_MARK}${this.#cipher.update(block).toString("base64url")}`;
+  }
 }
 
 /**
@@ -53,8 +89,8 @@ interface DerivedKey {
 export class Sealer {
   #current: DerivedKey;
   #keys: readonly DerivedKey[];
-  /** Plaintexts of what was opened last, by kind and text: a sender comes back to the same endpoint. The oldest first. */
-  readonly #opened = new Map<string, Uint8Array>();
+  /** What was opened last, by kind and text: a sender comes back to the same endpoint. The oldest first. */
+  readonly #opened = new Map<string, unknown>();
 
   constructor(keyring: Keyring) {
     this.#current = derive(keyring.current);
@@ -76,30 +112,53 @@ export class Sealer {
     return base64urlEncode(concatBytes(id, nonce, sealed));
   }
 
+  /** Numbers under `name`, sealed by the key that is current now. */
+  series(kind: SealKind, name: Uint8Array): Series {
+    const key = this.#current;
+    return new Series(this.seal(kind, name), checkOf(syntheticNonce(key, kind, name)), key.encryptBlock);
+  }
+
   /**
-   * The plaintext of `text`, a new array.
+   * What `parse` makes of the plaintext of `text`; most often the same object again as long as the ring stays: not to be changed.
    *
    * @throws {GodwitError} ERR_SEAL_MALFORMED not base64url, too short or too long
    * @throws {GodwitError} ERR_SEAL_FOREIGN no key of this ring sealed it
    * @throws {GodwitError} ERR_SEAL_FORGED the key is known but did not seal this, or sealed another kind
+   * @throws what `parse` throws
    */
-  open(kind: SealKind, text: string): Uint8Array {
+  open<T>(kind: SealKind, text: string, parse: (plaintext: Uint8Array) => T): T {
     const name = `${kind} ${text}`;
-    const known = this.#opened.get(name);
-    if (known !== undefined) return known.slice();
-    const plaintext = this.#unseal(kind, text);
-    this.#opened.set(name, plaintext);
+    const known = this.#opened.get(name) as T | undefined;
+    if (known !== undefined) return known;
+    const opened = parse(this.#unseal(kind, decode(text)));
+    this.#opened.set(name, opened);
     for (const oldest of this.#opened.keys()) {
       if (this.#opened.size <= SEALS_REMEMBERED_MAX) break;
       this.#opened.delete(oldest);
     }
-    return plaintext.slice();
+    return opened;
   }
 
-  #unseal(kind: SealKind, text: string): Uint8Array {
-    const bytes = decode(text);
-    const key = this.#keys.find(({ id }) => bytesEqual(id, bytes.subarray(0, KEY_ID_BYTES)));
-    if (key === undefined) throw new GodwitError("ERR_SEAL_FOREIGN", "sealed by another key");
+  /**
+   * Name and number of what a {@link Series} sealed.
+   *
+   * @throws {GodwitError} as {@link open}
+   */
+  openNumber(kind: SealKind, text: string): { readonly name: Uint8Array; readonly number: number } {
+    const at = text.length - NUMBER_CHARS;
+    if (text[at - 1] !== NUMBER_MARK) throw new GodwitError("ERR_SEAL_MALFORMED", "no number");
+    const sealed = decode(text.slice(0, at - 1));
+    const name = this.#unseal(kind, sealed);
+    const block = this.#keyOf(sealed).decryptBlock.update(base64urlOf(text.slice(at)));
+    if (!timingSafeEqual(block.subarray(0, CHECK_BYTES), checkOf(sealed.subarray(KEY_ID_BYTES)))) {
+      throw new GodwitError("ERR_SEAL_FORGED", "the number belongs to another name");
+    }
+    const number = block.readUInt32BE(CHECK_BYTES) * 2 ** 32 + block.readUInt32BE(CHECK_BYTES + 4);
+    return { name, number };
+  }
+
+  #unseal(kind: SealKind, bytes: Uint8Array): Uint8Array {
+    const key = this.#keyOf(bytes);
     const nonce = bytes.subarray(KEY_ID_BYTES, KEY_ID_BYTES + NONCE_BYTES);
     try {
       return xchacha20poly1305(key.encryption, nonce, utf8Encode(kind)).decrypt(
@@ -109,26 +168,47 @@ export class Sealer {
       throw new GodwitError("ERR_SEAL_FORGED", "the seal is broken");
     }
   }
+
+  #keyOf(bytes: Uint8Array): DerivedKey {
+    const key = this.#keys.find(({ id }) => bytesEqual(id, bytes.subarray(0, KEY_ID_BYTES)));
+    if (key === undefined) throw new GodwitError("ERR_SEAL_FOREIGN", "sealed by another key");
+    return key;
+  }
+}
+
+/** What blocks of a series hold besides the number: the nonce is a MAC of the name. */
+function checkOf(nonce: Uint8Array): Uint8Array {
+  return nonce.slice(0, CHECK_BYTES);
 }
 
 function decode(text: string): Uint8Array {
   // Before anything is made of it: breaking the seal of a long one takes as long.
   if (text.length > SEALED_CHARS_MAX) throw new GodwitError("ERR_SEAL_MALFORMED", "too long");
-  let bytes: Uint8Array;
-  try {
-    bytes = base64urlDecode(text);
-  } catch {
-    throw new GodwitError("ERR_SEAL_MALFORMED", "not base64url");
-  }
+  const bytes = base64urlOf(text);
   if (bytes.length < KEY_ID_BYTES + NONCE_BYTES + TAG_BYTES) {
     throw new GodwitError("ERR_SEAL_MALFORMED", "too short");
   }
   return bytes;
 }
 
+function base64urlOf(text: string): Uint8Array {
+  try {
+    return base64urlDecode(text);
+  } catch {
+    throw new GodwitError("ERR_SEAL_MALFORMED", "not base64url");
+  }
+}
+
 function derive({ id, secret }: SealingKey): DerivedKey {
-  const okm = hkdf(sha256, secret, undefined, utf8Encode("godwit push service seal v1"), 64);
-  return { id, encryption: okm.subarray(0, 32), nonce: okm.subarray(32) };
+  const okm = hkdf(sha256, secret, undefined, utf8Encode("godwit push service seal v1"), 96);
+  const blockKey = okm.subarray(64);
+  return {
+    id,
+    encryption: okm.subarray(0, 32),
+    nonce: okm.subarray(32, 64),
+    encryptBlock: createCipheriv("aes-256-ecb", blockKey, null).setAutoPadding(false),
+    decryptBlock: createDecipheriv("aes-256-ecb", blockKey, null).setAutoPadding(false),
+  };
 }
 
 /** Length before content: no other pair of kind and plaintext gives the same input. */

@@ -309,9 +309,8 @@ class Service implements PushService {
     const reply = await this.#reply(request);
     const cors = isCrossOriginRoute(request) ? CORS_HEADERS : {};
     this.#metrics?.answered(routeName(request), (performance.now() - startMs) / 1000);
-    const draining = this.#closing !== null ? { Connection: "close" } : {};
-    const headers = { ...reply.headers, ...cors, ...draining };
-    await writeReply(request, response, { ...reply, headers });
+    const more = this.#closing === null ? cors : { ...cors, Connection: "close" };
+    await writeReply(request, response, reply, more);
   }
 
   async #reply(request: IncomingMessage): Promise<Reply> {

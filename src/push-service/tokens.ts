@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The three things the push service seals: uaTokens, endpoints and message Locations, each a fixed
- * binary layout. Verifies without a look-up; whether device, channel and generation still count is the store's to say. Pure.
+ * binary layout. Verifies without a look-up; whether device, channel and generation still count is the store's to say.
  */
 
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -9,7 +9,7 @@ import { bytesEqual, concatBytes } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { UA_TOKEN_REFRESH_MS } from "../limits.ts";
 import type { DeviceDialect } from "../wire/dialect.ts";
-import type { Sealer } from "./seal.ts";
+import type { Sealer, Series } from "./seal.ts";
 
 export const UAID_BYTES = 16;
 const KEY_HASH_BYTES = 16;
@@ -18,8 +18,8 @@ const UA_TOKEN_BYTES = 28;
 /** uaid (16), channel (4), for dialect autopush a 1, and for a restricted endpoint the hash of its key (16). */
 const ENDPOINT_BYTES = 20;
 const ENDPOINT_LENGTHS = [0, 1, KEY_HASH_BYTES, 1 + KEY_HASH_BYTES].map((more) => ENDPOINT_BYTES + more);
-/** uaid (16), channel (4), message id (8). */
-const MESSAGE_BYTES = 28;
+/** Name of the series that the ids of one channel's messages are: uaid (16), channel (4). */
+const MESSAGES_BYTES = 20;
 
 export interface UaTokenClaims {
   /** 16 bytes. */
@@ -80,12 +80,14 @@ export class Tokens {
   }
 
   openUaToken(token: string): UaTokenClaims {
-    const plaintext = this.#open("uaToken", token, [UA_TOKEN_BYTES]);
-    return {
-      uaid: plaintext.slice(0, UAID_BYTES),
-      issuedMs: readUint(plaintext, 16, 8),
-      generation: readUint(plaintext, 24, 4),
-    };
+    return this.#sealer.open("uaToken", token, (plaintext) => {
+      requireLength(plaintext, [UA_TOKEN_BYTES]);
+      return {
+        uaid: plaintext.slice(0, UAID_BYTES),
+        issuedMs: readUint(plaintext, 16, 8),
+        generation: readUint(plaintext, 24, 4),
+      };
+    });
   }
 
   /** The last part of an endpoint's path. The same claims give the same text while the current key stays. */
@@ -99,38 +101,36 @@ export class Tokens {
     return this.#sealer.seal("endpoint", plaintext);
   }
 
+  /** Most often the same object for the same token. */
   openEndpoint(token: string): EndpointClaims {
-    const plaintext = this.#open("endpoint", token, ENDPOINT_LENGTHS);
-    const isMarked = (plaintext.length - ENDPOINT_BYTES) % KEY_HASH_BYTES === 1;
-    const keyHash = plaintext.slice(ENDPOINT_BYTES + (isMarked ? 1 : 0));
-    return {
-      uaid: plaintext.slice(0, UAID_BYTES),
-      channel: readUint(plaintext, 16, 4),
-      keyHash: keyHash.length > 0 ? keyHash : null,
-      dialect: isMarked ? "autopush" : "godwit.v1",
-    };
+    return this.#sealer.open("endpoint", token, (plaintext) => {
+      requireLength(plaintext, ENDPOINT_LENGTHS);
+      const isMarked = (plaintext.length - ENDPOINT_BYTES) % KEY_HASH_BYTES === 1;
+      const keyHash = plaintext.slice(ENDPOINT_BYTES + (isMarked ? 1 : 0));
+      return {
+        uaid: plaintext.slice(0, UAID_BYTES),
+        channel: readUint(plaintext, 16, 4),
+        keyHash: keyHash.length > 0 ? keyHash : null,
+        dialect: isMarked ? "autopush" : "godwit.v1",
+      };
+    });
   }
 
-  /** The last part of a Location's path. */
-  sealMessage({ uaid, channel, id }: MessageClaims): string {
-    return this.#sealer.seal("message", layout(uaid, [4, channel], [8, id]));
+  /** Seals the ids of one channel's messages, each the last part of a Location's path. */
+  messages({ uaid, channel }: Pick<MessageClaims, "uaid" | "channel">): Series {
+    return this.#sealer.series("message", layout(uaid, [4, channel]));
   }
 
   openMessage(token: string): MessageClaims {
-    const plaintext = this.#open("message", token, [MESSAGE_BYTES]);
-    return {
-      uaid: plaintext.slice(0, UAID_BYTES),
-      channel: readUint(plaintext, 16, 4),
-      id: readUint(plaintext, 20, 8),
-    };
+    const { name, number } = this.#sealer.openNumber("message", token);
+    requireLength(name, [MESSAGES_BYTES]);
+    return { uaid: name.slice(0, UAID_BYTES), channel: readUint(name, 16, 4), id: number };
   }
+}
 
-  /** The length is part of the layout: a sealed text of another version is malformed, not misread. */
-  #open(kind: "uaToken" | "endpoint" | "message", text: string, lengths: readonly number[]): Uint8Array {
-    const plaintext = this.#sealer.open(kind, text);
-    if (!lengths.includes(plaintext.length)) throw new GodwitError("ERR_SEAL_MALFORMED", "another layout");
-    return plaintext;
-  }
+/** The length is part of the layout: a sealed text of another version is malformed, not misread. */
+function requireLength(plaintext: Uint8Array, lengths: readonly number[]): void {
+  if (!lengths.includes(plaintext.length)) throw new GodwitError("ERR_SEAL_MALFORMED", "another layout");
 }
 
 /** `uaid`, then each integer big-endian in its width in bytes (4 or 8). */

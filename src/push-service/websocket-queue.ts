@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 /** The sending end of one device's WebSocket: what waits there is bounded, and the session hears when it is much. */
 
+import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import { LINK_CONGESTED_BYTES, LINK_QUEUED_BYTES_MAX } from "../limits.ts";
 
 export class WebSocketQueue {
   readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
   readonly #congested: (isCongested: boolean) => void;
   #isCongested = false;
+  #isCorked = false;
 
-  constructor(webSocket: WebSocket, congested: (isCongested: boolean) => void) {
+  /** @param socket the one below `webSocket` */
+  constructor(webSocket: WebSocket, socket: Duplex, congested: (isCongested: boolean) => void) {
     this.#webSocket = webSocket;
+    this.#socket = socket;
     this.#congested = congested;
   }
 
@@ -18,9 +23,12 @@ export class WebSocketQueue {
   send(frame: Uint8Array | string): void {
     const webSocket = this.#webSocket;
     if (webSocket.readyState !== WebSocket.OPEN) return;
-    webSocket.send(frame, () => this.#sent());
-    if (webSocket.bufferedAmount > LINK_QUEUED_BYTES_MAX) webSocket.terminate();
-    else if (webSocket.bufferedAmount > LINK_CONGESTED_BYTES) this.#setCongested(true);
+    this.#cork();
+    webSocket.send(frame, this.#sent);
+    const { bufferedAmount } = webSocket;
+    if (bufferedAmount > LINK_QUEUED_BYTES_MAX) webSocket.terminate();
+    else if (bufferedAmount > LINK_CONGESTED_BYTES) this.#setCongested(true);
+    else if (bufferedAmount > LINK_CONGESTED_BYTES / 2) this.#uncork();
   }
 
   /** True, and the link is cut, when the device takes nothing. Pongs go out by themselves and are queued like frames. */
@@ -30,9 +38,23 @@ export class WebSocketQueue {
     return true;
   }
 
-  #sent(): void {
-    if (this.#webSocket.bufferedAmount <= LINK_CONGESTED_BYTES / 2) this.#setCongested(false);
+  /** What is sent until the work at hand is done goes in one write: a group commit brings a device several messages at once. */
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#socket.cork();
+    process.nextTick(this.#uncork);
   }
+
+  readonly #uncork = (): void => {
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#socket.uncork();
+  };
+
+  readonly #sent = (): void => {
+    if (this.#webSocket.bufferedAmount <= LINK_CONGESTED_BYTES / 2) this.#setCongested(false);
+  };
 
   #setCongested(isCongested: boolean): void {
     if (this.#isCongested === isCongested) return;

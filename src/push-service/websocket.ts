@@ -146,7 +146,7 @@ export class DeviceWebSockets {
       const webSocket = this.#accept(this.#server, request, socket, head);
       // The canaries of the link before belong to a connection that is gone.
       canaries.closeAll(uaid);
-      link.open(webSocket, host);
+      link.open(webSocket, socket, host);
     });
   }
 
@@ -170,6 +170,7 @@ export class DeviceWebSockets {
     new AutopushLink({
       services,
       webSocket,
+      socket,
       admit: (uaid) => enrolment.admitAutopush(uaid, address),
       greeted: () => this.#greeting.delete(webSocket),
     });
@@ -210,9 +211,9 @@ class WebSocketLink implements LinkPort {
   #frames: UpstreamFrames | null = null;
 
   /** From now on frames go to `host`, and what it sends goes out. */
-  open(webSocket: WebSocket, host: SessionHost): void {
+  open(webSocket: WebSocket, socket: Duplex, host: SessionHost): void {
     this.#webSocket = webSocket;
-    this.#queue = new WebSocketQueue(webSocket, (isCongested) =>
+    this.#queue = new WebSocketQueue(webSocket, socket, (isCongested) =>
       host.handle({ type: "congested", isCongested }),
     );
     this.#frames = new UpstreamFrames(host);

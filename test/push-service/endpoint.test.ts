@@ -39,7 +39,7 @@ describe("publishing", () => {
     const response = await bench.post(endpoint, headers, Uint8Array.of(9, 8, 7));
     expect(response.status).toBe(201);
     expect(response.headers.get("ttl")).toBe("99");
-    expect(response.headers.get("location")).toMatch(/^https:\/\/push\.example\/m\/[\w-]+$/);
+    expect(response.headers.get("location")).toMatch(/^https:\/\/push\.example\/m\/[\w-]{86}\.[\w-]{22}$/);
     expect(await device.next("notification")).toMatchObject({
       id: 1,
       attempt: 1,

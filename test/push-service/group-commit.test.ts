@@ -3,7 +3,6 @@
 // database of a few lines that fails on command, in place of LMDB.
 
 import { tmpdir } from "node:os";
-import type { RootDatabase } from "lmdb";
 import { expect, test } from "vitest";
 import { GroupCommit } from "../../src/push-service/store/group-commit.ts";
 
@@ -30,8 +29,7 @@ class FakeDatabase {
 
 function newGroup() {
   const database = new FakeDatabase();
-  const options = { database: database as unknown as RootDatabase<unknown, Uint8Array>, directory: tmpdir() };
-  return { database, group: new GroupCommit({ ...options, freeBytesMin: 0 }) };
+  return { database, group: new GroupCommit({ database, directory: tmpdir(), freeBytesMin: 0 }) };
 }
 
 test("operations of one turn are one commit", async () => {

@@ -19,7 +19,11 @@ vi.mock("lmdb", async (original) => {
 });
 vi.mock("../../src/push-service/store/lmdb-records.ts", async (original) => {
   const actual = await original<typeof import("../../src/push-service/store/lmdb-records.ts")>();
-  return { ...actual, storedMessage: vi.fn(actual.storedMessage) };
+  return {
+    ...actual,
+    storedMessage: vi.fn(actual.storedMessage),
+    messagePlace: vi.fn(actual.messagePlace),
+  };
 });
 
 const NOW_MS = 1_800_000_000_000;
@@ -48,10 +52,10 @@ async function fill(): Promise<void> {
 
 /** Messages decoded by `action`. */
 async function decodedBy(action: () => Promise<unknown>): Promise<number> {
-  const decoded = vi.mocked(records.storedMessage);
-  decoded.mockClear();
+  const decoders = [vi.mocked(records.storedMessage), vi.mocked(records.messagePlace)];
+  for (const decoder of decoders) decoder.mockClear();
   await action();
-  return decoded.mock.calls.length;
+  return decoders.reduce((sum, { mock }) => sum + mock.calls.length, 0);
 }
 
 test("refusing a message at the quota decodes none of those stored", async () => {

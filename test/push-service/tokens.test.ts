@@ -46,7 +46,7 @@ describe("tokens", () => {
       expect(tokens.openEndpoint(tokens.sealEndpoint(open))).toEqual(open);
     }
     const message = { uaid, channel: 2, id: Number.MAX_SAFE_INTEGER };
-    expect(tokens.openMessage(tokens.sealMessage(message))).toEqual(message);
+    expect(tokens.openMessage(tokens.messages(message).seal(message.id))).toEqual(message);
   });
 
   test("the same endpoint is sealed the same way, another one differently", () => {
@@ -71,7 +71,7 @@ describe("tokens", () => {
   });
 
   test("one kind never opens as another", () => {
-    const message = tokens.sealMessage({ uaid, channel: 1, id: 1 });
+    const [message = ""] = tokens.messages({ uaid, channel: 1 }).seal(1).split(".");
     const forged = expect.objectContaining({ code: "ERR_SEAL_FORGED" });
     expect(() => tokens.openUaToken(message)).toThrow(forged);
     expect(() => tokens.openEndpoint(tokens.sealUaToken(claims))).toThrow(forged);
@@ -80,14 +80,51 @@ describe("tokens", () => {
   test("what was opened under a key that left the ring is opened no more", () => {
     const sealer = new Sealer(keyring);
     const text = sealer.seal("endpoint", Uint8Array.of(1, 2, 3));
-    const plaintext = sealer.open("endpoint", text);
-    plaintext.fill(0);
-    expect(sealer.open("endpoint", text)).toEqual(Uint8Array.of(1, 2, 3));
-    expect(() => sealer.open("message", text)).toThrow(expect.objectContaining({ code: "ERR_SEAL_FORGED" }));
-    sealer.use(newKeyring());
-    expect(() => sealer.open("endpoint", text)).toThrow(
-      expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }),
+    const open = () => sealer.open("endpoint", text, (plaintext) => [...plaintext]);
+    expect(open()).toEqual([1, 2, 3]);
+    expect(open()).toBe(open());
+    expect(() => sealer.open("message", text, () => 0)).toThrow(
+      expect.objectContaining({ code: "ERR_SEAL_FORGED" }),
     );
+    sealer.use(newKeyring());
+    expect(open).toThrow(expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }));
+  });
+
+  test("a Location with any other character, of another channel or cut short is refused", () => {
+    const codeOf = (text: string): unknown => {
+      try {
+        return tokens.openMessage(text);
+      } catch (error) {
+        return (error as { code?: unknown }).code;
+      }
+    };
+    const text = tokens.messages({ uaid, channel: 1 }).seal(5);
+    for (let at = 0; at < text.length; at++) {
+      for (const other of ["B", "."]) {
+        const changed = `${text.slice(0, at)}${text[at] === other ? "C" : other}${text.slice(at + 1)}`;
+        expect(codeOf(changed)).toMatch(/^ERR_SEAL_(MALFORMED|FOREIGN|FORGED)$/);
+      }
+      expect(codeOf(text.slice(0, at))).toBe("ERR_SEAL_MALFORMED");
+    }
+    const [, number = ""] = text.split(".");
+    const [name = ""] = tokens.messages({ uaid, channel: 2 }).seal(5).split(".");
+    expect(codeOf(`${name}.${number}`)).toBe("ERR_SEAL_FORGED");
+  });
+
+  test("a Location tells no message from another, and is the same for the same one", () => {
+    const series = tokens.messages({ uaid, channel: 1 });
+    const texts = Array.from({ length: 64 }, (_, id) => series.seal(id));
+    expect(new Set(texts.map((text) => text.split(".")[0])).size).toBe(1);
+    expect(new Set(texts.map((text) => text.split(".")[1])).size).toBe(texts.length);
+    expect(tokens.messages({ uaid, channel: 1 }).seal(7)).toBe(texts[7]);
+  });
+
+  test("a series goes on under the key it began with, and its numbers open under a ring that has it", () => {
+    const sealer = new Sealer(keyring);
+    const moving = new Tokens(sealer);
+    const series = moving.messages({ uaid, channel: 3 });
+    sealer.use(rotateKeyring(keyring));
+    expect(moving.openMessage(series.seal(9))).toEqual({ uaid, channel: 3, id: 9 });
   });
 
   test("a rotated ring opens what the old key sealed, and seals with the new one", () => {

@@ -5,7 +5,6 @@
  */
 
 import { statfs } from "node:fs/promises";
-import type { RootDatabase } from "lmdb";
 import { GodwitError } from "../../errors.ts";
 import { GROUP_COMMIT_OPERATIONS_MAX, STORE_FREE_BYTES_MIN, STORE_FREE_CHECK_MS } from "../../limits.ts";
 
@@ -18,8 +17,8 @@ interface Operation {
 }
 
 export interface GroupCommitOptions {
-  /** Opened with `overlappingSync: false`: then a transaction that returned is on disk. */
-  readonly database: RootDatabase<unknown, Uint8Array>;
+  /** A transaction that returned is on disk; of one that throws nothing stays. */
+  readonly database: { transactionSync<T>(run: () => T): T };
   /** Directory whose free space is watched. */
   readonly directory: string;
   /** Default `STORE_FREE_BYTES_MIN`. */
@@ -29,7 +28,7 @@ export interface GroupCommitOptions {
 /**
  * Runs operations inside synchronous transactions.
  *
- * Not `database.transaction()`: in lmdb 3.5.6 its callback never comes on some systems (Node 20 among them). A
+ * Not LMDB's `transaction()`: in lmdb 3.5.6 its callback never comes on some systems (Node 20 among them). A
  * synchronous transaction holds the event loop for one flush; meanwhile requests gather, so the group grows as the disk
  * gets slower.
  *
@@ -39,7 +38,7 @@ export interface GroupCommitOptions {
  * its own is taken out of its group and hurts nobody else.
  */
 export class GroupCommit {
-  readonly #database: RootDatabase<unknown, Uint8Array>;
+  readonly #database: GroupCommitOptions["database"];
   readonly #directory: string;
   readonly #freeBytesMin: number;
   #queue: Operation[] = [];

@@ -5,6 +5,7 @@
  */
 
 import { DEVICE_DIALECTS, type DeviceDialect, REVOKE_REASONS, URGENCIES } from "../../wire/dialect.ts";
+import { quotaBytes } from "./rules.ts";
 import type { ChannelRecord, NewMessage, StoredMessage } from "./store.ts";
 
 /** Layout version, first element of the meta record. */
@@ -78,6 +79,11 @@ export function channelRecord(channel: number, value: unknown): ChannelRecord {
   };
 }
 
+/** True for a channel whose record is there and takes messages. */
+export function isLiveChannel(value: unknown): boolean {
+  return value !== undefined && REVOKE_REASONS[(value as ChannelValue)[3]] === undefined;
+}
+
 export function channelValue(record: Omit<ChannelRecord, "channel">): ChannelValue {
   const revoked = record.revoked === null ? -1 : REVOKE_REASONS.indexOf(record.revoked);
   return [record.registrationId, record.applicationServerKey, record.createdMs, revoked];
@@ -109,9 +115,25 @@ export function storedMessage(id: number, value: unknown, instance: number): Sto
     saysNotification,
     // The decoder hands out views of a buffer it may use again.
     body: body === null ? null : new Uint8Array(body),
-    ...(aesgcm === undefined ? {} : { aesgcm: { encryption: aesgcm[0], cryptoKey: aesgcm[1] } }),
+    ...aesgcmMember(aesgcm),
     mayHaveBeenSent: writer !== instance,
   };
+}
+
+/** What else is stored for a message, and goes with it. */
+export interface MessagePlace {
+  readonly id: number;
+  readonly channel: number;
+  readonly expiresMs: number;
+  readonly topic: string | null;
+  /** Of the device's quota. */
+  readonly quotaBytes: number;
+}
+
+/** Of a message that nobody reads any more. */
+export function messagePlace(id: number, value: unknown): MessagePlace {
+  const [channel, , expiresMs, , , topic, , body, aesgcm] = value as MessageValue;
+  return { id, channel, expiresMs, topic, quotaBytes: quotaBytes({ body, ...aesgcmMember(aesgcm) }) };
 }
 
 export function messageValue(channel: number, message: NewMessage, instance: number): MessageValue {
@@ -121,6 +143,10 @@ export function messageValue(channel: number, message: NewMessage, instance: num
   return aesgcm === undefined
     ? [channel, receivedMs, expiresMs, ...saying]
     : [channel, receivedMs, expiresMs, ...saying, [aesgcm.encryption, aesgcm.cryptoKey]];
+}
+
+function aesgcmMember(aesgcm: MessageValue[8]): Pick<NewMessage, "aesgcm"> {
+  return aesgcm === undefined ? {} : { aesgcm: { encryption: aesgcm[0], cryptoKey: aesgcm[1] } };
 }
 
 /** A copy that is a plain Uint8Array, not the decoder's Buffer. */

@@ -11,6 +11,7 @@ import { DEVICES_LOOKED_AT_MAX, EXPIRE_BATCH_MAX, ID_MAX, SUBSCRIPTIONS_MAX } fr
 import type { Unlock } from "../../user-agent/directory-lock.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { LmdbDevices } from "./lmdb-devices.ts";
 import * as keys from "./lmdb-keys.ts";
 import { lockStore } from "./lmdb-lock.ts";
 import * as records from "./lmdb-records.ts";
@@ -68,13 +69,7 @@ async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<St
     throw new GodwitError("ERR_STORE", `store format ${meta[0]} is not ${records.FORMAT_VERSION}`);
   }
   const epoch = meta?.[1] ?? newStoreEpoch();
-  const store = new LmdbStore(
-    database,
-    epoch,
-    new GroupCommit({ ...options, database }),
-    unlock,
-    options.quota ?? DEVICE_QUOTA,
-  );
+  const store = new LmdbStore(database, epoch, unlock, options);
   try {
     if (meta === undefined) await store.writeMeta();
   } catch (error) {
@@ -88,18 +83,21 @@ class LmdbStore implements Store {
   readonly epoch: number;
   readonly #database: Database;
   readonly #group: GroupCommit;
+  readonly #devices: LmdbDevices;
   readonly #quota: DeviceQuota;
   readonly #unlock: Unlock;
   /** Names this run of the service in the messages it stores. */
   readonly #instance: number = newStoreEpoch();
   #isClosed = false;
 
-  constructor(database: Database, epoch: number, group: GroupCommit, unlock: Unlock, quota: DeviceQuota) {
+  constructor(database: Database, epoch: number, unlock: Unlock, options: LmdbStoreOptions) {
     this.#database = database;
     this.epoch = epoch;
-    this.#group = group;
-    this.#quota = quota;
     this.#unlock = unlock;
+    this.#quota = options.quota ?? DEVICE_QUOTA;
+    this.#devices = new LmdbDevices(database);
+    const transactionSync = <T>(run: () => T): T => database.transactionSync(() => this.#devices.within(run));
+    this.#group = new GroupCommit({ ...options, database: { transactionSync } });
   }
 
   /** Called once, for a new store. */
@@ -206,8 +204,8 @@ class LmdbStore implements Store {
   putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
     return this.#group.run((): PutResult => {
       const device = this.#device(uaid);
-      const record = this.#channel(uaid, channel);
-      if (device === null || record === null || record.revoked !== null) return { outcome: "gone" };
+      const isLive = records.isLiveChannel(this.#database.get(keys.channelKey(uaid, channel)));
+      if (device === null || !isLive) return { outcome: "gone" };
       if (message.ttlS === 0) {
         this.#putDevice(uaid, { ...device, lastMessageId: device.lastMessageId + 1 });
         return { outcome: "stored", id: device.lastMessageId + 1, replacedId: null };
@@ -234,7 +232,7 @@ class LmdbStore implements Store {
     return this.#group.runFreeing(() => {
       let removed = 0;
       for (const [first, last] of ranges) {
-        const named = [...this.#messagesOf(uaid, first, last)];
+        const named = this.#places(uaid, first, last);
         for (const message of named) this.#removeMessage(uaid, message);
         removed += named.length;
       }
@@ -244,7 +242,7 @@ class LmdbStore implements Store {
 
   withdraw(uaid: Uint8Array, channel: number, id: number): Promise<boolean> {
     return this.#group.runFreeing(() => {
-      const message = this.#message(uaid, id);
+      const message = this.#place(uaid, id);
       if (message?.channel !== channel) return false;
       this.#removeMessage(uaid, message);
       return true;
@@ -288,7 +286,7 @@ class LmdbStore implements Store {
   #store(uaid: Uint8Array, channel: number, message: NewMessage): PutResult {
     const topic = message.topic === null ? null : keys.topicKey(uaid, channel, message.topic);
     const replacedId = topic === null ? undefined : (this.#database.get(topic) as number | undefined);
-    const replaced = replacedId === undefined ? null : this.#message(uaid, replacedId);
+    const replaced = replacedId === undefined ? null : this.#place(uaid, replacedId);
     if (!this.#makeRoom(uaid, message, replaced)) return { outcome: "quota" };
     if (replaced !== null) this.#removeMessage(uaid, replaced);
     const device = this.#device(uaid);
@@ -308,11 +306,11 @@ class LmdbStore implements Store {
 
   // Expired messages go by the index of expiry, whosever they are: looking through the device's own would cost that each time.
   /** True when `message` fits once `replaced` is gone, after dropping expired messages when it would not. */
-  #makeRoom(uaid: Uint8Array, message: NewMessage, replaced: StoredMessage | null): boolean {
+  #makeRoom(uaid: Uint8Array, message: NewMessage, replaced: records.MessagePlace | null): boolean {
     const fits = () => {
       const device = this.#device(uaid);
-      const freed = replaced === null ? null : this.#message(uaid, replaced.id);
-      const freedBytes = freed === null ? 0 : quotaBytes(freed);
+      const freed = replaced === null ? null : this.#place(uaid, replaced.id);
+      const freedBytes = freed?.quotaBytes ?? 0;
       return (
         device !== null &&
         device.messages + 1 - (freed === null ? 0 : 1) <= this.#quota.messagesMax &&
@@ -328,7 +326,7 @@ class LmdbStore implements Store {
     const record = this.#channel(uaid, channel);
     if (record === null) return null;
     // A device may end thousands of channels one by one, most often with nothing stored.
-    const messages = this.#device(uaid)?.messages === 0 ? [] : [...this.#messagesOf(uaid, 1, ID_MAX)];
+    const messages = this.#device(uaid)?.messages === 0 ? [] : this.#places(uaid, 1, ID_MAX);
     for (const message of messages) if (message.channel === channel) this.#removeMessage(uaid, message);
     const registration = keys.registrationKey(uaid, record.registrationId);
     // A revoked channel's registration id may meanwhile name a newer channel.
@@ -340,16 +338,16 @@ class LmdbStore implements Store {
     const device = this.#device(uaid);
     if (device === null) return;
     // All messages at once, so that the channels find none to look through.
-    for (const message of [...this.#messagesOf(uaid, 1, ID_MAX)]) this.#removeMessage(uaid, message);
+    for (const message of this.#places(uaid, 1, ID_MAX)) this.#removeMessage(uaid, message);
     for (const { key } of [...this.#database.getRange(keys.channelKeys(uaid))]) {
       this.#endChannel(uaid, keys.channelOfChannelKey(key));
       this.#remove(Uint8Array.from(key));
     }
     this.#remove(keys.dueKey(device.dueMs, uaid));
-    this.#remove(keys.deviceKey(uaid));
+    this.#devices.put(uaid, null);
   }
 
-  #removeMessage(uaid: Uint8Array, message: StoredMessage): void {
+  #removeMessage(uaid: Uint8Array, message: records.MessagePlace): void {
     this.#remove(keys.messageKey(uaid, message.id));
     this.#remove(keys.expiryKey(message.expiresMs, uaid, message.id));
     if (message.topic !== null) {
@@ -358,7 +356,7 @@ class LmdbStore implements Store {
     }
     const device = this.#device(uaid);
     if (device === null) return;
-    const messageBytes = device.messageBytes - quotaBytes(message);
+    const messageBytes = device.messageBytes - message.quotaBytes;
     this.#putDevice(uaid, { ...device, messages: device.messages - 1, messageBytes });
   }
 
@@ -366,7 +364,7 @@ class LmdbStore implements Store {
     const due = [...this.#database.getKeys({ ...keys.expiryKeysUntil(nowMs), limit: EXPIRE_BATCH_MAX })];
     for (const key of due) {
       const { uaid, id } = keys.partsOfExpiryKey(key);
-      const message = this.#message(uaid, id);
+      const message = this.#place(uaid, id);
       if (message !== null) this.#removeMessage(uaid, message);
       else this.#remove(Uint8Array.from(key));
     }
@@ -395,12 +393,11 @@ class LmdbStore implements Store {
   }
 
   #device(uaid: Uint8Array): records.DeviceState | null {
-    const value = this.#database.get(keys.deviceKey(uaid));
-    return value === undefined ? null : records.deviceState(value);
+    return this.#devices.get(uaid);
   }
 
   #putDevice(uaid: Uint8Array, state: records.DeviceState): void {
-    this.#put(keys.deviceKey(uaid), records.deviceValue(state));
+    this.#devices.put(uaid, state);
   }
 
   #channel(uaid: Uint8Array, channel: number): ChannelRecord | null {
@@ -408,9 +405,20 @@ class LmdbStore implements Store {
     return value === undefined ? null : records.channelRecord(channel, value);
   }
 
-  #message(uaid: Uint8Array, id: number): StoredMessage | null {
+  #place(uaid: Uint8Array, id: number): records.MessagePlace | null {
     const value = this.#database.get(keys.messageKey(uaid, id));
-    return value === undefined ? null : records.storedMessage(id, value, this.#instance);
+    return value === undefined ? null : records.messagePlace(id, value);
+  }
+
+  /** Of the messages with ids in [first, last]. Most often that is one: a cursor would cost more than all the rest. */
+  #places(uaid: Uint8Array, first: number, last: number): records.MessagePlace[] {
+    if (first === last) {
+      const place = this.#place(uaid, first);
+      return place === null ? [] : [place];
+    }
+    return [...this.#database.getRange(keys.messageKeys(uaid, first, last))].map(({ key, value }) =>
+      records.messagePlace(keys.idOfMessageKey(key), value),
+    );
   }
 
   *#messagesOf(uaid: Uint8Array, first: number, last: number): Generator<StoredMessage> {
