@@ -17,9 +17,9 @@ const VALGRIND = [
   ...["valgrind", "--quiet", "--error-exitcode=99"],
   ...["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"],
 ];
-/** Of the app socket, those in which the agent starts no program: valgrind 3.19 knows no pidfd_open(). */
+/** Those in which the agent starts no program: valgrind 3.19 knows no pidfd_open(). */
 const VALGRIND_SPECS = [
-  "test/firmware/receive",
+  ...["test/firmware/receive", "test/end-to-end/delivery"],
   ...["test/end-to-end/app-socket-pages", "test/end-to-end/app-socket-people"],
   "test/end-to-end/app-socket-strangers",
 ];
@@ -49,10 +49,14 @@ const SUITES = {
     tally.vitest("firmware's specs under ASan and UBSan", ["test/firmware"], {
       GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
     });
-    const appSocket = ["--project", "godwitd", "test/end-to-end/app-socket", "test/end-to-end/apps-process"];
-    tally.vitest("godwitd's app socket under ASan and UBSan", appSocket, {
-      GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
-    });
+    const specs = ["app-socket", "apps-process", "delivery"].map((name) => `test/end-to-end/${name}`);
+    tally.vitest(
+      "godwitd's app socket and dialects under ASan and UBSan",
+      ["--project", "godwitd", ...specs],
+      {
+        GODWIT_FIRMWARE_BUILD: "firmware-sanitize",
+      },
+    );
   },
   "sanitizers-specs"() {
     const directory = built("firmware-sanitize");
