@@ -65,14 +65,19 @@ export const REDIS_ASKED_MAX = 9;
 export const REDIS_REDIRECTS_MAX = 3;
 /** Operations of one shard under way; one more fails. */
 export const REDIS_PENDING_MAX = 10_000;
-/** How long it is known that a message was put, so that putting it once more does nothing: all tries, and what they wait for. */
-export const REDIS_PUT_REMEMBERED_MS = 30_000;
+/** How long it is known that a message was put or a device claimed, so that doing it once more does nothing: all tries, and what they wait for. */
+export const REDIS_OPERATION_REMEMBERED_MS = 30_000;
 /** More message ids than one device can be given by a primary that lost its replica. */
 export const REDIS_MESSAGE_ID_GAP = 1_048_576;
 /** Slots looked at by one script: about a millisecond. */
 export const REDIS_SLOTS_PER_SCRIPT_MAX = 1_024;
-/** Devices of one slot that one sweep looks at in one go. */
-export const REDIS_DUE_PER_SLOT_MAX = 100;
+/** Devices that one such script finds to sweep, and how many are swept at once. */
+export const REDIS_DUE_PER_SCRIPT_MAX = 1_000;
+export const REDIS_SWEEP_BATCH_MAX = 64;
+/** Settings, clocks and who has which slots are looked at again after this. */
+export const REDIS_CHECK_INTERVAL_MS = 60_000;
+/** This machine's clock and those of Redis may differ by this much. */
+export const REDIS_CLOCK_SKEW_MS_MAX = 30_000;
 /** A node tells itself something over Redis this often; when it did not hear it for so long, it does not hear of messages either. */
 export const FLEET_BEAT_MS = 1_000;
 export const FLEET_DEAF_MS = 3_000;

@@ -14,7 +14,7 @@ describe.skipIf(!isRedisInstalled)("two nodes", () => {
   let nodes: TestBench[] = [];
 
   beforeAll(async () => {
-    cluster = await TestCluster.start();
+    cluster = await TestCluster.start([], { primaries: 1 });
     const keyring = newKeyring();
     const access = { username: null, password: null, tls: null, prefix: "autopush" } as const;
     const start = async () =>

@@ -17,11 +17,11 @@ import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
 import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
-import { PUT } from "../../src/push-service/store/redis-scripts.ts";
+import { CLAIM, PUT } from "../../src/push-service/store/redis-scripts.ts";
 import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
 
-const NOW_MS = 1_800_000_000_000;
+const NOW_MS = 1_600_000_000_000;
 const DEVICES = 24;
 const QUOTA = { messagesMax: 1_000_000, messageBytesMax: 1_000_000_000 };
 const ACCESS = { username: null, password: null, tls: null } as const;
@@ -292,6 +292,106 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
       if (what.startsWith("put")) expect(second).toEqual(first);
     }
     expect(silent).toEqual([]);
+  });
+
+  test("a primary without memory takes nothing new, and whatever makes room", async () => {
+    await begin();
+    const uaid = uaidOf(1);
+    await store.register(uaid, uaidOf(98), null, NOW_MS);
+    for (const ttlS of [60, 3_600, 3_600, 3_600]) await store.putMessage(uaid, 1, messageOf({ ttlS }));
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    await primary.ask("CONFIG", "SET", "maxmemory", 1);
+    try {
+      for (const grow of [
+        () => store.putMessage(uaid, 1, messageOf()),
+        () => store.register(uaid, uaidOf(97), null, NOW_MS),
+      ])
+        await expect(grow()).rejects.toMatchObject({ message: expect.stringContaining("OOM") });
+      const claim = { nodeId: "one", fence: (await store.claim(uaid, "one"))?.fence ?? 0 };
+      expect(await store.ack(uaid, [[2, 2]], claim)).toBe(1);
+      expect(await store.withdraw(uaid, 1, 3)).toBe(true);
+      expect(await store.expire(NOW_MS + 60_000)).toEqual({ messages: 1, devices: [] });
+      expect(await store.unregister(uaid, 2)).toBe(true);
+      expect(await store.revoke(uaid, 1, "expired")).toBe(true);
+      await store.noteSeen(uaid, NOW_MS + 1);
+      await store.raiseTokenGeneration(uaid, 1);
+      await store.release(uaid, claim);
+      await store.removeDevice(uaid);
+      expect([await store.countMessages(), await store.countDevices()]).toEqual([0, DEVICES - 1]);
+    } finally {
+      await primary.ask("CONFIG", "SET", "maxmemory", 0);
+    }
+  });
+
+  test("whoever has a clock that runs ahead ends nothing early, neither by sweeping nor to make room", async () => {
+    await begin();
+    const nowMs = Date.now();
+    await store.noteSeen(uaidOf(1), nowMs);
+    expect((await store.expire(nowMs)).devices).toHaveLength(DEVICES - 1);
+    const put = (receivedMs: number) =>
+      store.putMessage(uaidOf(1), 1, messageOf({ receivedMs, ttlS: 3_600 }));
+    const small = await openRedisStore({
+      ...ACCESS,
+      seeds: cluster.seeds,
+      prefix,
+      quota: { ...QUOTA, messagesMax: 1 },
+    });
+    expect(await put(nowMs)).toMatchObject({ id: 1 });
+    const ahead = messageOf({ receivedMs: nowMs + 7_200_000 });
+    expect(await small.putMessage(uaidOf(1), 1, ahead)).toEqual({ outcome: "quota" });
+    expect(await store.expire(nowMs + 7_200_000)).toEqual({ messages: 0, devices: [] });
+    expect(await store.expire(nowMs + 100 * 24 * 3600_000)).toEqual({
+      messages: 0,
+      devices: [],
+    });
+    expect((await store.messages(uaidOf(1), { afterId: 0, limit: 9, nowMs })).messages).toHaveLength(1);
+    await small.close();
+  });
+
+  test("at its quota a device is not looked through with every message that is refused", async () => {
+    await begin();
+    const small = await openRedisStore({
+      ...ACCESS,
+      seeds: cluster.seeds,
+      prefix,
+      quota: { ...QUOTA, messagesMax: 3 },
+    });
+    for (let sent = 0; sent < 3; sent++) await small.putMessage(uaidOf(1), 1, messageOf());
+    const refused = async (receivedMs: number) => {
+      expect(await small.putMessage(uaidOf(1), 1, messageOf({ receivedMs }))).toEqual({ outcome: "quota" });
+    };
+    const looks = async () =>
+      Number(/cmdstat_xrange:calls=(\d+)/.exec(String(await primary.ask("INFO", "commandstats")))?.[1] ?? 0);
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    const before = await looks();
+    for (let times = 0; times < 20; times++) await refused(NOW_MS + times);
+    expect(await looks()).toBe(before);
+    expect(await small.putMessage(uaidOf(1), 1, messageOf({ receivedMs: NOW_MS + 60_000 }))).toMatchObject({
+      id: 4,
+    });
+    await small.close();
+  });
+
+  test("one node sweeps for all", async () => {
+    await begin();
+    const other = await open();
+    await store.putMessage(uaidOf(1), 1, messageOf());
+    expect(await store.expire(NOW_MS)).toEqual({ messages: 0, devices: [] });
+    expect(await other.expire(NOW_MS + 60_000)).toEqual({ messages: 0, devices: [] });
+    expect(await store.expire(NOW_MS + 60_000)).toEqual({ messages: 1, devices: [] });
+    await other.close();
+  });
+
+  test("a claim that went without an answer and is made again names who held the device before", async () => {
+    await begin();
+    const uaid = uaidOf(1);
+    const first = (await store.claim(uaid, "one"))?.fence;
+    const primary = await cluster.primaryOf(slotOfDevice(1));
+    const { keys } = new RedisKeys(prefix).ofDevice(uaid);
+    const claim = () => primary.ask("EVAL", CLAIM.text, 5, ...keys, `${keys[0]}:done:x`, "", "two");
+    const claimed = await claim();
+    expect(claimed).toEqual([Number(first) + 1, "one", first]);
+    expect(await claim()).toEqual(claimed);
   });
 
   test.each([

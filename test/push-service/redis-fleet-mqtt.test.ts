@@ -57,7 +57,7 @@ describe.skipIf(!isRedisInstalled || !isMosquittoInstalled)(
   "nodes over Redis Cluster at one Mosquitto",
   () => {
     beforeAll(async () => {
-      cluster = await TestCluster.start();
+      cluster = await TestCluster.start([], { primaries: 1 });
     }, 60_000);
     afterAll(() => cluster?.stop());
     beforeEach(async () => {

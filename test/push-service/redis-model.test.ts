@@ -11,7 +11,8 @@ import type { DeviceQuota, Store } from "../../src/push-service/store/store.ts";
 import { isRedisInstalled, TestCluster } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
 
-const NOW_MS = 1_800_000_000_000;
+/** Redis ends nothing that by its own clock is still to come. */
+const NOW_MS = 1_600_000_000_000;
 const DAY_MS = 24 * 3600_000;
 const RUNS = 60;
 const QUOTA: DeviceQuota = { messagesMax: 6, messageBytesMax: 2_000 };
@@ -169,7 +170,7 @@ async function all(store: Store, nowMs: number): Promise<unknown> {
 
 describe.skipIf(!isRedisInstalled)("store on Redis Cluster", () => {
   beforeAll(async () => {
-    cluster = await TestCluster.start();
+    cluster = await TestCluster.start([], { primaries: 1 });
   }, 60_000);
   afterAll(() => cluster?.stop());
 
@@ -201,14 +202,15 @@ describe.skipIf(!isRedisInstalled)("store on Redis Cluster", () => {
     await store.createDevice(uaid, NOW_MS);
     await store.register(uaid, uaidOf(9), null, NOW_MS);
     await store.putMessage(uaid, 1, messageOf());
-    const older = (await store.claim(uaid, "one"))?.fence ?? 0;
+    const older = { nodeId: "one", fence: (await store.claim(uaid, "one"))?.fence ?? 0 };
     expect(await store.messages(uaid, { afterId: 0, limit: 9, nowMs: NOW_MS }, older)).toMatchObject({
       messages: [{ id: 1, mayHaveBeenSent: false }],
     });
     expect(await store.claim(uaid, "two")).toEqual({
-      fence: older + 1,
-      older: { nodeId: "one", fence: older },
+      fence: older.fence + 1,
+      older,
     });
+    const newer = { nodeId: "two", fence: older.fence + 1 };
     const before = await all(store, NOW_MS);
     for (const refused of [
       () => store.getDevice(uaid, older),
@@ -220,11 +222,13 @@ describe.skipIf(!isRedisInstalled)("store on Redis Cluster", () => {
       () => store.noteSeen(uaid, NOW_MS + 1, older),
       () => store.removeDevice(uaid, older),
       () => store.release(uaid, older),
+      // After a failover that lost claims the same fence may be given twice.
+      () => store.channels(uaid, { nodeId: "three", fence: newer.fence }),
     ])
       await expect(refused()).rejects.toMatchObject({ code: "ERR_STORE_FENCED" });
     expect(await all(store, NOW_MS)).toEqual(before);
     // It may have been sent by the older one, which nobody asks any more.
-    expect(await store.messages(uaid, { afterId: 0, limit: 9, nowMs: NOW_MS }, older + 1)).toMatchObject({
+    expect(await store.messages(uaid, { afterId: 0, limit: 9, nowMs: NOW_MS }, newer)).toMatchObject({
       messages: [{ id: 1, mayHaveBeenSent: true }],
     });
     await store.close();

@@ -14,7 +14,7 @@ import { type FleetAuthority, makeFleetAuthority } from "./certificates.ts";
 import { isRedisInstalled, TestCluster } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
 
-const NOW_MS = 1_800_000_000_000;
+const NOW_MS = 1_600_000_000_000;
 const ACCESS = { username: null, password: null } as const;
 let directory = "";
 let authority: FleetAuthority;

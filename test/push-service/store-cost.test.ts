@@ -26,7 +26,7 @@ vi.mock("../../src/push-service/store/lmdb-records.ts", async (original) => {
   };
 });
 
-const NOW_MS = 1_800_000_000_000;
+const NOW_MS = 1_600_000_000_000;
 const CHANNELS = 50;
 const uaid = uaidOf(1);
 let directory: string;

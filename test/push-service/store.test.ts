@@ -13,7 +13,7 @@ import type { Store } from "../../src/push-service/store/store.ts";
 import { bundledScript } from "../bundled-script.ts";
 import { messageOf, storeContract, uaidOf } from "./store-contract.ts";
 
-const NOW_MS = 1_800_000_000_000;
+const NOW_MS = 1_600_000_000_000;
 const opened: Store[] = [];
 const directories: string[] = [];
 

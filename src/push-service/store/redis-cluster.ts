@@ -376,7 +376,8 @@ function shuffled<T>(items: T[]): T[] {
   return items;
 }
 
-function chunks<T>(items: readonly T[], size: number): T[][] {
+/** Parts of `items`, in order. */
+export function chunks<T>(items: readonly T[], size: number): T[][] {
   const parts: T[][] = [];
   for (let at = 0; at < items.length; at += size) parts.push(items.slice(at, at + size));
   return parts;

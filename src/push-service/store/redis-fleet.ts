@@ -21,7 +21,7 @@ import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
 import type { Fleet, HeldDevice } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
 import type { Log } from "../log.ts";
-import type { Holder, RedisStore } from "./redis.ts";
+import type { Claim, Holder, RedisStore } from "./redis.ts";
 import type { RedisCluster } from "./redis-cluster.ts";
 import { RedisEars } from "./redis-ears.ts";
 import { type RedisKeys, SLOTS, slotOf } from "./redis-keys.ts";
@@ -75,14 +75,16 @@ export class RedisFleet implements Fleet {
   async claim(uaid: Uint8Array): Promise<HeldDevice> {
     const { store } = this.#options;
     if (!this.#ears.isHearing) throw deaf();
-    const claimed = await store.claim(uaid, this.#nodeId);
+    const nodeId = this.#nodeId;
+    const claimed = await store.claim(uaid, nodeId);
     const fence = claimed?.fence ?? 0;
     const name = hexEncode(uaid);
     this.#fences.set(name, Math.max(fence, this.#fences.get(name) ?? 0));
     // An older link here hears of it from the hub, once this one is open.
-    if (claimed !== null && claimed.older.nodeId !== this.#nodeId)
+    if (claimed !== null && claimed.older.nodeId !== nodeId)
       this.#tell(uaid, claimed.older, { type: "replaced" });
-    return new FencedDevice(store, uaid, fence, () => this.#release(uaid, fence));
+    const claim = { nodeId, fence };
+    return new FencedDevice(store, uaid, claim, () => this.#release(uaid, claim));
   }
 
   async putMessage(uaid: Uint8Array, channel: number, message: NewMessage): Promise<PutResult> {
@@ -119,11 +121,8 @@ export class RedisFleet implements Fleet {
   }
 
   async elect(uaid: Uint8Array, what: string): Promise<boolean> {
-    const { cluster, keys } = this.#options;
-    const key = keys.ofElection(uaid, what);
-    const args = ["SET", key, this.#nodeId, "NX", "GET", "PX", FLEET_ELECTED_MS];
-    const elected = await cluster.command(slotOf(key), args);
-    return elected === null || String(elected) === this.#nodeId;
+    const { store, keys } = this.#options;
+    return store.elect(keys.ofElection(uaid, what), this.#nodeId, FLEET_ELECTED_MS);
   }
 
   /** A shard that is away is away for every node. */
@@ -243,11 +242,11 @@ export class RedisFleet implements Fleet {
     return this.#options.cluster.answering((slot) => `${indexPrefix}${tags[slot]}}`);
   }
 
-  #release(uaid: Uint8Array, fence: number): void {
+  #release(uaid: Uint8Array, claim: Claim): void {
     const { store, log } = this.#options;
     const name = hexEncode(uaid);
-    if (this.#fences.get(name) === fence) this.#fences.delete(name);
-    store.release(uaid, fence).catch((error: unknown) => {
+    if (this.#fences.get(name) === claim.fence) this.#fences.delete(name);
+    store.release(uaid, claim).catch((error: unknown) => {
       // Somebody else holds it; or it stays ours in name, until the next claim.
       if (error instanceof GodwitError && error.code === "ERR_STORE_FENCED") return;
       log({ event: "store-failed", error: error instanceof GodwitError ? error.message : "unexpected" });
@@ -266,26 +265,26 @@ function deaf(): GodwitError {
 class FencedDevice implements HeldDevice {
   readonly #store: RedisStore;
   readonly #uaid: Uint8Array;
-  readonly #fence: number;
+  readonly #claim: Claim;
   #release: (() => void) | null;
 
-  constructor(store: RedisStore, uaid: Uint8Array, fence: number, release: () => void) {
+  constructor(store: RedisStore, uaid: Uint8Array, claim: Claim, release: () => void) {
     this.#store = store;
     this.#uaid = uaid;
-    this.#fence = fence;
+    this.#claim = claim;
     this.#release = release;
   }
 
-  getDevice = () => this.#store.getDevice(this.#uaid, this.#fence);
-  noteSeen = (nowMs: number) => this.#store.noteSeen(this.#uaid, nowMs, this.#fence);
-  removeDevice = () => this.#store.removeDevice(this.#uaid, this.#fence);
+  getDevice = () => this.#store.getDevice(this.#uaid, this.#claim);
+  noteSeen = (nowMs: number) => this.#store.noteSeen(this.#uaid, nowMs, this.#claim);
+  removeDevice = () => this.#store.removeDevice(this.#uaid, this.#claim);
   register = (registrationId: Uint8Array, key: Uint8Array | null, nowMs: number) =>
-    this.#store.register(this.#uaid, registrationId, key, nowMs, this.#fence);
-  channels = () => this.#store.channels(this.#uaid, this.#fence);
-  unregister = (channel: number) => this.#store.unregister(this.#uaid, channel, this.#fence);
+    this.#store.register(this.#uaid, registrationId, key, nowMs, this.#claim);
+  channels = () => this.#store.channels(this.#uaid, this.#claim);
+  unregister = (channel: number) => this.#store.unregister(this.#uaid, channel, this.#claim);
   messages = (query: Parameters<Store["messages"]>[1]) =>
-    this.#store.messages(this.#uaid, query, this.#fence);
-  ack = (ranges: readonly IdRange[]) => this.#store.ack(this.#uaid, ranges, this.#fence);
+    this.#store.messages(this.#uaid, query, this.#claim);
+  ack = (ranges: readonly IdRange[]) => this.#store.ack(this.#uaid, ranges, this.#claim);
 
   release(): void {
     this.#release?.();

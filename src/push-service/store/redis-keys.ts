@@ -40,14 +40,19 @@ export class RedisKeys {
     return { slot, name, keys: [`${own}:device`, `${own}:queue`, `${index}:due`, `${index}:messages`] };
   }
 
-  /** That a message was put: kept for as long as it may be put once more by whoever had no answer. */
+  /** That a message was put or the device claimed: kept for as long as whoever had no answer may try once more. */
   ofOperation(uaid: Uint8Array, operation: string): string {
-    return `${this.#prefix}:{${hexEncode(uaid)}}:put:${operation}`;
+    return `${this.#prefix}:{${hexEncode(uaid)}}:done:${operation}`;
   }
 
   /** Which node acts on something that all of them heard of a device. */
   ofElection(uaid: Uint8Array, what: string): string {
     return `${this.#prefix}:{${hexEncode(uaid)}}:elected:${what}`;
+  }
+
+  /** Which node sweeps. */
+  get sweep(): string {
+    return `${this.#prefix}:sweep`;
   }
 
   /** The sharded channel of one node of the push service. */

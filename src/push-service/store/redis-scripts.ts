@@ -4,7 +4,7 @@
  * message that of its operation besides; numbers and texts come in ARGV.
  *
  * `device` is a hash: created, seen, dialect, generation, last (message id), history (whose replication gave that id), channel
- * (the last one), channels, messages, bytes, holder and fence; `c1`… the channels, `r…` the live channel of a registration id, and
+ * (the last one), channels, messages, bytes, soonest (nothing of the queue expires before), holder and fence; `c1`… the channels, `r…` the live channel of a registration id, and
  * `t1/…` the stream id of the message of a topic. `queue` is a stream: the ids of messages with 0 behind them; c channel, e expiry, n
  * bytes against the quota, t topic or nothing, f the first fence whose session may have sent it, v the message. `due` sorts the
  * slot's devices by when the sweep has something to do for them, or earlier; `messages` counts those of the slot.
@@ -15,7 +15,7 @@ import {
   DEVICE_UNSEEN_MS_MAX,
   DEVICE_UNUSED_MS_MAX,
   REDIS_MESSAGE_ID_GAP,
-  REDIS_PUT_REMEMBERED_MS,
+  REDIS_OPERATION_REMEMBERED_MS,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
 
@@ -28,11 +28,18 @@ export interface Script {
 /** First byte of a channel's value while it is live; of a revoked one the digit of its reason. */
 export const CHANNEL_LIVE = "L";
 
-/** The session of `ARGV[1]` is refused when another one claimed the device since. Empty: not a session's. */
+/**
+ * The session of `ARGV[1]`, fence and node, is refused when another one claimed the device since. Empty: not a session's. A failover
+ * that lost claims gives a fence twice; the node tells them apart.
+ */
 const FENCE = `
-local fence = redis.call('HGET', KEYS[1], 'fence')
-if ARGV[1] ~= '' and fence and fence ~= ARGV[1] then
-  return redis.error_reply('FENCED another link of the device took its place')
+local claimed = redis.call('HMGET', KEYS[1], 'fence', 'holder')
+local fence, holder = claimed[1], claimed[2]
+if ARGV[1] ~= '' and fence then
+  local asked, node = string.match(ARGV[1], '^(%d+) (.*)$')
+  if asked ~= fence or (holder ~= '' and holder ~= node) then
+    return redis.error_reply('FENCED another link of the device took its place')
+  end
 end
 `;
 
@@ -51,7 +58,15 @@ const UNCHANGED = `
 local function unchanged() redis.call('INCRBY', KEYS[4], 0) end
 `;
 
-/** drop(entries) removes messages, given as XRANGE returns them; everything() is all of the queue. */
+/** A time of whoever asks, or Redis's own where that is earlier: a clock that runs ahead must not make an end of anything. */
+const NOW = `
+local function notAhead(ms)
+  local time = redis.call('TIME')
+  return math.min(tonumber(ms), time[1] * 1000 + math.floor(time[2] / 1000))
+end
+`;
+
+/** drop(entries) removes messages, given as XRANGE returns them; dropExpired(now) those of before, and says when the next one expires. */
 const DROP = `
 local function everything() return redis.call('XRANGE', KEYS[2], '-', '+') end
 local function drop(entries)
@@ -71,12 +86,14 @@ local function drop(entries)
   if redis.call('HINCRBY', KEYS[1], 'messages', -removed) == 0 then redis.call('DEL', KEYS[2]) end
   return removed
 end
-local function expired(now)
-  local entries = {}
+local function dropExpired(now)
+  local entries, soonest = {}, math.huge
   for _, entry in ipairs(everything()) do
-    if tonumber(entry[2][4]) <= now then entries[#entries + 1] = entry end
+    local expires = tonumber(entry[2][4])
+    if expires <= now then entries[#entries + 1] = entry else soonest = math.min(soonest, expires) end
   end
-  return entries
+  if soonest < math.huge then redis.call('HSET', KEYS[1], 'soonest', string.format('%.0f', soonest)) end
+  return drop(entries), soonest
 end
 `;
 
@@ -98,8 +115,9 @@ end
 
 const FORGET = `
 local function forget(name)
-  redis.call('DECRBY', KEYS[4], redis.call('XLEN', KEYS[2]))
+  local messages = redis.call('XLEN', KEYS[2])
   redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('DECRBY', KEYS[4], messages)
   redis.call('ZREM', KEYS[3], name)
 end
 `;
@@ -112,8 +130,13 @@ redis.call('SET', KEYS[1], value)
 return value
 `);
 
+/** Who, for how many ms. → who has it: the first of those who asked. */
+export const ELECT = script(`
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'GET', 'PX', ARGV[2]) or ARGV[1]
+`);
+
 /** Now, name, dialect. */
-export const CREATE_DEVICE = script(
+export const CREATE_DEVICE = growing(
   `${HISTORY}${UNCHANGED}
 if fence then
   unchanged()
@@ -147,11 +170,17 @@ return 1
 
 /** Node. → fence, and the node and fence of the older link. */
 export const CLAIM = script(
-  `
+  `${UNCHANGED}
 if not fence then return {0, '', 0} end
-local holder = redis.call('HGET', KEYS[1], 'holder')
+local done = redis.call('GET', KEYS[5])
+if done then
+  unchanged()
+  local newer, older, node = string.match(done, '^(%d+) (%d+) (.*)$')
+  return {tonumber(newer), node, tonumber(older)}
+end
 local newer = redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HSET', KEYS[1], 'holder', ARGV[2])
+redis.call('SET', KEYS[5], string.format('%.0f %s %s', newer, fence, holder), 'PX', ${REDIS_OPERATION_REMEMBERED_MS})
 return {newer, holder, tonumber(fence)}
 `,
   FENCE,
@@ -166,7 +195,7 @@ return 1
 );
 
 /** Registration id, value of the channel. → outcome, channel, whether it is new. */
-export const REGISTER = script(
+export const REGISTER = growing(
   `${UNCHANGED}
 if not fence then return {'gone'} end
 local live = redis.call('HGET', KEYS[1], 'r' .. ARGV[2])
@@ -211,7 +240,7 @@ if not value or string.sub(value, 1, 1) ~= '${CHANNEL_LIVE}' then
 end
 endChannel(ARGV[2], value)
 redis.call('HSET', KEYS[1], 'c' .. ARGV[2], ARGV[3] .. string.sub(value, 2))
-return {1, redis.call('HGET', KEYS[1], 'holder'), tonumber(fence)}
+return {1, holder, tonumber(fence)}
 `,
   FENCE,
 );
@@ -220,11 +249,10 @@ return {1, redis.call('HGET', KEYS[1], 'holder'), tonumber(fence)}
  * Channel, received, expires, bytes against the quota, topic or nothing, message, messages at most, bytes at most, name. →
  * outcome, id, the id it replaced or 0, holder, fence. What expires when it is received is not stored.
  */
-export const PUT = script(
-  `${HISTORY}${DROP}${UNCHANGED}
+export const PUT = growing(
+  `${HISTORY}${NOW}${DROP}${UNCHANGED}
 local done = redis.call('GET', KEYS[5])
-local device = redis.call('HMGET', KEYS[1], 'c' .. ARGV[2], 'last', 'history', 'messages', 'bytes', 'holder')
-local holder = device[6]
+local device = redis.call('HMGET', KEYS[1], 'c' .. ARGV[2], 'last', 'history', 'soonest')
 if done then
   unchanged()
   local id, replaced = string.match(done, '(%d+) (%d+)')
@@ -237,7 +265,7 @@ local continued = history()
 local id = tonumber(device[2]) + 1
 if device[3] ~= continued then id = id + ${REDIS_MESSAGE_ID_GAP} * (1 + tonumber(string.sub(continued, 1, 4), 16)) end
 local function remember(given, replaced)
-  redis.call('SET', KEYS[5], string.format('%.0f %.0f', given, replaced), 'PX', ${REDIS_PUT_REMEMBERED_MS})
+  redis.call('SET', KEYS[5], string.format('%.0f %.0f', given, replaced), 'PX', ${REDIS_OPERATION_REMEMBERED_MS})
 end
 if ARGV[4] == ARGV[3] then
   redis.call('HSET', KEYS[1], 'last', id, 'history', continued)
@@ -255,11 +283,12 @@ local function fits()
   local freed = older[1] and tonumber(older[1][2][6]) or 0
   return kept[1] + 1 - #older <= tonumber(ARGV[8]) and kept[2] + ARGV[5] - freed <= tonumber(ARGV[9])
 end
-if not fits() then
-  drop(expired(tonumber(ARGV[3])))
+local now = notAhead(ARGV[3])
+if not fits() and tonumber(device[4] or 0) <= now then
+  dropExpired(now)
   if older[1] then older = redis.call('XRANGE', KEYS[2], older[1][1], older[1][1]) end
-  if not fits() then return {'quota'} end
 end
+if not fits() then return {'quota'} end
 local replaced = older[1] and tonumber(string.match(older[1][1], '^%d+')) or 0
 drop(older)
 local first = tonumber(fence)
@@ -267,6 +296,8 @@ if holder == '' then first = first + 1 end
 local at = string.format('%.0f-0', id)
 redis.call('XADD', KEYS[2], at, 'c', ARGV[2], 'e', ARGV[4], 'n', ARGV[5], 't', ARGV[6], 'f', first, 'v', ARGV[7])
 redis.call('HSET', KEYS[1], 'last', id, 'history', continued)
+local soonest = redis.call('HGET', KEYS[1], 'soonest')
+if not soonest or tonumber(ARGV[4]) < tonumber(soonest) then redis.call('HSET', KEYS[1], 'soonest', ARGV[4]) end
 if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], topic, at) end
 redis.call('HINCRBY', KEYS[1], 'messages', 1)
 redis.call('HINCRBY', KEYS[1], 'bytes', ARGV[5])
@@ -279,7 +310,7 @@ return {'stored', id, replaced, holder, tonumber(fence)}
 );
 
 /** Behind this id, how many, now. → whether that was all, the present fence; then id, first fence and message of each. Changes nothing. */
-export const MESSAGES = script(
+export const MESSAGES = reading(
   `
 local limit, now = tonumber(ARGV[3]), tonumber(ARGV[4])
 local found = {1, tonumber(fence or 0)}
@@ -306,7 +337,7 @@ end
 );
 
 /** Fields of the device. → their values. Changes nothing. */
-export const READ_DEVICE = script(
+export const READ_DEVICE = reading(
   `
 return redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
 `,
@@ -314,7 +345,7 @@ return redis.call('HMGET', KEYS[1], unpack(ARGV, 2))
 );
 
 /** → fields and values. Changes nothing. */
-export const READ_ALL = script(
+export const READ_ALL = reading(
   `
 return redis.call('HGETALL', KEYS[1])
 `,
@@ -342,42 +373,44 @@ if not entries[1] or entries[1][2][2] ~= ARGV[2] then
   return {0}
 end
 drop(entries)
-return {1, redis.call('HGET', KEYS[1], 'holder'), tonumber(fence)}
+return {1, holder, tonumber(fence)}
 `,
   FENCE,
 );
 
 /** Now, name. → messages removed, whether the device was. */
 export const EXPIRE = script(
-  `${DROP}${FORGET}
+  `${NOW}${DROP}${FORGET}
 local device = redis.call('HMGET', KEYS[1], 'created', 'seen', 'channel')
 if not device[1] then
   redis.call('ZREM', KEYS[3], ARGV[3])
   return {0, 0}
 end
-local now = tonumber(ARGV[2])
-local removed = drop(expired(now))
+local now = notAhead(ARGV[2])
+local removed, soonest = dropExpired(now)
 local due = device[2] + ${DEVICE_UNSEEN_MS_MAX}
 if device[3] == '0' then due = math.min(due, device[1] + ${DEVICE_UNUSED_MS_MAX}) end
 if due <= now then
   forget(ARGV[3])
   return {removed, 1}
 end
-for _, entry in ipairs(everything()) do due = math.min(due, tonumber(entry[2][4])) end
-redis.call('ZADD', KEYS[3], due, ARGV[3])
+redis.call('ZADD', KEYS[3], math.min(due, soonest), ARGV[3])
 return {removed, 0}
 `,
   FENCE,
 );
 
 /**
- * Of the slots of one primary: what stands in front of their tags, now, how many of each slot at most; the tags. → names of devices
- * that are due. A slot that left meanwhile is passed over; whoever sweeps asks the others too.
+ * Of the slots of one primary: what stands in front of their tags, now, how many at most; the tags. → names of devices that are
+ * due. A slot that left meanwhile is passed over; whoever sweeps asks the others too.
  */
-export const DUE = acrossSlots(`
+export const DUE = acrossSlots(`${NOW}
+local now, most = notAhead(ARGV[2]), tonumber(ARGV[3])
 local found = {}
 for at = 4, #ARGV do
-  local names = redis.pcall('ZRANGEBYSCORE', ARGV[1] .. ARGV[at] .. '}:due', '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+  local left = most - #found
+  if left == 0 then break end
+  local names = redis.pcall('ZRANGEBYSCORE', ARGV[1] .. ARGV[at] .. '}:due', '-inf', now, 'LIMIT', 0, left)
   if not names.err then for _, name in ipairs(names) do found[#found + 1] = name end end
 end
 return found
@@ -396,12 +429,26 @@ end
 return {messages, devices}
 `);
 
+/** Allowed when Redis has no memory left: it makes room, or what makes room needs it. */
 function script(body: string, head = ""): Script {
-  const text = `${head}${body}`;
-  return { text, sha: createHash("sha1").update(text).digest("hex") };
+  return flagged("allow-oom", `${head}${body}`);
+}
+
+/** Brings something in that stays. */
+function growing(body: string, head: string): Script {
+  return flagged("", `${head}${body}`);
+}
+
+function reading(body: string, head: string): Script {
+  return flagged("no-writes", `${head}${body}`);
 }
 
 /** Reads what is on the one primary it is sent to, in whichever slots. */
 function acrossSlots(body: string): Script {
-  return script(`#!lua flags=no-writes,allow-cross-slot-keys${body}`);
+  return flagged("no-writes,allow-cross-slot-keys", body);
+}
+
+function flagged(flags: string, code: string): Script {
+  const text = `#!lua${flags === "" ? "" : ` flags=${flags}`}\n${code}`;
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
 }

@@ -7,12 +7,17 @@
 
 import { randomBytes } from "node:crypto";
 import { GodwitError } from "../../errors.ts";
-import { REDIS_DUE_PER_SLOT_MAX, REDIS_SLOTS_PER_SCRIPT_MAX } from "../../limits.ts";
+import {
+  EXPIRE_INTERVAL_MS,
+  REDIS_DUE_PER_SCRIPT_MAX,
+  REDIS_SLOTS_PER_SCRIPT_MAX,
+  REDIS_SWEEP_BATCH_MAX,
+} from "../../limits.ts";
 import { DEVICE_DIALECTS, type DeviceDialect, type IdRange, type RevokeReason } from "../../wire/dialect.ts";
 import type { Fleet } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
 import type { Log } from "../log.ts";
-import { RedisCluster, type RedisClusterOptions, type ScriptCall } from "./redis-cluster.ts";
+import { chunks, RedisCluster, type RedisClusterOptions, type ScriptCall } from "./redis-cluster.ts";
 import { checkDurability } from "./redis-durability.ts";
 import { RedisFleet } from "./redis-fleet.ts";
 import { RedisKeys, slotOf } from "./redis-keys.ts";
@@ -40,6 +45,12 @@ export interface RedisStoreOptions extends RedisClusterOptions {
   readonly quota?: DeviceQuota;
   /** Default none. */
   readonly log?: Log;
+}
+
+/** Whose session asks: the node that claimed the device, and the fence it got. */
+export interface Claim {
+  readonly nodeId: string;
+  readonly fence: number;
 }
 
 /** Who held the device when a message of it was put, withdrawn or revoked. */
@@ -83,6 +94,8 @@ export class RedisStore implements Store {
   readonly #cluster: RedisCluster;
   readonly #keys: RedisKeys;
   readonly #quota: DeviceQuota;
+  /** Of this process, to whoever sweeps. */
+  readonly #name = randomBytes(8).toString("hex");
 
   constructor(cluster: RedisCluster, keys: RedisKeys, epoch: number, quota: DeviceQuota) {
     this.#cluster = cluster;
@@ -102,8 +115,8 @@ export class RedisStore implements Store {
     await this.#write(CREATE_DEVICE, uaid, ["", nowMs, name, DEVICE_DIALECTS.indexOf(dialect)]);
   }
 
-  async getDevice(uaid: Uint8Array, fence: number | null = null): Promise<DeviceRecord | null> {
-    const args = [fenceArgument(fence), ...records.DEVICE_FIELDS];
+  async getDevice(uaid: Uint8Array, claim: Claim | null = null): Promise<DeviceRecord | null> {
+    const args = [fenceArgument(claim), ...records.DEVICE_FIELDS];
     return records.deviceRecord((await this.#read(scripts.READ_DEVICE, uaid, args)) as (Buffer | null)[]);
   }
 
@@ -111,13 +124,13 @@ export class RedisStore implements Store {
     await this.#write(scripts.RAISE, uaid, ["", "generation", generation]);
   }
 
-  async noteSeen(uaid: Uint8Array, nowMs: number, fence: number | null = null): Promise<void> {
-    await this.#write(scripts.RAISE, uaid, [fenceArgument(fence), "seen", nowMs]);
+  async noteSeen(uaid: Uint8Array, nowMs: number, claim: Claim | null = null): Promise<void> {
+    await this.#write(scripts.RAISE, uaid, [fenceArgument(claim), "seen", nowMs]);
   }
 
-  async removeDevice(uaid: Uint8Array, fence: number | null = null): Promise<void> {
+  async removeDevice(uaid: Uint8Array, claim: Claim | null = null): Promise<void> {
     const { name } = this.#keys.ofDevice(uaid);
-    await this.#write(scripts.REMOVE_DEVICE, uaid, [fenceArgument(fence), name]);
+    await this.#write(scripts.REMOVE_DEVICE, uaid, [fenceArgument(claim), name]);
   }
 
   async register(
@@ -125,11 +138,11 @@ export class RedisStore implements Store {
     registrationId: Uint8Array,
     applicationServerKey: Uint8Array | null,
     nowMs: number,
-    fence: number | null = null,
+    claim: Claim | null = null,
   ): Promise<RegisterResult> {
     const value = records.channelValue(registrationId, applicationServerKey, nowMs);
     const { reply } = await this.#write(scripts.REGISTER, uaid, [
-      fenceArgument(fence),
+      fenceArgument(claim),
       registrationId,
       value,
     ]);
@@ -138,8 +151,8 @@ export class RedisStore implements Store {
     return name === "registered" ? { outcome: name, channel, created: created === 1 } : { outcome: name };
   }
 
-  async channels(uaid: Uint8Array, fence: number | null = null): Promise<ChannelRecord[]> {
-    const reply = (await this.#read(scripts.READ_ALL, uaid, [fenceArgument(fence)])) as Buffer[];
+  async channels(uaid: Uint8Array, claim: Claim | null = null): Promise<ChannelRecord[]> {
+    const reply = (await this.#read(scripts.READ_ALL, uaid, [fenceArgument(claim)])) as Buffer[];
     const found: ChannelRecord[] = [];
     for (let at = 0; at < reply.length; at += 2) {
       const channel = /^c(\d+)$/.exec(String(reply[at]))?.[1];
@@ -155,9 +168,9 @@ export class RedisStore implements Store {
     return value === null ? null : records.channelRecord(channel, value);
   }
 
-  async unregister(uaid: Uint8Array, channel: number, fence: number | null = null): Promise<boolean> {
+  async unregister(uaid: Uint8Array, channel: number, claim: Claim | null = null): Promise<boolean> {
     const { reply, mayBeRepeat } = await this.#write(scripts.UNREGISTER, uaid, [
-      fenceArgument(fence),
+      fenceArgument(claim),
       channel,
     ]);
     return reply === 1 || mayBeRepeat;
@@ -181,29 +194,26 @@ export class RedisStore implements Store {
   /** {@link putMessage}, and who has to hear of it. */
   async putMessageOf(uaid: Uint8Array, channel: number, message: NewMessage): Promise<[PutResult, Holder]> {
     const { messagesMax, messageBytesMax } = this.#quota;
-    const { slot, name, keys } = this.#keys.ofDevice(uaid);
-    const operation = this.#keys.ofOperation(uaid, randomBytes(9).toString("base64url"));
     const { receivedMs, ttlS, topic } = message;
     const args = [
       ...["", channel, receivedMs, receivedMs + ttlS * 1000, quotaBytes(message), topic ?? ""],
-      ...[records.messageValue(channel, message), messagesMax, messageBytesMax, name],
+      ...[
+        records.messageValue(channel, message),
+        messagesMax,
+        messageBytesMax,
+        this.#keys.ofDevice(uaid).name,
+      ],
     ];
-    const { reply } = await this.#cluster.write({
-      slot,
-      script: scripts.PUT,
-      keys: [...keys, operation],
-      args,
-    });
-    return putReply(reply);
+    return putReply(await this.#writeOnce(scripts.PUT, uaid, args));
   }
 
   async messages(
     uaid: Uint8Array,
     query: { readonly afterId: number; readonly limit: number; readonly nowMs: number },
-    fence: number | null = null,
+    claim: Claim | null = null,
   ): Promise<MessagePage> {
     const { afterId, limit, nowMs } = query;
-    const args = [fenceArgument(fence), afterId, limit, nowMs];
+    const args = [fenceArgument(claim), afterId, limit, nowMs];
     const reply = await this.#read(scripts.MESSAGES, uaid, args);
     const [complete, present, ...entries] = reply as [number, number, ...(Buffer | number)[]];
     const messages: StoredMessage[] = [];
@@ -216,8 +226,8 @@ export class RedisStore implements Store {
     return { messages, complete: complete === 1 };
   }
 
-  async ack(uaid: Uint8Array, ranges: readonly IdRange[], fence: number | null = null): Promise<number> {
-    const { reply } = await this.#write(scripts.ACK, uaid, [fenceArgument(fence), ...ranges.flat()]);
+  async ack(uaid: Uint8Array, ranges: readonly IdRange[], claim: Claim | null = null): Promise<number> {
+    const { reply } = await this.#write(scripts.ACK, uaid, [fenceArgument(claim), ...ranges.flat()]);
     return Number(reply);
   }
 
@@ -233,7 +243,7 @@ export class RedisStore implements Store {
 
   /** The next fence of the device, durable, and who held it before; null when there is no such device. */
   async claim(uaid: Uint8Array, nodeId: string): Promise<{ fence: number; older: Holder } | null> {
-    const { reply } = await this.#write(scripts.CLAIM, uaid, ["", nodeId]);
+    const reply = await this.#writeOnce(scripts.CLAIM, uaid, ["", nodeId]);
     const [fence, holder, olderFence] = reply as [number, Buffer, number];
     return fence === 0 ? null : { fence, older: holderOf(holder, olderFence) };
   }
@@ -245,8 +255,14 @@ export class RedisStore implements Store {
   }
 
   /** Nobody holds the device, unless it was claimed again. */
-  async release(uaid: Uint8Array, fence: number): Promise<void> {
-    await this.#write(scripts.RELEASE, uaid, [fence]);
+  async release(uaid: Uint8Array, claim: Claim): Promise<void> {
+    await this.#write(scripts.RELEASE, uaid, [fenceArgument(claim)]);
+  }
+
+  /** True for `who` comes first, and for as long as it then is the first. */
+  async elect(key: string, who: string, ms: number): Promise<boolean> {
+    const first = await this.#cluster.command(slotOf(key), ["EVAL", scripts.ELECT.text, 1, key, who, ms]);
+    return String(first) === who;
   }
 
   async countMessages(): Promise<number> {
@@ -257,21 +273,28 @@ export class RedisStore implements Store {
     return (await this.#count())[1];
   }
 
+  /** One node does it for all. */
   async expire(nowMs: number): Promise<Expired> {
     const found: Expired & { messages: number; devices: Uint8Array[] } = { messages: 0, devices: [] };
+    this.#cluster.check();
+    if (!(await this.elect(this.#keys.sweep, this.#name, EXPIRE_INTERVAL_MS))) return found;
+    const seen = new Set<string>();
     for (;;) {
-      const names = await this.#due(nowMs);
-      const uaids = names.map((name) => new Uint8Array(Buffer.from(name, "hex")));
-      await Promise.all(
-        uaids.map(async (uaid) => {
-          const args = ["", nowMs, this.#keys.ofDevice(uaid).name];
-          const { reply } = await this.#write(scripts.EXPIRE, uaid, args);
-          const [messages = 0, devices] = reply as number[];
-          found.messages += messages;
-          if (devices === 1) found.devices.push(uaid);
-        }),
-      );
+      // What is due again at once is for the next sweep.
+      const names = (await this.#due(nowMs)).filter((name) => !seen.has(name));
       if (names.length === 0) return found;
+      for (const batch of chunks(names, REDIS_SWEEP_BATCH_MAX)) {
+        await Promise.all(
+          batch.map(async (name) => {
+            seen.add(name);
+            const uaid = new Uint8Array(Buffer.from(name, "hex"));
+            const { reply } = await this.#write(scripts.EXPIRE, uaid, ["", nowMs, name]);
+            const [messages = 0, devices] = reply as number[];
+            found.messages += messages;
+            if (devices === 1) found.devices.push(uaid);
+          }),
+        );
+      }
     }
   }
 
@@ -284,7 +307,7 @@ export class RedisStore implements Store {
     this.#cluster.check();
     const { tags, indexPrefix } = this.#keys;
     const replies = await this.#cluster.onPrimaries(scripts.DUE, REDIS_SLOTS_PER_SCRIPT_MAX, (slots) => [
-      ...[indexPrefix, nowMs, REDIS_DUE_PER_SLOT_MAX],
+      ...[indexPrefix, nowMs, REDIS_DUE_PER_SCRIPT_MAX],
       ...slots.map((slot) => tags[slot] ?? ""),
     ]);
     return (replies as Buffer[][]).flat().map(String);
@@ -305,6 +328,14 @@ export class RedisStore implements Store {
     return this.#cluster.read(this.#call(script, uaid, args));
   }
 
+  /** Tried again for want of an answer it does nothing, and answers as the first time. */
+  async #writeOnce(script: scripts.Script, uaid: Uint8Array, args: Arguments): Promise<Reply> {
+    const call = this.#call(script, uaid, args);
+    const operation = this.#keys.ofOperation(uaid, randomBytes(9).toString("base64url"));
+    const { reply } = await this.#cluster.write({ ...call, keys: [...call.keys, operation] });
+    return reply;
+  }
+
   #write(script: scripts.Script, uaid: Uint8Array, args: Arguments) {
     return this.#cluster.write(this.#call(script, uaid, args));
   }
@@ -316,8 +347,8 @@ export class RedisStore implements Store {
 }
 
 /** An operation that is no session's is never fenced off. */
-function fenceArgument(fence: number | null): string {
-  return fence === null ? "" : String(fence);
+function fenceArgument(claim: Claim | null): string {
+  return claim === null ? "" : `${claim.fence} ${claim.nodeId}`;
 }
 
 function holderOf(name: Buffer, fence: number): Holder {
