@@ -10,11 +10,13 @@ import {
   addKey,
   type Keyring,
   loadKeyring,
+  removeKey,
   rotateKeyring,
   saveKeyring,
   useKey,
 } from "../push-service/index.ts";
 import type { Command } from "./command.ts";
+import { confirm } from "./confirm.ts";
 import type { Output } from "./output.ts";
 import { nodeSurroundings } from "./surroundings.ts";
 
@@ -40,6 +42,13 @@ export const keyringCommand: Command = {
     use: verb("KEY", "seal with this key; second step, once every process has it", (keyring, options) =>
       useKey(keyring, requiredKey(options)),
     ),
+    remove: {
+      ...verb("KEY", "forget a key that does not seal any more: what it sealed is void", remove),
+      options: {
+        ...OPTIONS,
+        yes: { kind: "flag", help: "do not ask whether it is meant", isFlagOnly: true },
+      },
+    },
   },
   async run(options, output) {
     tell(read(options).keyring, output);
@@ -49,7 +58,7 @@ export const keyringCommand: Command = {
 function verb(
   positionals: string,
   summary: string,
-  change: (keyring: Keyring, options: Options) => Keyring,
+  change: (keyring: Keyring, options: Options, output: Output) => Keyring | Promise<Keyring>,
 ): Command {
   return {
     summary,
@@ -57,12 +66,23 @@ function verb(
     options: OPTIONS,
     async run(options, output) {
       const { path, keyring } = read(options);
-      const changed = change(keyring, options);
+      const changed = await change(keyring, options, output);
       saveKeyring(path, changed);
       tell(changed, output);
       output.log("a running push service takes it at SIGHUP");
     },
   };
+}
+
+async function remove(keyring: Keyring, options: Options, output: Output): Promise<Keyring> {
+  const key = requiredKey(options);
+  const rest = removeKey(keyring, key);
+  output.log(
+    `what ${key} sealed is void without it: senders get 404 from endpoints that it sealed, and their devices are not told; a device whose ` +
+      "uaToken it sealed comes back as a new one, and subscribes again; its Locations withdraw nothing",
+  );
+  if (!options.flag("yes")) await confirm(`Remove ${key} for good?`);
+  return rest;
 }
 
 function requiredKey({ positionals }: Options): string {

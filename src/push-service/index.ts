@@ -12,6 +12,7 @@ export {
   loadKeyring,
   newKeyring,
   readKeyring,
+  removeKey,
   rotateKeyring,
   saveKeyring,
   useKey,

@@ -59,6 +59,21 @@ export function useKey(keyring: Keyring, idHex: string): Keyring {
 }
 
 /**
+ * The ring without one of its keys: what that sealed is void from then on.
+ *
+ * @param idHex 8 hex digits
+ * @throws {GodwitError} ERR_KEYRING no key of the ring has this id, or it is the one that seals
+ */
+export function removeKey(keyring: Keyring, idHex: string): Keyring {
+  if (hexEncode(keyring.current.id) === idHex)
+    throw new GodwitError("ERR_KEYRING", `${idHex} seals: use another key first`);
+  const older = keyring.older.filter(({ id }) => hexEncode(id) !== idHex);
+  if (older.length === keyring.older.length)
+    throw new GodwitError("ERR_KEYRING", `no key ${idHex} in the ring`);
+  return { ...keyring, older };
+}
+
+/**
  * Reads the ring at `path`, or makes one there: only where nothing can have been sealed yet.
  *
  * @throws {GodwitError} ERR_KEYRING others may read the file, or it is not a key ring

@@ -89,6 +89,32 @@ describe("godwit keyring", () => {
     expect([unknown.code, JSON.parse(unknown.stderr).error.code]).toEqual([CONFIG, "ERR_KEYRING"]);
   });
 
+  test("removes a key that does not seal, once it is told that this is meant; its tokens are void then", async () => {
+    const service = await stage.service();
+    const { json } = await service.request("POST", "/v1/token");
+    const keyring = (...args: string[]) => stage.run(["keyring", ...args, "--state", service.directory]);
+    const [old] = (await keyring()).stdout.split(/\s/);
+    const refused = await keyring("remove", String(old), "--yes");
+    expect([refused.code, refused.stderr]).toEqual([
+      CONFIG,
+      expect.stringMatching(/seals: use another key first/),
+    ]);
+    const rotated = (await keyring("rotate")).stdout;
+    const asked = await keyring("remove", String(old));
+    expect([asked.code, asked.stderr]).toEqual([
+      2,
+      expect.stringMatching(/is void without it.*\n.*give --yes$/),
+    ]);
+    expect((await keyring()).stdout).toBe(rotated);
+    const removed = await keyring("remove", String(old), "--yes");
+    expect([removed.code, removed.stdout]).toEqual([0, rotated.split("\n")[0]]);
+    service.program.child.kill("SIGHUP");
+    await service.stderr.match(/^reloaded keys=1$/);
+    const again = await service.request("POST", "/v1/token", { Authorization: `Bearer ${json.uaToken}` });
+    expect(again.json.uaid).not.toBe(json.uaid);
+    await service.end("SIGTERM");
+  });
+
   test("makes no ring where there is none", async () => {
     const directory = stage.newDirectory();
     const { code, stderr } = await stage.run(["keyring", "rotate", "--state", directory]);

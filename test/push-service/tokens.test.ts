@@ -16,15 +16,17 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { hexEncode } from "../../src/bytes.ts";
 import { UA_TOKEN_REFRESH_MS } from "../../src/limits.ts";
 import {
   loadKeyring,
   newKeyring,
   readKeyring,
+  removeKey,
   rotateKeyring,
   saveKeyring,
 } from "../../src/push-service/keyring.ts";
-import { Sealer } from "../../src/push-service/seal.ts";
+import { type Keyring, Sealer } from "../../src/push-service/seal.ts";
 import { endpointKeyHash, isEndpointKey, isUaTokenOld, Tokens } from "../../src/push-service/tokens.ts";
 import { base64urlDecode, base64urlEncode } from "../../src/webpush/base64url.ts";
 import { DEVICE_DIALECTS } from "../../src/wire/dialect.ts";
@@ -134,6 +136,22 @@ describe("tokens", () => {
     expect(() => tokens.openUaToken(next.sealUaToken(claims))).toThrow(
       expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }),
     );
+  });
+
+  test("a ring without a key opens nothing that it sealed, and the one that seals stays", () => {
+    const idOf = ({ current }: Keyring) => hexEncode(current.id);
+    const rotated = rotateKeyring(keyring);
+    const sealer = new Sealer(rotated);
+    const next = new Tokens(sealer);
+    const [old, fresh] = [tokens.sealUaToken(claims), next.sealUaToken(claims)];
+    expect(next.openUaToken(old)).toEqual(claims);
+    const removed = removeKey(rotated, idOf(keyring));
+    expect(removed).toEqual({ current: rotated.current, older: [] });
+    sealer.use(removed);
+    expect(next.openUaToken(fresh)).toEqual(claims);
+    expect(() => next.openUaToken(old)).toThrow(expect.objectContaining({ code: "ERR_SEAL_FOREIGN" }));
+    for (const id of [idOf(rotated), idOf(keyring), "00000000"])
+      expect(() => removeKey(removed, id)).toThrow(expect.objectContaining({ code: "ERR_KEYRING" }));
   });
 
   test("another service's token is foreign", () => {
