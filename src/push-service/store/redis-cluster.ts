@@ -22,7 +22,7 @@ import {
   type Reply,
   Unreachable,
 } from "./redis-node.ts";
-import type { Script } from "./redis-scripts.ts";
+import type { Script } from "./redis-script.ts";
 import { commonView, isLoopback, parseSlots, primariesOf, type SlotsView } from "./redis-slots.ts";
 
 export interface RedisClusterOptions extends RedisAccess {

@@ -10,7 +10,6 @@
  * slot's devices by when the sweep has something to do for them, or earlier; `messages` counts those of the slot.
  */
 
-import { createHash } from "node:crypto";
 import {
   DEVICE_UNSEEN_MS_MAX,
   DEVICE_UNUSED_MS_MAX,
@@ -18,12 +17,7 @@ import {
   REDIS_OPERATION_REMEMBERED_MS,
   SUBSCRIPTIONS_MAX,
 } from "../../limits.ts";
-
-export interface Script {
-  readonly text: string;
-  /** SHA-1, in hex: what Redis knows a script by. */
-  readonly sha: string;
-}
+import { acrossSlots, growing, reading, script } from "./redis-script.ts";
 
 /** First byte of a channel's value while it is live; of a revoked one the digit of its reason. */
 export const CHANNEL_LIVE = "L";
@@ -428,27 +422,3 @@ for at = 2, #ARGV do
 end
 return {messages, devices}
 `);
-
-/** Allowed when Redis has no memory left: it makes room, or what makes room needs it. */
-function script(body: string, head = ""): Script {
-  return flagged("allow-oom", `${head}${body}`);
-}
-
-/** Brings something in that stays. */
-function growing(body: string, head: string): Script {
-  return flagged("", `${head}${body}`);
-}
-
-function reading(body: string, head: string): Script {
-  return flagged("no-writes", `${head}${body}`);
-}
-
-/** Reads what is on the one primary it is sent to, in whichever slots. */
-function acrossSlots(body: string): Script {
-  return flagged("no-writes,allow-cross-slot-keys", body);
-}
-
-function flagged(flags: string, code: string): Script {
-  const text = `#!lua${flags === "" ? "" : ` flags=${flags}`}\n${code}`;
-  return { text, sha: createHash("sha1").update(text).digest("hex") };
-}

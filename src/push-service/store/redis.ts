@@ -23,6 +23,7 @@ import { RedisFleet } from "./redis-fleet.ts";
 import { RedisKeys, slotOf } from "./redis-keys.ts";
 import type { Arguments, Reply } from "./redis-node.ts";
 import * as records from "./redis-records.ts";
+import type { Script } from "./redis-script.ts";
 import * as scripts from "./redis-scripts.ts";
 import { DEVICE_QUOTA, newStoreEpoch, quotaBytes } from "./rules.ts";
 import type {
@@ -324,23 +325,23 @@ export class RedisStore implements Store {
     return [sum(0), sum(1)];
   }
 
-  async #read(script: scripts.Script, uaid: Uint8Array, args: Arguments): Promise<Reply> {
+  async #read(script: Script, uaid: Uint8Array, args: Arguments): Promise<Reply> {
     return this.#cluster.read(this.#call(script, uaid, args));
   }
 
   /** Tried again for want of an answer it does nothing, and answers as the first time. */
-  async #writeOnce(script: scripts.Script, uaid: Uint8Array, args: Arguments): Promise<Reply> {
+  async #writeOnce(script: Script, uaid: Uint8Array, args: Arguments): Promise<Reply> {
     const call = this.#call(script, uaid, args);
     const operation = this.#keys.ofOperation(uaid, randomBytes(9).toString("base64url"));
     const { reply } = await this.#cluster.write({ ...call, keys: [...call.keys, operation] });
     return reply;
   }
 
-  #write(script: scripts.Script, uaid: Uint8Array, args: Arguments) {
+  #write(script: Script, uaid: Uint8Array, args: Arguments) {
     return this.#cluster.write(this.#call(script, uaid, args));
   }
 
-  #call(script: scripts.Script, uaid: Uint8Array, args: Arguments): ScriptCall {
+  #call(script: Script, uaid: Uint8Array, args: Arguments): ScriptCall {
     const { slot, keys } = this.#keys.ofDevice(uaid);
     return { slot, script, keys, args };
   }
