@@ -22,18 +22,27 @@ export function parseBearer(headers: IncomingHttpHeaders): string | null {
   return token !== null && token.length <= UA_TOKEN_CHARS_MAX ? token : null;
 }
 
+/** tchar of RFC 9110 §5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
 /**
- * Checks what RFC 6455 §4.2.1 asks of the handshake, before anything is done for it.
+ * Checks what RFC 6455 §4.2.1 asks of the handshake, before anything is done for it, which is also all that `ws` would refuse in words of
+ * its own.
  *
- * @throws {HttpError} subprotocol for another version, request for a key that is none
+ * @throws {HttpError} subprotocol for another version, request for a key that is none, other upgrades besides, no list of subprotocols
  */
 export function requireHandshake(headers: IncomingHttpHeaders): void {
+  if (headers.upgrade?.toLowerCase() !== "websocket")
+    throw new HttpError("request", {}, "Upgrade must be websocket alone");
   if (headers["sec-websocket-version"] !== "13") {
     throw new HttpError("subprotocol", { "Sec-WebSocket-Version": "13" }, "the WebSocket version must be 13");
   }
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? "")) {
     throw new HttpError("request", {}, "Sec-WebSocket-Key is not 16 bytes of base64");
   }
+  const offered = headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim()) ?? [];
+  if (!offered.every((name) => TOKEN.test(name)) || new Set(offered).size < offered.length)
+    throw new HttpError("request", {}, "Sec-WebSocket-Protocol is no list of different names");
 }
 
 /** @throws {HttpError} subprotocol, unless `godwit.v1` is among those offered */

@@ -80,6 +80,9 @@ describe("a refused upgrade", () => {
     ["without a token", "/v1/ws", {}, [401, 310]],
     ["of another version", "/v1/ws", { "Sec-WebSocket-Version": "12" }, [426, 313]],
     ["with a key that is none", "/v1/ws", { "Sec-WebSocket-Key": "bad" }, [400, 322]],
+    ["to something else besides", "/v1/ws", { Upgrade: "websocket, h2c" }, [400, 322]],
+    ["with no list of subprotocols", "/", { "Sec-WebSocket-Protocol": "" }, [400, 322]],
+    ["with a subprotocol twice", "/v1/ws", { "Sec-WebSocket-Protocol": "godwit.v1,godwit.v1" }, [400, 322]],
   ] as const)("%s is answered with a JSON error", async (_what, path, headers, expected) => {
     expect(refusal(await answerTo(upgradeRequest(path, headers)))).toEqual(expected);
   });
@@ -92,12 +95,14 @@ describe("a refused upgrade", () => {
     },
   );
 
-  test("leaves the device's good link alone", async () => {
-    const { device, uaToken } = await bench.subscribed();
-    const headers = { Authorization: `Bearer ${uaToken}`, "Sec-WebSocket-Key": "bad" };
-    await answerTo(upgradeRequest("/v1/ws", headers));
-    expect(await device.quiet()).toEqual([]);
-  });
+  test.each([{ "Sec-WebSocket-Key": "bad" }, { "Sec-WebSocket-Protocol": "godwit.v1," }])(
+    "leaves the device's good link alone: %o",
+    async (bad) => {
+      const { device, uaToken } = await bench.subscribed();
+      await answerTo(upgradeRequest("/v1/ws", { Authorization: `Bearer ${uaToken}`, ...bad }));
+      expect(await device.quiet()).toEqual([]);
+    },
+  );
 });
 
 describe("an upgrade that fails at the store", () => {
