@@ -42,16 +42,16 @@ export async function sendAway(
 ): Promise<void> {
   const stepMs = spreadMs > 0 ? DRAIN_STEP_MS : 0;
   const steps = stepMs > 0 ? Math.ceil(spreadMs / stepMs) : 1;
-  let left = hub.links();
-  const perStep = Math.ceil(left.length / steps);
-  while (left.length > 0) {
-    for (const link of left.splice(0, hurry.aborted ? left.length : perStep)) {
+  const links = hub.links();
+  for (let step = 1, told = 0; told < links.length; step++) {
+    const due = hurry.aborted ? links.length : Math.ceil((links.length * step) / steps);
+    for (const link of links.slice(told, due)) {
       const retryAfterS = Math.round(Math.random() * reconnectSpreadS);
       link.handle({ type: "goodbye", reason: "shutdown", retryAfterS });
     }
-    if (left.length > 0) await pause(stepMs, hurry);
+    told = due;
+    if (told < links.length) await pause(stepMs, hurry);
   }
   // A session that was only beginning meanwhile. Those told already do not listen any more.
-  left = hub.links();
-  for (const link of left) link.handle({ type: "goodbye", reason: "shutdown", retryAfterS: 0 });
+  for (const link of hub.links()) link.handle({ type: "goodbye", reason: "shutdown", retryAfterS: 0 });
 }

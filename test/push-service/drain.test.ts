@@ -85,6 +85,17 @@ describe("sending away", () => {
     expect(told.every((event) => event.type === "goodbye" && event.retryAfterS <= 60)).toBe(true);
   });
 
+  test("is even for few devices too", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { hub, told } = connected(2);
+    const done = sendAway(hub, 20 * DRAIN_STEP_MS, 60, new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(10 * DRAIN_STEP_MS - 1);
+    expect(told.length).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told.length).toBe(2);
+    await done;
+  });
+
   test("is at once without a time, and from when somebody is in a hurry", async () => {
     const { hub, told } = connected(10);
     void sendAway(hub, 0, 60, new AbortController().signal);
