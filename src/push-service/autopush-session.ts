@@ -26,15 +26,14 @@ import { ACK_CODES, type AckCode, type ByeReason, STATUS, type Status } from "..
 import { deviceEpoch } from "../wire/digest.ts";
 import { AutopushOutbox } from "./autopush-outbox.ts";
 import type { Instant } from "./outbox.ts";
-import {
-  type Delivered,
-  type DeviceSession,
-  type DeviceSnapshot,
-  type Phase,
-  phaseAfter,
-  type SessionEffect,
-  type SessionEvent,
-  type Transition,
+import { SessionCourse } from "./session-course.ts";
+import type {
+  Delivered,
+  DeviceSession,
+  DeviceSnapshot,
+  Phase,
+  SessionEffect,
+  SessionEvent,
 } from "./session-events.ts";
 import type { StoredMessage } from "./store/store.ts";
 
@@ -62,12 +61,12 @@ const POINT_FORM_UNCOMPRESSED = 4;
 
 /** One device link. Drain {@link poll} after every {@link handle}. */
 export class AutopushSession implements DeviceSession<AutopushUpstream, AutopushDownstream> {
+  readonly #course = new SessionCourse<AutopushDownstream>();
   readonly #uaid: Uint8Array;
   readonly #delivered: Delivered | undefined;
   /** Until `hello` is answered: they may be large, and the link lives long. */
   #helloBroadcasts: Broadcasts | null;
   readonly #outbox: AutopushOutbox;
-  readonly #effects: SessionEffect<AutopushDownstream>[] = [];
   readonly #versions: Versions;
   /** By hex of the channelID, the revoked ones included. */
   readonly #channels = new Map<string, number>();
@@ -75,13 +74,11 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   readonly #channelIds = new Map<number, Uint8Array>();
   /** The first one is at the store: one at a time, so that none overtakes another of the same channelID. */
   readonly #requests: Request[] = [];
-  #phase: Phase = "opening";
   #lastOperationId = 0;
   #lastHeardMs = 0;
   #pingSentMs: number | null = null;
   #earlierAcksLeft = AUTOPUSH_UNACKNOWLEDGED_MAX;
   #appPingMs = Number.NEGATIVE_INFINITY;
-  #alarmMs: number | null = null;
 
   constructor(options: AutopushSessionOptions) {
     this.#uaid = options.uaid;
@@ -92,19 +89,19 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   }
 
   get phase(): Phase {
-    return this.#phase;
+    return this.#course.phase;
   }
 
   /** Takes one event; what follows from it is handed out by {@link poll}. Never throws. */
   handle(event: SessionEvent<AutopushUpstream>, now: Instant): void {
-    if (this.#phase === "closed") return;
+    if (this.#course.phase === "closed") return;
     this.#take(event, now);
     this.#pump(now);
   }
 
   /** The next effect in order, or undefined. */
   poll(): SessionEffect<AutopushDownstream> | undefined {
-    return this.#effects.shift();
+    return this.#course.poll();
   }
 
   #take(event: SessionEvent<AutopushUpstream>, now: Instant): void {
@@ -113,15 +110,15 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
         return this.#opened(event.device, now);
       case "upstream":
         this.#heard(now);
-        if (this.#phase === "open") this.#upstream(event.message, now);
+        if (this.#course.phase === "open") this.#upstream(event.message, now);
         return;
       case "activity":
         return this.#heard(now);
       case "stored":
-        if (this.#phase !== "open") return this.#outbox.later(event.message.id);
+        if (this.#course.phase !== "open") return this.#outbox.later(event.message.id);
         return this.#outbox.stored(event.message, event.replacedId, now);
       case "ephemeral":
-        if (this.#phase === "open") this.#outbox.ephemeral(event.message, now);
+        if (this.#course.phase === "open") this.#outbox.ephemeral(event.message, now);
         return;
       case "withdrawn":
         return this.#outbox.withdrawn(event.id);
@@ -149,26 +146,26 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
       case "goodbye":
         return this.#goodbye(event.reason);
       case "linkClosed":
-        this.#go("linkClosed");
+        this.#course.go("linkClosed");
     }
   }
 
   /** After each event: load what may go, set the alarm. */
   #pump(now: Instant): void {
-    if (this.#phase !== "open") return;
+    if (this.#course.phase !== "open") return;
     const load = this.#outbox.nextLoad(now);
-    if (load !== null) this.#effects.push({ type: "load", ...load });
+    if (load !== null) this.#course.want({ type: "load", ...load });
     this.#arm(now);
   }
 
   #opened(device: DeviceSnapshot, now: Instant): void {
-    if (!this.#go("opened")) return;
+    if (!this.#course.go("opened")) return;
     this.#lastHeardMs = now.monotonicMs;
     for (const { channel, registrationId, revoked } of device.channels) {
       this.#know(channel, registrationId);
       if (revoked !== null) this.#revoked(channel);
     }
-    this.#send({
+    this.#course.send({
       type: "hello",
       status: STATUS.ok,
       uaid: hexEncode(this.#uaid),
@@ -189,7 +186,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
         return this.#ask({ type: "unregister", channelId: message.channelId, key: null, channel: null });
       case "broadcast_subscribe":
         if (message.broadcasts.size > 0) {
-          this.#send({ type: "broadcast", broadcasts: newsOf(message.broadcasts) });
+          this.#course.send({ type: "broadcast", broadcasts: newsOf(message.broadcasts) });
         }
         return;
       case "ack":
@@ -206,7 +203,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
     const key = keyText === null ? null : keyOf(keyText);
     if (key === undefined) {
       const pushEndpoint = "Failed to generate endpoint";
-      this.#send({ type: "register", channelId, status: STATUS.badRequest, pushEndpoint });
+      this.#course.send({ type: "register", channelId, status: STATUS.badRequest, pushEndpoint });
       return;
     }
     this.#ask({ type: "register", channelId, key, channel: null });
@@ -225,12 +222,12 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
       const { type, channelId, key } = request;
       if (type === "register" && channelId !== null) {
         const registrationId = channelId;
-        this.#effects.push({ type: "register", operationId, registrationId, applicationServerKey: key });
+        this.#course.want({ type: "register", operationId, registrationId, applicationServerKey: key });
         return;
       }
       const channel = request.channel ?? this.#channels.get(hexEncode(channelId ?? new Uint8Array()));
       if (channel !== undefined) {
-        this.#effects.push({ type: "unregister", operationId, channel });
+        this.#course.want({ type: "unregister", operationId, channel });
         return;
       }
       this.#requests.shift();
@@ -240,7 +237,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
 
   #answerRegister({ status, channel, endpoint }: Extract<SessionEvent, { type: "registered" }>): void {
     const request = this.#requests.shift();
-    if (request === undefined || this.#phase !== "open") return;
+    if (request === undefined || this.#course.phase !== "open") return;
     // The device is forgotten: with its next hello it is a new one.
     if (status === STATUS.gone) return this.#goodbye("unregistered");
     if (status === STATUS.ok && request.channelId !== null) this.#know(channel, request.channelId);
@@ -250,7 +247,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
 
   #answerUnregister(status: Status): void {
     const request = this.#requests.shift();
-    if (request === undefined || this.#phase !== "open") return;
+    if (request === undefined || this.#course.phase !== "open") return;
     if (status !== STATUS.unavailable) this.#forgetChannel(request);
     // It is gone, whether it was there or not.
     this.#answer(request, status === STATUS.unavailable ? status : STATUS.ok);
@@ -262,14 +259,14 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
     if (channelId === null) return;
     const isPlain = outcome === STATUS.ok || outcome === STATUS.conflict;
     const status = isPlain ? outcome : 500;
-    if (type === "unregister") this.#send({ type, channelId, status });
-    else this.#send({ type, channelId, status, pushEndpoint: endpoint });
+    if (type === "unregister") this.#course.send({ type, channelId, status });
+    else this.#course.send({ type, channelId, status, pushEndpoint: endpoint });
   }
 
   /** No message of this dialect says it: the record that waits for the device's word goes, and senders go on getting 410. */
   #revoked(channel: number): void {
     this.#outbox.channelEnded(channel);
-    if (this.#phase === "open") this.#ask({ type: "unregister", channelId: null, key: null, channel });
+    if (this.#course.phase === "open") this.#ask({ type: "unregister", channelId: null, key: null, channel });
   }
 
   #forgetChannel({ channel, channelId }: Request): void {
@@ -296,7 +293,7 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
       this.#outbox.acknowledged(ids, operationId, (receivedMs) =>
         this.#delivered?.(now.epochMs - receivedMs),
       );
-      this.#effects.push({ type: "ack", operationId, ranges: ids.map((id) => [id, id] as const), code });
+      this.#course.want({ type: "ack", operationId, ranges: ids.map((id) => [id, id] as const), code });
     }
   }
 
@@ -308,14 +305,14 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   #appPing(now: Instant): void {
     if (now.monotonicMs < this.#appPingMs + AUTOPUSH_APP_PING_MS_MIN) return this.#goodbye("protocol");
     this.#appPingMs = now.monotonicMs;
-    this.#send({ type: "ping" });
+    this.#course.send({ type: "ping" });
   }
 
   /** False for a channel that was registered over another link while this one opened: nobody has its endpoint yet. */
   #notify(message: StoredMessage): boolean {
     const channelId = this.#channelIds.get(message.channel);
     if (channelId === undefined) return false;
-    this.#send({
+    this.#course.send({
       type: "notification",
       channelId,
       version: this.#versions.of(message.id),
@@ -331,54 +328,34 @@ export class AutopushSession implements DeviceSession<AutopushUpstream, Autopush
   }
 
   #alarm(now: Instant): void {
-    this.#alarmMs = null;
-    if (this.#phase !== "open") return;
+    this.#course.alarmed();
+    if (this.#course.phase !== "open") return;
     const isUnanswered =
       this.#pingSentMs !== null && now.monotonicMs >= this.#pingSentMs + AUTOPUSH_PONG_TIMEOUT_MS;
     if (isUnanswered) return this.#goodbye("idle");
     this.#outbox.alarm(now);
     if (this.#pingSentMs !== null || now.monotonicMs < this.#lastHeardMs + AUTOPUSH_PING_MS) return;
     this.#pingSentMs = now.monotonicMs;
-    this.#effects.push({ type: "ping" });
+    this.#course.want({ type: "ping" });
   }
 
-  /** Moves the alarm only to an earlier time: one that fires too early is set again, which is cheaper than every time. */
+  /** Wakes for what comes first. */
   #arm(now: Instant): void {
     const lifeMs =
       this.#pingSentMs === null
         ? this.#lastHeardMs + AUTOPUSH_PING_MS
         : this.#pingSentMs + AUTOPUSH_PONG_TIMEOUT_MS;
-    const atMs = Math.min(lifeMs, this.#outbox.nextAlarmMs(now) ?? Number.POSITIVE_INFINITY);
-    if (this.#alarmMs !== null && this.#alarmMs <= atMs) return;
-    this.#alarmMs = atMs;
-    this.#effects.push({ type: "setAlarm", atMs });
+    this.#course.arm(Math.min(lifeMs, this.#outbox.nextAlarmMs(now) ?? Number.POSITIVE_INFINITY));
   }
 
   #goodbye(reason: ByeReason): void {
-    this.#effects.push({ type: "close", reason });
-    this.#go("goodbye");
+    this.#course.want({ type: "close", reason });
+    this.#course.go("goodbye");
   }
 
   #know(channel: number, channelId: Uint8Array): void {
     this.#channels.set(hexEncode(channelId), channel);
     this.#channelIds.set(channel, channelId);
-  }
-
-  #send(message: AutopushDownstream): void {
-    this.#effects.push({ type: "send", message });
-  }
-
-  /** True when the phase changed. A session that ends takes its alarm with it. */
-  #go(transition: Transition): boolean {
-    const next = phaseAfter(this.#phase, transition);
-    if (next === null) return false;
-    this.#phase = next;
-    if (next === "closed" && this.#alarmMs !== null) {
-      this.#alarmMs = null;
-      // In front of the close, which stays the last effect.
-      this.#effects.unshift({ type: "setAlarm", atMs: null });
-    }
-    return true;
   }
 }
 

@@ -28,15 +28,14 @@ import {
 } from "../wire/dialect.ts";
 import { channelsDigest } from "../wire/digest.ts";
 import { type Instant, Outbox } from "./outbox.ts";
-import {
-  type DeviceSession,
-  type DeviceSnapshot,
-  type Phase,
-  phaseAfter,
-  type SessionEffect,
-  type SessionEvent,
-  type SessionOptions,
-  type Transition,
+import { SessionCourse } from "./session-course.ts";
+import type {
+  DeviceSession,
+  DeviceSnapshot,
+  Phase,
+  SessionEffect,
+  SessionEvent,
+  SessionOptions,
 } from "./session-events.ts";
 
 /** A request of the device the store has not answered yet. */
@@ -47,42 +46,40 @@ interface Operation {
 
 /** One device link. Drain {@link poll} after every {@link handle}. */
 export class Session implements DeviceSession {
+  readonly #course = new SessionCourse<Downstream>();
   readonly #options: SessionOptions;
   readonly #outbox: Outbox;
-  readonly #effects: SessionEffect[] = [];
   readonly #operations = new Map<number, Operation>();
   /** Revocations the device has not acknowledged, and when each was sent last. */
   readonly #revocations = new Map<number, { readonly reason: RevokeReason; sentMs: number }>();
-  #phase: Phase = "opening";
   #conditions: Conditions;
   #drains: number[] = [];
   #lastOperationId = 0;
   #lastHeardMs = 0;
-  #alarmMs: number | null = null;
   #errors = 0;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#conditions = options.conditions;
     this.#outbox = new Outbox(options.conditions, options.attempts, (notification) => {
-      this.#send(notification);
+      this.#course.send(notification);
     });
   }
 
   get phase(): Phase {
-    return this.#phase;
+    return this.#course.phase;
   }
 
   /** Takes one event; what follows from it is handed out by {@link poll}. Never throws. */
   handle(event: SessionEvent, now: Instant): void {
-    if (this.#phase === "closed") return;
+    if (this.#course.phase === "closed") return;
     this.#take(event, now);
     this.#pump(now);
   }
 
   /** The next effect in order, or undefined. */
   poll(): SessionEffect | undefined {
-    return this.#effects.shift();
+    return this.#course.poll();
   }
 
   #take(event: SessionEvent, now: Instant): void {
@@ -100,7 +97,7 @@ export class Session implements DeviceSession {
       case "stored":
         return this.#outbox.stored(event.message, event.replacedId, now);
       case "ephemeral":
-        if (this.#phase === "open") this.#outbox.ephemeral(event.message, now);
+        if (this.#course.phase === "open") this.#outbox.ephemeral(event.message, now);
         return;
       case "withdrawn":
         return this.#outbox.withdrawn(event.id);
@@ -129,29 +126,29 @@ export class Session implements DeviceSession {
       case "goodbye":
         return this.#goodbye(event.reason, event.retryAfterS);
       case "linkClosed":
-        this.#go("linkClosed");
+        this.#course.go("linkClosed");
     }
   }
 
   /** After each event: load what may go, answer GetAllMessages, set the alarm. */
   #pump(now: Instant): void {
-    if (this.#phase !== "open") return;
+    if (this.#course.phase !== "open") return;
     const load = this.#outbox.nextLoad(now);
-    if (load !== null) this.#effects.push({ type: "load", ...load });
+    if (load !== null) this.#course.want({ type: "load", ...load });
     if (this.#outbox.isDrained()) {
-      for (const ref of this.#drains.splice(0)) this.#send({ type: "drained", ref });
+      for (const ref of this.#drains.splice(0)) this.#course.send({ type: "drained", ref });
     }
     this.#arm(now);
   }
 
   #opened(device: DeviceSnapshot, now: Instant): void {
-    if (!this.#go("opened")) return;
+    if (!this.#course.go("opened")) return;
     const { uaid, storeEpoch, reconnectSpreadS, canary } = this.#options;
     const live = device.channels.filter(({ revoked }) => revoked === null).map(({ channel }) => channel);
     const isKnown = bytesEqual(channelsDigest(live), this.#options.channelsDigest);
     this.#lastHeardMs = now.monotonicMs;
     this.#outbox.opened(device.lastId);
-    this.#send({
+    this.#course.send({
       type: "registered",
       status: STATUS.ok,
       uaid,
@@ -172,7 +169,7 @@ export class Session implements DeviceSession {
   }
 
   #upstream(message: Upstream, now: Instant): void {
-    if (this.#phase !== "open") return;
+    if (this.#course.phase !== "open") return;
     switch (message.type) {
       case "registerUa":
         return this.#malformed(STATUS.badRequest, "the link is registered already");
@@ -194,7 +191,7 @@ export class Session implements DeviceSession {
         this.#conditions = message.conditions;
         return this.#outbox.setConditions(message.conditions);
       case "probe":
-        return this.#send({ type: "probeReply", nonce: message.nonce });
+        return this.#course.send({ type: "probeReply", nonce: message.nonce });
     }
   }
 
@@ -203,11 +200,18 @@ export class Session implements DeviceSession {
     const operationId = this.#begin({ ref, channel: 0 });
     if (operationId === null) {
       const status = STATUS.tooMany;
-      this.#send({ type: "waRegistered", ref, status, channel: 0, endpoint: "", expirationTime: null });
+      this.#course.send({
+        type: "waRegistered",
+        ref,
+        status,
+        channel: 0,
+        endpoint: "",
+        expirationTime: null,
+      });
       return;
     }
     // The fields view the frame, which the transport may use again before the store has read them.
-    this.#effects.push({
+    this.#course.want({
       type: "register",
       operationId,
       registrationId: registrationId.slice(),
@@ -218,22 +222,27 @@ export class Session implements DeviceSession {
   #unregister({ ref, channel }: Extract<Upstream, { type: "unregisterWa" }>): void {
     const operationId = this.#begin({ ref, channel });
     if (operationId === null) {
-      this.#send({ type: "waUnregistered", ref, status: STATUS.tooMany, channel });
+      this.#course.send({ type: "waUnregistered", ref, status: STATUS.tooMany, channel });
       return;
     }
-    this.#effects.push({ type: "unregister", operationId, channel });
+    this.#course.want({ type: "unregister", operationId, channel });
   }
 
   #forget(ref: number): void {
-    this.#go("unregisterUa");
+    this.#course.go("unregisterUa");
     // Not bounded by the other requests under way: it is the last one.
     this.#operations.set(++this.#lastOperationId, { ref, channel: 0 });
-    this.#effects.push({ type: "forget", operationId: this.#lastOperationId });
+    this.#course.want({ type: "forget", operationId: this.#lastOperationId });
   }
 
   #getAllMessages(ref: number, now: Instant): void {
     if (this.#drains.length >= DRAINS_PENDING_MAX) {
-      this.#send({ type: "error", ref, status: STATUS.tooMany, text: "too many GetAllMessages unanswered" });
+      this.#course.send({
+        type: "error",
+        ref,
+        status: STATUS.tooMany,
+        text: "too many GetAllMessages unanswered",
+      });
       return;
     }
     this.#drains.push(ref);
@@ -246,30 +255,30 @@ export class Session implements DeviceSession {
     const operationId = ++this.#lastOperationId;
     const { delivered } = this.#options;
     this.#outbox.acknowledged(ranges, operationId, (receivedMs) => delivered?.(now.epochMs - receivedMs));
-    this.#effects.push({ type: "ack", operationId, ranges, code });
+    this.#course.want({ type: "ack", operationId, ranges, code });
   }
 
   /** When the store failed, what was acknowledged is still there: a Drained would not be true. */
   #acked(operationId: number, isRemoved: boolean): void {
     this.#outbox.settled(operationId, isRemoved);
-    if (isRemoved || this.#phase !== "open") return;
+    if (isRemoved || this.#course.phase !== "open") return;
     const status = STATUS.unavailable;
     for (const ref of this.#drains.splice(0)) {
-      this.#send({ type: "error", ref, status, text: "an acknowledgement was not stored" });
+      this.#course.send({ type: "error", ref, status, text: "an acknowledgement was not stored" });
     }
   }
 
   #hold(channel: number): void {
     if (this.#outbox.heldCount() < SUBSCRIPTIONS_MAX) return this.#outbox.hold(channel);
-    this.#send({ type: "error", ref: null, status: STATUS.tooMany, text: "too many channels held" });
+    this.#course.send({ type: "error", ref: null, status: STATUS.tooMany, text: "too many channels held" });
   }
 
   #answerRegister(event: Extract<SessionEvent, { type: "registered" }>): void {
     const operation = this.#end(event.operationId);
-    if (operation === undefined || this.#phase !== "open") return;
+    if (operation === undefined || this.#course.phase !== "open") return;
     const { status, channel, endpoint } = event;
     const { ref } = operation;
-    this.#send({ type: "waRegistered", ref, status, channel, endpoint, expirationTime: null });
+    this.#course.send({ type: "waRegistered", ref, status, channel, endpoint, expirationTime: null });
   }
 
   #answerUnregister(operationId: number, status: Status): void {
@@ -280,7 +289,7 @@ export class Session implements DeviceSession {
       this.#revocations.delete(channel);
       this.#outbox.channelEnded(channel);
     }
-    if (this.#phase === "open") this.#send({ type: "waUnregistered", ref, status, channel });
+    if (this.#course.phase === "open") this.#course.send({ type: "waUnregistered", ref, status, channel });
   }
 
   #answerForget(operationId: number, status: Status): void {
@@ -288,17 +297,17 @@ export class Session implements DeviceSession {
     if (operation === undefined) return;
     if (status === STATUS.ok) {
       this.#bye("unregistered", 0);
-      this.#go("forgotten");
+      this.#course.go("forgotten");
       return;
     }
-    this.#go("forgetFailed");
-    this.#send({ type: "error", ref: operation.ref, status, text: "the device is still registered" });
+    this.#course.go("forgetFailed");
+    this.#course.send({ type: "error", ref: operation.ref, status, text: "the device is still registered" });
   }
 
   /** An unknown type comes from a newer device and does no harm; anything else unreadable counts. */
   #malformed(status: Status, text: string): void {
-    if (this.#phase !== "open") return;
-    this.#send({ type: "error", ref: null, status, text });
+    if (this.#course.phase !== "open") return;
+    this.#course.send({ type: "error", ref: null, status, text });
     if (status === STATUS.unknownType) return;
     if (++this.#errors >= ERRORS_PER_LINK_MAX) this.#goodbye("protocol", this.#options.reconnectSpreadS);
   }
@@ -311,39 +320,36 @@ export class Session implements DeviceSession {
 
   /** Sends each revocation that was never sent, or long ago. Called with other traffic only, so it wakes nobody. */
   #sendRevocations(now: Instant): void {
-    if (this.#phase !== "open") return;
+    if (this.#course.phase !== "open") return;
     for (const [channel, revocation] of this.#revocations) {
       if (now.monotonicMs < revocation.sentMs + REVOKED_REPEAT_MS) continue;
       revocation.sentMs = now.monotonicMs;
-      this.#send({ type: "revoked", channel, reason: revocation.reason });
+      this.#course.send({ type: "revoked", channel, reason: revocation.reason });
     }
   }
 
   #alarm(now: Instant): void {
-    this.#alarmMs = null;
-    if (this.#phase !== "open") return;
+    this.#course.alarmed();
+    if (this.#course.phase !== "open") return;
     if (now.monotonicMs >= this.#idleAtMs()) return this.#goodbye("idle", 0);
     this.#outbox.alarm(now);
   }
 
   #goodbye(reason: ByeReason, retryAfterS: number): void {
-    if (this.#phase !== "opening") this.#bye(reason, retryAfterS);
-    else this.#effects.push({ type: "close", reason });
-    this.#go("goodbye");
+    if (this.#course.phase !== "opening") this.#bye(reason, retryAfterS);
+    else this.#course.want({ type: "close", reason });
+    this.#course.go("goodbye");
   }
 
   #bye(reason: ByeReason, retryAfterS: number): void {
-    this.#send({ type: "bye", reason, retryAfterS });
-    this.#effects.push({ type: "close", reason });
+    this.#course.send({ type: "bye", reason, retryAfterS });
+    this.#course.want({ type: "close", reason });
   }
 
-  /** Moves the alarm only to an earlier time: one that fires too early is set again, which is cheaper than every time. */
+  /** Wakes for what comes first. */
   #arm(now: Instant): void {
     const outboxMs = this.#outbox.nextAlarmMs(this.#drains.length > 0, now);
-    const atMs = Math.min(this.#idleAtMs(), outboxMs ?? Number.POSITIVE_INFINITY);
-    if (this.#alarmMs !== null && this.#alarmMs <= atMs) return;
-    this.#alarmMs = atMs;
-    this.#effects.push({ type: "setAlarm", atMs });
+    this.#course.arm(Math.min(this.#idleAtMs(), outboxMs ?? Number.POSITIVE_INFINITY));
   }
 
   #idleAtMs(): number {
@@ -374,22 +380,5 @@ export class Session implements DeviceSession {
     const operation = this.#operations.get(operationId);
     this.#operations.delete(operationId);
     return operation;
-  }
-
-  #send(message: Downstream): void {
-    this.#effects.push({ type: "send", message });
-  }
-
-  /** True when the phase changed. A session that ends takes its alarm with it. */
-  #go(transition: Transition): boolean {
-    const next = phaseAfter(this.#phase, transition);
-    if (next === null) return false;
-    this.#phase = next;
-    if (next === "closed" && this.#alarmMs !== null) {
-      this.#alarmMs = null;
-      // In front of the close, which stays the last effect.
-      this.#effects.unshift({ type: "setAlarm", atMs: null });
-    }
-    return true;
   }
 }
