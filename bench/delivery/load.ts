@@ -136,6 +136,8 @@ export type ConnectCarrier = (target: Target) => Promise<Carrier>;
 
 export async function httpCarrier(target: Target): Promise<Carrier> {
   let sender = await Sender.connect(target);
+  // Node takes up one connection each time it looks: one that is not taken up yet would wait for all that are under way.
+  await sender.ask("GET", "/healthz", {}, new Uint8Array());
   return {
     send: async (path, body) => {
       for (;;) {

@@ -7,6 +7,7 @@
 import type { IdRange, RevokeReason } from "../wire/dialect.ts";
 import type { Hub } from "./hub.ts";
 import type { SessionEvent } from "./session-events.ts";
+import { storedMessageOf } from "./store/rules.ts";
 import type {
   ChannelRecord,
   DeviceRecord,
@@ -15,7 +16,6 @@ import type {
   PutResult,
   RegisterResult,
   Store,
-  StoredMessage,
 } from "./store/store.ts";
 
 export interface Fleet {
@@ -136,10 +136,8 @@ export function putEvent(
   message: NewMessage,
   { id, replacedId }: Extract<PutResult, { outcome: "stored" }>,
 ): Extract<SessionEvent, { type: "stored" | "ephemeral" }> {
-  const { ttlS, ...rest } = message;
-  const expiresMs = message.receivedMs + ttlS * 1000;
-  const stored: StoredMessage = { ...rest, id, channel, expiresMs, mayHaveBeenSent: false };
-  return ttlS === 0
+  const stored = storedMessageOf(message, channel, id);
+  return message.ttlS === 0
     ? { type: "ephemeral", message: stored }
     : { type: "stored", message: stored, replacedId };
 }

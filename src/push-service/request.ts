@@ -28,8 +28,9 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<Ui
     };
     request.on("data", take);
     request.on("end", () => resolve(joined(chunks)));
-    // Behind the end it changes nothing.
-    request.on("close", () => reject(new HttpError("request")));
+    request.on("close", () => {
+      if (!request.complete) reject(new HttpError("request"));
+    });
   });
 }
 

@@ -9,7 +9,14 @@ import { GodwitError } from "../../errors.ts";
 import { SUBSCRIPTIONS_MAX } from "../../limits.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { MessageQueue } from "./message-queue.ts";
-import { DEVICE_QUOTA, deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
+import {
+  DEVICE_QUOTA,
+  deviceExpiryMs,
+  newStoreEpoch,
+  quotaBytes,
+  sameKey,
+  storedMessageOf,
+} from "./rules.ts";
 import type {
   ChannelRecord,
   DeviceQuota,
@@ -145,17 +152,10 @@ export class MemoryStore implements Store {
     const replaced = message.topic === null ? undefined : findTopic(device, channel, message.topic);
     if (!this.#makeRoom(device, message, replaced)) return { outcome: "quota" };
     if (replaced !== undefined) remove(device, replaced);
-    const { ttlS, ...rest } = message;
     const id = ++device.lastMessageId;
     device.messageBytes += quotaBytes(message);
-    device.messages.add({
-      ...rest,
-      id,
-      channel,
-      expiresMs: message.receivedMs + ttlS * 1000,
-      body: message.body?.slice() ?? null,
-      mayHaveBeenSent: false,
-    });
+    const body = message.body?.slice() ?? null;
+    device.messages.add(storedMessageOf({ ...message, body }, channel, id));
     return { outcome: "stored", id, replacedId: replaced?.id ?? null };
   }
 
