@@ -7,7 +7,6 @@
 import type { IdRange, RevokeReason } from "../wire/dialect.ts";
 import type { Hub } from "./hub.ts";
 import type { SessionEvent } from "./session-events.ts";
-import { storedMessageOf } from "./store/rules.ts";
 import type {
   ChannelRecord,
   DeviceRecord,
@@ -17,6 +16,7 @@ import type {
   RegisterResult,
   Store,
 } from "./store/store.ts";
+import { storedMessageOf } from "./store/stored-message.ts";
 
 export interface Fleet {
   /** True when there is no other node, ever. */

@@ -10,7 +10,7 @@ import {
   DEVICE_UNUSED_MS_MAX,
   STORED_MESSAGE_OVERHEAD_BYTES,
 } from "../../limits.ts";
-import type { DeviceQuota, NewMessage, StoredMessage } from "./store.ts";
+import type { DeviceQuota, NewMessage } from "./store.ts";
 
 export const DEVICE_QUOTA: DeviceQuota = {
   messagesMax: DEVICE_MESSAGES_MAX,
@@ -26,15 +26,6 @@ export function newStoreEpoch(): number {
 export function quotaBytes({ body, aesgcm }: Pick<NewMessage, "body" | "aesgcm">): number {
   const headerBytes = aesgcm === undefined ? 0 : aesgcm.encryption.length + aesgcm.cryptoKey.length;
   return STORED_MESSAGE_OVERHEAD_BYTES + (body?.length ?? 0) + headerBytes;
-}
-
-/** `message` as it is stored, or handed out without that, by the run of the service that took it. The body is the same array. */
-export function storedMessageOf(message: NewMessage, channel: number, id: number): StoredMessage {
-  const { receivedMs, ttlS, urgency, topic, saysNotification, body, aesgcm } = message;
-  const expiresMs = receivedMs + ttlS * 1000;
-  const described = { receivedMs, expiresMs, urgency, topic, saysNotification, body };
-  const stored = { id, channel, ...described, mayHaveBeenSent: false };
-  return aesgcm === undefined ? stored : { ...stored, aesgcm };
 }
 
 /** When a device is forgotten as things stand, ms since 1970. `isUsed`: it registered something once. */
