@@ -9,14 +9,7 @@ import { GodwitError } from "../../errors.ts";
 import { SUBSCRIPTIONS_MAX } from "../../limits.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { MessageQueue } from "./message-queue.ts";
-import {
-  DEVICE_QUOTA,
-  deviceExpiryMs,
-  newStoreEpoch,
-  quotaBytes,
-  sameKey,
-  storedMessageOf,
-} from "./rules.ts";
+import { DEVICE_QUOTA, deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
   ChannelRecord,
   DeviceQuota,
@@ -29,6 +22,7 @@ import type {
   Store,
   StoredMessage,
 } from "./store.ts";
+import { storedMessageOf } from "./stored-message.ts";
 
 interface Device {
   readonly createdMs: number;
