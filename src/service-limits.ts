@@ -88,8 +88,13 @@ export const FLEET_CUT_OFF_MS_MAX = 300_000;
 export const FLEET_ELECTED_MS = 5_000;
 /** A node that something did not reach is told every {@link FLEET_BEAT_MS} to read the store, until so often nobody was there. */
 export const FLEET_UNHEARD_MAX = 10;
-/** Devices whose stored messages are read again at once, when news of them may have been missed. */
+/** Devices whose stored messages are read again at once, when news of them may have been missed; the next so many after this at most. */
 export const FLEET_REREAD_BATCH = 200;
+export const FLEET_REREAD_MS_MAX = 1_000;
+/** Words of another version of the push service make all be read again no more often than this. */
+export const FLEET_FOREIGN_MS = 10_000;
+/** What a session could not read from a store that many nodes have is read again after this. */
+export const STORE_RETRY_MS = 5_000;
 
 // --- Push service: device sessions ---
 /** Malformed frames on one link before the service closes it. */

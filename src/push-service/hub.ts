@@ -14,6 +14,8 @@ export type ServiceEvent = Exclude<SessionEvent, { type: "upstream" }>;
 /** A connected device as the hub sees it. */
 export interface DeviceLink {
   handle(event: ServiceEvent): void;
+  /** Looks into the store for what may have come unheard. Resolves when the store has answered, or failed to. */
+  reread(): Promise<void>;
 }
 
 /** What is known of one device while it has a link or a message sent and not acknowledged. */

@@ -52,7 +52,7 @@ export type LogEvent =
   | { readonly event: "broker-connected" }
   /** `error`: one of a few fixed sentences. */
   | { readonly event: "broker-failed"; readonly error: string }
-  /** The store may lose what was accepted, or accept nothing. `reason`: one of a few fixed sentences. */
+  /** The store may lose what was accepted, or accept nothing. `reason`: one of a few sentences, which name nodes of Redis at most. */
   | { readonly event: "store-unsafe"; readonly reason: string }
   /** A node of several hears of what the others store, or does not any more. */
   | { readonly event: "fleet-joined" }

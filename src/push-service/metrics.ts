@@ -99,6 +99,11 @@ const ROWS = [
     help: "Operations that the store failed to do",
   }),
   row({
+    event: "store-unsafe",
+    name: "store_warnings_total",
+    help: "Times that the store was found able to lose what it accepts, or to accept nothing",
+  }),
+  row({
     event: "fleet-lost",
     name: "fleet_losses_total",
     help: "Times that the other processes could not be heard any more",

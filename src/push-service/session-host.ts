@@ -5,7 +5,7 @@
  */
 
 import { GodwitError } from "../errors.ts";
-import { DEVICE_SEEN_STEP_MS, HEARTBEAT_S_MAX } from "../limits.ts";
+import { DEVICE_SEEN_STEP_MS, HEARTBEAT_S_MAX, STORE_RETRY_MS } from "../limits.ts";
 import type { ByeReason, DeviceDialect, Downstream, Status, Upstream } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
@@ -124,6 +124,9 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   readonly #events: SessionEvent<Up>[] = [];
   #isHandling = false;
   #alarm: NodeJS.Timeout | null = null;
+  /** The page that is being read. */
+  #loading: Promise<void> | null = null;
+  #loadingAgain: NodeJS.Timeout | null = null;
   #endReason: ByeReason | "link" = "link";
   #isOpen = false;
   /** Since this link claimed the device. */
@@ -190,6 +193,11 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
     }
   }
 
+  async reread(): Promise<void> {
+    this.handle({ type: "missed" });
+    await Promise.all([this.#loading, this.#readRevoked()]);
+  }
+
   /** True until the session said goodbye or lost its link. */
   isLive(): boolean {
     return this.#session.phase !== "closed";
@@ -199,6 +207,7 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   detach(): void {
     this.handle({ type: "linkClosed" });
     this.#setAlarm(null);
+    if (this.#loadingAgain !== null) clearTimeout(this.#loadingAgain);
     this.#services.hub.detach(this.#uaid, this);
     this.#held?.release();
     this.#held = null;
@@ -207,7 +216,6 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   }
 
   #step(event: SessionEvent<Up>): void {
-    if (event.type === "missed") void this.#readRevoked();
     if (event.type === "opened" || event.type === "upstream" || event.type === "activity") this.#noteSeen();
     const { clock } = this.#services;
     this.#session.handle(event, { monotonicMs: clock.monotonicMs(), epochMs: clock.epochMs() });
@@ -228,7 +236,8 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
         this.#endReason = effect.reason;
         return this.#link.close(effect.reason);
       case "load":
-        return void this.#load(effect);
+        this.#loading = this.#load(effect);
+        return;
       case "ack":
         return void this.#ack(effect);
       case "register":
@@ -241,9 +250,18 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   }
 
   async #load({ afterId, limit }: Extract<SessionEffect, { type: "load" }>): Promise<void> {
-    const { clock } = this.#services;
-    const page = await this.#try((held) => held.messages({ afterId, limit, nowMs: clock.epochMs() }));
-    this.handle(page === null ? { type: "loadFailed" } : { type: "loaded", ...page });
+    const { clock, fleet } = this.#services;
+    // The store knows nothing yet of a device that has not registered anything.
+    const page =
+      this.#held === null
+        ? { messages: [], complete: true }
+        : await this.#try((held) => held.messages({ afterId, limit, nowMs: clock.epochMs() }));
+    if (page !== null) return this.handle({ type: "loaded", ...page });
+    if (fleet.isAlone) return this.handle({ type: "loadFailed" });
+    // The same store is behind every other node: nobody is better off elsewhere.
+    if (!this.isLive()) return;
+    const again = () => this.handle({ type: "loaded", messages: [], complete: false });
+    this.#loadingAgain = setTimeout(again, STORE_RETRY_MS);
   }
 
   /** What the session does not load by itself. */

@@ -42,6 +42,18 @@ describe.skipIf(!isRedisInstalled)("two nodes", () => {
     await device.close();
   });
 
+  test("a device that has not registered anything yet stays when all is read again", async () => {
+    const { here } = both();
+    const device = await dialAutopush(here);
+    const { uaid } = await device.hello();
+    for (const redis of cluster.nodes)
+      for (const channel of (await redis.ask("PUBSUB", "SHARDCHANNELS")) as string[])
+        await redis.ask("SPUBLISH", channel, Buffer.of(0x81, 0x00)).catch(() => {});
+    expect(await device.quiet()).toEqual([]);
+    expect(uaid).not.toBe("");
+    await device.close();
+  });
+
   test("a link at another node takes over, and gets what was not acknowledged", async () => {
     const { here, there } = both();
     const { device, uaid, endpoint, channelId } = await autopushSubscribed(here);

@@ -65,6 +65,7 @@ describe("sending away", () => {
           told.push(event);
           hub.detach(uaid, link);
         },
+        reread: async () => {},
       };
       hub.attach(uaid, link);
     }

@@ -28,6 +28,7 @@ function counted(): { hub: Hub; attempts: Map<number, Attempt> } {
 /** Notes what it is told. */
 class FakeLink {
   readonly heard: SessionEvent["type"][] = [];
+  readonly reread = async () => {};
   handle(event: SessionEvent): void {
     this.heard.push(event.type);
   }

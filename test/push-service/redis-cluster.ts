@@ -93,7 +93,7 @@ export class TestRedis {
   }
 
   /** What it answers. */
-  async ask(...args: (string | number)[]): Promise<unknown> {
+  async ask(...args: (string | number | Buffer)[]): Promise<unknown> {
     const [name = "", ...rest] = args;
     const tls = this.#tls === null ? {} : { tls: { ca: this.#tls.ca } };
     const patience = { maxRetriesPerRequest: 0, retryStrategy: () => 50 };

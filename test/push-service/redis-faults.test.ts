@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
 import {
   REDIS_BATCH_MAX,
+  REDIS_CLOCK_SKEW_MS_MAX,
   REDIS_MESSAGE_ID_GAP,
   REDIS_PENDING_MAX,
   REDIS_REPLICA_TIMEOUT_MS,
@@ -16,7 +17,7 @@ import {
 import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
-import { RedisKeys } from "../../src/push-service/store/redis-keys.ts";
+import { RedisKeys, slotOf } from "../../src/push-service/store/redis-keys.ts";
 import { CLAIM, PUT } from "../../src/push-service/store/redis-scripts.ts";
 import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
@@ -398,6 +399,7 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     ["appendfsync", "everysec", "always"],
     ["maxmemory-policy", "allkeys-lru", "noeviction"],
     ["appendonly", "no", "yes"],
+    ["no-appendfsync-on-rewrite", "yes", "no"],
   ])("a cluster with %s %s is refused", async (name, value, needed) => {
     const node = cluster.nodes.at(-1) as TestRedis;
     await node.ask("CONFIG", "SET", name, value);
@@ -410,6 +412,42 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
       await node.ask("CONFIG", "SET", name, needed);
     }
     await cluster.whole();
+  });
+
+  test("what becomes wrong with the cluster while it is used is said once, as long as it is so", async () => {
+    prefix = `test${++prefixes}`;
+    const log: LogEvent[] = [];
+    let aheadMs = 0;
+    store = await openRedisStore({
+      ...{ ...ACCESS, seeds: cluster.seeds, prefix, checkIntervalMs: 20 },
+      ...{ log: (event: LogEvent) => log.push(event), epochMs: () => Date.now() + aheadMs },
+    });
+    const reasons = () => log.flatMap((entry) => (entry.event === "store-unsafe" ? [entry.reason] : []));
+    const node = cluster.nodes.at(-1) as TestRedis;
+    const { epoch } = store;
+    const primary = await cluster.primaryOf(slotOf(`${prefix}:meta`));
+    await primary.ask("DEL", `${prefix}:meta`);
+    await expect.poll(() => store.epoch).not.toBe(epoch);
+    const setting = `Redis at ${node.address} can lose what it acknowledged: it needs appendfsync always`;
+    await node.ask("CONFIG", "SET", "appendfsync", "everysec");
+    await expect.poll(reasons).toEqual(["the store was emptied", setting]);
+    await node.ask("CONFIG", "SET", "appendfsync", "always");
+    const fleet = await store.join(new Hub(), () => {});
+    await fleet.checkReady();
+    aheadMs = REDIS_CLOCK_SKEW_MS_MAX + 5_000;
+    const clock = "this machine's clock differs from those of Redis by more than 30 s";
+    await expect.poll(reasons).toEqual(["the store was emptied", setting, clock]);
+    await expect(fleet.checkReady()).rejects.toMatchObject({ message: "this machine's clock is wrong" });
+    await expect(store.expire(Date.now())).rejects.toMatchObject({ code: "ERR_STORE" });
+    await expect(openRedisStore({ ...ACCESS, seeds: cluster.seeds, epochMs: () => 0 })).rejects.toMatchObject(
+      {
+        ...{ code: "ERR_CONFIG", message: clock },
+      },
+    );
+    aheadMs = 0;
+    await expect.poll(() => store.isClockWrong).toBe(false);
+    await fleet.checkReady();
+    await fleet.close();
   });
 
   test("a user with the rights that the documentation names can do all of it, and one with a wrong password nothing", async () => {
@@ -439,10 +477,10 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     expect(String(wrong)).not.toContain("another-word");
   });
 
-  test("nobody there is an error at once, without an address or a password in it", async () => {
+  test("nobody there is an error at once, which says where and holds no password", async () => {
     const options = { ...ACCESS, username: "name", password: "secret-word", seeds: ["127.0.0.1:1"] };
     const error = await openRedisStore(options).catch((failed: Error) => failed);
-    expect(error).toMatchObject({ code: "ERR_STORE" });
+    expect(error).toMatchObject({ code: "ERR_STORE", message: expect.stringContaining("127.0.0.1:1") });
     expect(String(error)).not.toContain("secret-word");
   });
 });

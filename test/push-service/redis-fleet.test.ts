@@ -4,7 +4,7 @@
 // which is paused, over a real cluster whose subscriptions are cut and whose primaries are killed and paused.
 
 import { once } from "node:events";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { newKeyring } from "../../src/push-service/keyring.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
@@ -126,6 +126,19 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
     }
   });
 
+  test("another version's words make a node read the store, and many of them do so once in a while", async () => {
+    const [here] = nodes();
+    const { device, endpoint } = await here.subscribed();
+    await post(here, endpoint, 1, 1);
+    expect(await receive(device, 1)).toEqual([1]);
+    const read = vi.spyOn(here.store, "channels");
+    for (let times = 0; times < 50; times++) await say(Uint8Array.of(0x81, 0x00));
+    await expect.poll(() => read.mock.calls.length).toBe(1);
+    await post(here, endpoint, 1, 2);
+    expect(await receive(device, 1)).toEqual([2]);
+    expect(read.mock.calls.length).toBe(1);
+  });
+
   test("TTL 0 goes to wherever the device is, or nowhere", async () => {
     const [here, there] = nodes();
     const { device, endpoint, uaToken } = await here.subscribed();
@@ -230,6 +243,13 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
 /** Asked of every Redis process. */
 async function everywhere(...command: string[]): Promise<void> {
   await Promise.all(cluster.nodes.map((redis) => redis.ask(...command)));
+}
+
+/** To all nodes. */
+async function say(words: Uint8Array): Promise<void> {
+  for (const redis of cluster.nodes)
+    for (const channel of (await redis.ask("PUBSUB", "SHARDCHANNELS", `${prefix}:*`)) as string[])
+      await redis.ask("SPUBLISH", channel, Buffer.from(words)).catch(() => {});
 }
 
 /** The Redis process that has a node's channel. */

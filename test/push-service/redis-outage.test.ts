@@ -44,14 +44,19 @@ async function nodesOf(redis: TestRedis): Promise<{ there: TestBench; elsewhere:
   return { there, elsewhere };
 }
 
-/** A device of which nothing is at `redis`. */
-async function deviceAwayFrom(redis: TestRedis, bench: TestBench) {
+async function deviceWhere(bench: TestBench, isFit: (primary: TestRedis) => boolean) {
   for (;;) {
     const subscribed = await bench.subscribed();
     const { slot } = keys.ofDevice(Buffer.from(subscribed.uaid, "hex"));
-    if ((await cluster.primaryOf(slot)) !== redis) return subscribed;
+    if (isFit(await cluster.primaryOf(slot))) return subscribed;
+    await subscribed.device.close();
   }
 }
+
+const deviceAt = (redis: TestRedis, bench: TestBench) => deviceWhere(bench, (primary) => primary === redis);
+/** A device of which nothing is at `redis`. */
+const deviceAwayFrom = (redis: TestRedis, bench: TestBench) =>
+  deviceWhere(bench, (primary) => primary !== redis);
 
 async function readiness(bench: TestBench): Promise<number> {
   bench.monotonicMs += READY_CHECK_MS;
@@ -82,6 +87,8 @@ test.skipIf(!isRedisInstalled)(
       await deviceAwayFrom(primary, there),
       await deviceAwayFrom(primary, elsewhere),
     ];
+    // Its record and messages go away; the node that it is connected to is well.
+    const far = await deviceAt(primary, elsewhere);
     const ports = await Promise.all(cluster.nodes.map((redis) => redis.info("master_port")));
     const replica = cluster.nodes[ports.indexOf(String(primary.port))] as TestRedis;
     await Promise.all([primary.kill(), replica.kill()]);
@@ -91,12 +98,16 @@ test.skipIf(!isRedisInstalled)(
     expect((await there.post(other.endpoint)).status).toBe(201);
     expect(await other.device.next("notification")).toMatchObject({ id: 1 });
     if (isLong) {
+      for (const redis of cluster.nodes.filter(({ isRunning }) => isRunning))
+        await redis.ask("CLIENT", "KILL", "TYPE", "pubsub");
+      const failed = () => elsewhere.log.filter(({ event }) => event === "store-failed").length;
+      await expect.poll(failed, { timeout: 30_000 }).toBeGreaterThan(1);
       // Nobody can tell it, and so it sends its devices to who can be told.
       const patience = { timeout: 2 * FLEET_DEAF_MS_MAX };
       await expect.poll(() => there.service.stats().devicesConnected, patience).toBe(0);
       expect(await device.next("bye")).toMatchObject({ reason: "overload" });
       await expect.poll(() => readiness(there), PATIENCE).toBe(200);
-      expect(elsewhere.service.stats().devicesConnected).toBe(1);
+      expect(elsewhere.service.stats().devicesConnected).toBe(2);
     }
     await Promise.all([primary.run(), replica.run()]);
     await cluster.whole();
@@ -105,6 +116,8 @@ test.skipIf(!isRedisInstalled)(
     if (isLong) await back.next("registered");
     expect((await elsewhere.post(endpoint)).status).toBe(201);
     expect(await back.next("notification")).toMatchObject({ id: 1 });
+    expect((await there.post(far.endpoint)).status).toBe(201);
+    expect(await far.device.next("notification")).toMatchObject({ body: Uint8Array.of(1) });
   },
   isLong ? 180_000 : 60_000,
 );

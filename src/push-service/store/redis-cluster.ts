@@ -122,15 +122,16 @@ export class RedisCluster {
     return { addresses, slots: answered };
   }
 
-  /** Some commands to each node that answers, one after the other; null for one that is refused. */
-  async eachNode(commands: readonly Arguments[]): Promise<{ address: string; replies: (Reply | null)[] }[]> {
-    return Promise.all(
-      [...this.#nodes].map(async ([address, node]) => {
-        const replies: (Reply | null)[] = [];
-        for (const args of commands) replies.push(await node.read(args).catch(() => null));
-        return { address, replies };
-      }),
-    );
+  /** Some commands to each node that answers; null for one that is refused. `answered` is called as soon as a node has answered them. */
+  async eachNode(
+    commands: readonly Arguments[],
+    answered: (address: string, replies: readonly (Reply | null)[]) => void,
+  ): Promise<void> {
+    const asked = [...this.#nodes].map(async ([address, node]) => {
+      const replies = commands.map((args) => node.read(args).catch(() => null));
+      answered(address, await Promise.all(replies));
+    });
+    await Promise.all(asked);
   }
 
   /** Of the primary that has `slot`, as far as known; "" when nobody has it. */

@@ -7,13 +7,16 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
 import {
   FLEET_BEAT_MS,
   FLEET_CUT_OFF_MS_MAX,
   FLEET_ELECTED_MS,
+  FLEET_FOREIGN_MS,
   FLEET_REREAD_BATCH,
+  FLEET_REREAD_MS_MAX,
   FLEET_UNHEARD_MAX,
   RECONNECT_SPREAD_S,
 } from "../../limits.ts";
@@ -22,7 +25,7 @@ import type { Fleet, HeldDevice } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
 import type { Log } from "../log.ts";
 import type { Claim, Holder, RedisStore } from "./redis.ts";
-import type { RedisCluster } from "./redis-cluster.ts";
+import { chunks, type RedisCluster } from "./redis-cluster.ts";
 import { RedisEars } from "./redis-ears.ts";
 import { type RedisKeys, SLOTS, slotOf } from "./redis-keys.ts";
 import { messageValue } from "./redis-records.ts";
@@ -48,6 +51,12 @@ export class RedisFleet implements Fleet {
   /** Nodes that something did not reach, and how often since nobody was there to hear it: they are told to read the store. */
   readonly #unheard = new Map<string, number>();
   #repeating: NodeJS.Timeout | null = null;
+  /** Sessions may have missed something since the pass over them began, or there is none. */
+  #mustRead = false;
+  #isReading = false;
+  /** Since another version said something, and whether it did again. */
+  #foreign: NodeJS.Timeout | null = null;
+  #isForeignHeard = false;
   /** It is being found out whether other nodes are better off. */
   #isLosing = false;
 
@@ -128,12 +137,14 @@ export class RedisFleet implements Fleet {
   /** A shard that is away is away for every node. */
   async checkReady(): Promise<void> {
     if (!this.#ears.isHearing) throw deaf();
+    if (this.#options.store.isClockWrong) throw new GodwitError("ERR_STORE", "this machine's clock is wrong");
     const { slots } = await this.#answering();
     if (slots <= SLOTS / 2) throw new GodwitError("ERR_STORE", "Redis: most of it does not answer");
   }
 
   async close(): Promise<void> {
     if (this.#repeating !== null) clearInterval(this.#repeating);
+    if (this.#foreign !== null) clearTimeout(this.#foreign);
     await this.#ears.close();
   }
 
@@ -191,7 +202,7 @@ export class RedisFleet implements Fleet {
       wake = parseWake(bytes);
     } catch (error) {
       if (!(error instanceof GodwitError)) throw error;
-      return void this.#readAgain();
+      return this.#heardForeign();
     }
     if (wake === "beat") return;
     if (wake === "reread") return void this.#readAgain();
@@ -200,13 +211,35 @@ export class RedisFleet implements Fleet {
     this.#options.hub.notify(wake.uaid, wake.event);
   }
 
-  /** Every session looks into the store: a few at a time. */
+  /** Every session looks into the store, some at a time; who asks meanwhile gets one more pass behind this one. */
   async #readAgain(): Promise<void> {
-    const links = this.#options.hub.links();
-    for (const [at, link] of links.entries()) {
-      link.handle({ type: "missed" });
-      if (at % FLEET_REREAD_BATCH === FLEET_REREAD_BATCH - 1) await new Promise(setImmediate);
+    this.#mustRead = true;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#mustRead) {
+      this.#mustRead = false;
+      for (const links of chunks(this.#options.hub.links(), FLEET_REREAD_BATCH)) {
+        // Those at a shard that is away do not hold up the others for long.
+        const pause = new AbortController();
+        await Promise.race([
+          Promise.all(links.map((link) => link.reread())),
+          setTimeout(FLEET_REREAD_MS_MAX, undefined, { signal: pause.signal }).catch(() => {}),
+        ]);
+        pause.abort();
+      }
     }
+    this.#isReading = false;
+  }
+
+  /** While processes are replaced there are many words that the others do not know. */
+  #heardForeign(): void {
+    this.#isForeignHeard = this.#foreign !== null;
+    if (this.#isForeignHeard) return;
+    void this.#readAgain();
+    this.#foreign = globalThis.setTimeout(() => {
+      this.#foreign = null;
+      if (this.#isForeignHeard) this.#heardForeign();
+    }, FLEET_FOREIGN_MS);
   }
 
   /** Where the rest of Redis answers, other nodes hear; where none does, it is not known that anybody is better off. */

@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { GodwitError } from "../../errors.ts";
 import {
   EXPIRE_INTERVAL_MS,
+  REDIS_CHECK_INTERVAL_MS,
   REDIS_DUE_PER_SCRIPT_MAX,
   REDIS_SLOTS_PER_SCRIPT_MAX,
   REDIS_SWEEP_BATCH_MAX,
@@ -18,7 +19,7 @@ import type { Fleet } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
 import type { Log } from "../log.ts";
 import { chunks, RedisCluster, type RedisClusterOptions, type ScriptCall } from "./redis-cluster.ts";
-import { checkDurability } from "./redis-durability.ts";
+import { examine } from "./redis-durability.ts";
 import { RedisFleet } from "./redis-fleet.ts";
 import { RedisKeys, slotOf } from "./redis-keys.ts";
 import type { Arguments, Reply } from "./redis-node.ts";
@@ -46,6 +47,10 @@ export interface RedisStoreOptions extends RedisClusterOptions {
   readonly quota?: DeviceQuota;
   /** Default none. */
   readonly log?: Log;
+  /** This machine's clock, ms since 1970; default the system's. */
+  readonly epochMs?: () => number;
+  /** Default `REDIS_CHECK_INTERVAL_MS`. */
+  readonly checkIntervalMs?: number;
 }
 
 /** Whose session asks: the node that claimed the device, and the fence it got. */
@@ -64,15 +69,18 @@ export interface Holder {
 /**
  * Joins the cluster that `seeds` are nodes of.
  *
- * @throws {GodwitError} ERR_CONFIG its settings do not keep what is written; ERR_STORE it is away, or holds another format
+ * @throws {GodwitError} ERR_CONFIG its settings do not keep what is written, or its clocks and this machine's differ; ERR_STORE it is
+ * away, or holds another format
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
   const cluster = await RedisCluster.open(options);
   try {
-    await checkDurability(cluster, options.log ?? (() => {}));
+    const [fault] = (await examine(cluster, (options.epochMs ?? Date.now)())).faults;
+    if (fault !== undefined) throw new GodwitError("ERR_CONFIG", fault);
     const keys = new RedisKeys(options.prefix ?? "godwit");
-    const epoch = await readEpoch(cluster, keys);
-    return new RedisStore(cluster, keys, epoch, options.quota ?? DEVICE_QUOTA);
+    const store = new RedisStore(cluster, keys, await readEpoch(cluster, keys), options);
+    await store.look();
+    return store;
   } catch (error) {
     await cluster.close();
     throw error;
@@ -91,18 +99,54 @@ async function readEpoch(cluster: RedisCluster, keys: RedisKeys): Promise<number
 }
 
 export class RedisStore implements Store {
-  readonly epoch: number;
   readonly #cluster: RedisCluster;
   readonly #keys: RedisKeys;
   readonly #quota: DeviceQuota;
+  readonly #log: Log;
+  readonly #epochMs: () => number;
+  readonly #looking: NodeJS.Timeout;
+  /** What was said of the cluster, and still is so. */
+  #said: readonly string[] = [];
+  #isClockWrong = false;
+  #isLooking = false;
+  #epoch: number;
   /** Of this process, to whoever sweeps. */
   readonly #name = randomBytes(8).toString("hex");
 
-  constructor(cluster: RedisCluster, keys: RedisKeys, epoch: number, quota: DeviceQuota) {
+  constructor(
+    cluster: RedisCluster,
+    keys: RedisKeys,
+    epoch: number,
+    { quota = DEVICE_QUOTA, log = () => {}, epochMs = Date.now, ...options }: RedisStoreOptions,
+  ) {
     this.#cluster = cluster;
     this.#keys = keys;
-    this.epoch = epoch;
+    this.#epoch = epoch;
     this.#quota = quota;
+    this.#log = log;
+    this.#epochMs = epochMs;
+    const intervalMs = options.checkIntervalMs ?? REDIS_CHECK_INTERVAL_MS;
+    this.#looking = setInterval(() => void this.#lookAgain(), intervalMs);
+  }
+
+  /** Another one when the store was emptied since, which shows with the next look. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** True when this machine cannot tell what has expired. */
+  get isClockWrong(): boolean {
+    return this.#isClockWrong;
+  }
+
+  /** Says what is wrong with the cluster, once as long as it is so. @throws {GodwitError} ERR_STORE */
+  async look(): Promise<void> {
+    const { faults, doubts, isClockWrong } = await examine(this.#cluster, this.#epochMs());
+    this.#isClockWrong = isClockWrong;
+    const found = [...faults, ...doubts];
+    for (const reason of found)
+      if (!this.#said.includes(reason)) this.#log({ event: "store-unsafe", reason });
+    this.#said = found;
   }
 
   /** This process becomes a node of the push service. Resolves once it hears of what other nodes store. */
@@ -278,6 +322,7 @@ export class RedisStore implements Store {
   async expire(nowMs: number): Promise<Expired> {
     const found: Expired & { messages: number; devices: Uint8Array[] } = { messages: 0, devices: [] };
     this.#cluster.check();
+    if (this.#isClockWrong) throw new GodwitError("ERR_STORE", "nothing is swept by a clock that is wrong");
     if (!(await this.elect(this.#keys.sweep, this.#name, EXPIRE_INTERVAL_MS))) return found;
     const seen = new Set<string>();
     for (;;) {
@@ -300,7 +345,26 @@ export class RedisStore implements Store {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#looking);
     await this.#cluster.close();
+  }
+
+  /** Nodes come and go, settings are changed, clocks drift, and an administrator may have emptied the store. */
+  async #lookAgain(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      await this.#cluster.refresh();
+      await this.look();
+      const epoch = await readEpoch(this.#cluster, this.#keys);
+      if (epoch !== this.#epoch) this.#log({ event: "store-unsafe", reason: "the store was emptied" });
+      this.#epoch = epoch;
+    } catch (error) {
+      if (!(error instanceof GodwitError)) throw error;
+      if (error.code !== "ERR_STORE_CLOSED") this.#log({ event: "store-failed", error: error.message });
+    } finally {
+      this.#isLooking = false;
+    }
   }
 
   /** Names of devices that have something to expire: some of each slot. */
