@@ -132,7 +132,10 @@ export class RedisEars {
 
   #check(): void {
     const silentMs = performance.now() - this.#heardMs;
-    if (!this.isHearing) this.#redis?.disconnect();
+    if (!this.isHearing) {
+      this.#redis?.disconnect();
+      this.#redis = null;
+    }
     if (silentMs > FLEET_DEAF_MS_MAX) this.#options.lost(silentMs);
     void this.#speak();
   }
