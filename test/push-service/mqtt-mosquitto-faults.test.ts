@@ -2,7 +2,7 @@
 // Goal: at a real Mosquitto a device that floods is cut, tokens are good at once, a restart of the service cuts nobody, and what
 // the broker kept is nobody's. Method: a Mosquitto for each test; the service is stopped and started on the same store.
 
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { newKeyring } from "../../src/push-service/keyring.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
@@ -18,6 +18,7 @@ describe.skipIf(!isMosquittoInstalled)(
     let bench: TestBench;
     const devices: MqttTestDevice[] = [];
     afterEach(async () => {
+      vi.useRealTimers();
       for (const device of devices.splice(0)) device.client.end(true);
       await bench.stop();
       await mosquitto.stop();
@@ -51,12 +52,9 @@ describe.skipIf(!isMosquittoInstalled)(
     test("ten devices that ask for tokens at once all come in with them", async () => {
       mosquitto = await Mosquitto.start();
       await start();
-      const all = await Promise.all(
-        Array.from({ length: 10 }, async () => {
-          const credentials = await bench.token();
-          return online(credentials);
-        }),
-      );
+      // A token is answered when the broker knows it, and not because that takes long on a busy machine.
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      const all = await Promise.all(Array.from({ length: 10 }, async () => online(await bench.token())));
       expect(all).toHaveLength(10);
     });
 

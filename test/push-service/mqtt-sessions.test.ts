@@ -7,13 +7,16 @@ import { connect as connectTcp, createServer, type Socket } from "node:net";
 import fc from "fast-check";
 import mqttPacket from "mqtt-packet";
 import { afterEach, expect, test, vi } from "vitest";
-import { MQTT_REGISTER_TIMEOUT_MS } from "../../src/limits.ts";
+import { LINK_FRAMES_BURST_MAX, MQTT_REGISTER_TIMEOUT_MS } from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { gate, TestBench } from "./bench.ts";
 import { registration, subscribedDevice } from "./mqtt-device.ts";
 import { type MqttTestDevice, until } from "./mqtt-suite.ts";
+import { messageOf } from "./store-contract.ts";
 
 const STOP_MS_MAX = 5_000;
+/** More than the frames a device may send at once. */
+const QUEUE = 1.6 * LINK_FRAMES_BURST_MAX;
 let bench: TestBench;
 const devices: MqttTestDevice[] = [];
 const sockets: Socket[] = [];
@@ -155,19 +158,21 @@ test("a SUBSCRIBE with thousands of topics ends its connection", async () => {
 });
 
 test("what a device has to acknowledge costs it nothing: a long queue is fetched whole", async () => {
-  const rate = { burstMax: 10_000, perMinute: 1 };
-  bench = await TestBench.start({ mqtt: { port: 0 }, endpointRate: rate, deviceRate: rate });
-  const { device, uaToken } = await subscribed();
+  const store = new MemoryStore({ messagesMax: QUEUE, messageBytesMax: QUEUE * 1_000 });
+  bench = await TestBench.start({ mqtt: { port: 0 }, store });
+  const { device, uaid, uaToken } = await subscribed();
   device.send(registration(uaToken));
   await device.next("registered");
   device.send({ type: "registerWa", ref: 1, registrationId: new Uint8Array(16), applicationServerKey: null });
-  const { endpoint } = await device.next("waRegistered");
-  for (let id = 1; id <= 1_600; id++) {
-    await bench.post(endpoint);
-    await device.next("notification");
+  const { channel } = await device.next("waRegistered");
+  const message = messageOf({ receivedMs: bench.epochMs });
+  for (let i = 0; i < QUEUE; i++) await store.putMessage(Buffer.from(uaid, "hex"), channel, message);
+  device.send({ type: "getAllMessages", ref: 2 });
+  for (let id = 1; id <= QUEUE; id++) {
+    expect(await device.next("notification")).toMatchObject({ id });
     if (id % 32 === 0) device.send({ type: "ack", code: "ok", ranges: [[id - 31, id]] });
   }
-  expect(await device.quiet()).toEqual([]);
+  await device.next("drained");
 });
 
 test("a connection that never says RegisterUA is ended", async () => {
