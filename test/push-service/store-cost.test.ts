@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Goal: no single request makes the LMDB store look through a device's queue again and again, and nothing turns its flushes
-// off. Method: count the messages it decodes, and look at what it asks of lmdb.
+// off. Method: count the messages it decodes and the devices it writes, and look at what it asks of lmdb.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,6 +23,7 @@ vi.mock("../../src/push-service/store/lmdb-records.ts", async (original) => {
     ...actual,
     storedMessage: vi.fn(actual.storedMessage),
     messagePlace: vi.fn(actual.messagePlace),
+    deviceValue: vi.fn(actual.deviceValue),
   };
 });
 
@@ -89,6 +90,21 @@ test("a page decodes no more messages than it holds, and one to know whether it 
   await fill();
   const page = () => store.messages(uaid, { afterId: 0, limit: 64, nowMs: NOW_MS });
   expect(await decodedBy(page)).toBe(65);
+});
+
+test("messages that come and go for one device in one commit write it once", async () => {
+  const ids = Array.from({ length: 100 }, (_, i) => i + 1);
+  await Promise.all(ids.map(() => store.putMessage(uaid, 1, messageOf())));
+  const written = vi.mocked(records.deviceValue);
+  written.mockClear();
+  await Promise.all(
+    ids.flatMap((id): Promise<unknown>[] => [
+      store.putMessage(uaid, 1, messageOf()),
+      store.ack(uaid, [[id, id]]),
+    ]),
+  );
+  expect(written).toHaveBeenCalledTimes(1);
+  expect(await store.getDevice(uaid)).toMatchObject({ lastMessageId: 200, messages: 100 });
 });
 
 test("nothing asked of lmdb lets a commit return before its flush", () => {
