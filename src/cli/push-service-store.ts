@@ -44,7 +44,7 @@ export const STORE_OPTIONS: OptionSpecs = {
     min: 8_192,
     max: 1_073_741_824,
     fallback: limits.DEVICE_MESSAGE_BYTES_MAX,
-    help: "bytes of them, 128 for each besides its body",
+    help: "bytes of them, 128 for each besides its body and headers",
   },
 };
 
