@@ -17,6 +17,7 @@ import { startNode } from "./node-process.ts";
 import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
 
 const ACCESS = { username: null, password: null, tls: null } as const;
+const PATIENCE = { timeout: 20_000 };
 const keyring = newKeyring();
 let cluster: TestCluster;
 let prefix = "";
@@ -189,6 +190,9 @@ describe.skipIf(!isRedisInstalled)("nodes over Redis Cluster", () => {
     const primary = await primaryOfChannel();
     const [{ device, endpoint }, other] = [await awayFrom(primary, here), await awayFrom(primary, there)];
     await primary.kill();
+    const last = ({ log }: TestBench) => log.findLast(({ event }) => event.startsWith("fleet-"))?.event;
+    await expect.poll(() => [last(here), last(there)]).toContain("fleet-lost");
+    await expect.poll(() => [last(here), last(there)], PATIENCE).toEqual(["fleet-joined", "fleet-joined"]);
     await post(there, endpoint, 3);
     await post(here, other.endpoint, 3);
     expect(await receive(device, 3)).toEqual(upTo(3));
