@@ -183,7 +183,7 @@ export class Subscriptions {
   /** Sends what the service does not know yet. */
   sync(now: Instant): void {
     if (!this.#isOnline) return;
-    const { departure, state } = this.#options;
+    const { departure, registry, state } = this.#options;
     // Before registering: an app that ended its registration and made it again would be given the ended channel.
     for (const channel of state.pendingUnregisters) this.#unregister(channel, now);
     if (departure.isPending) {
@@ -196,7 +196,8 @@ export class Subscriptions {
     this.#renewal.sync(now);
     // A channel may belong to a registration whose answer was lost; only when none is open is it nobody's.
     if (this.#pending.size > 0 || this.#renewal.isNeeded) return;
-    for (const channel of this.#orphans) this.#unregister(channel, now);
+    for (const channel of this.#orphans)
+      if (registry.byChannel(channel) === null) this.#unregister(channel, now);
   }
 
   handleAlarm(now: Instant): void {

@@ -70,6 +70,30 @@ test("a message that came just before its channel was lost, and is written down 
   expect(device.delivered).toHaveLength(1);
 });
 
+test("a channel that could not be written down is not ended once it is", () => {
+  const device = new Device({ keepConnected: true });
+  device.jitter = () => 0;
+  device.withSubscription(NEWS, 1);
+  const reconnect = (channels: readonly number[]): void => {
+    device.closeLink();
+    device.passUntil(HOUR_MS, () => device.status.link === "dialing");
+    device.openLink();
+    device.registered({ channels });
+  };
+  reconnect([]);
+  device.journalFailure = "io";
+  device.grantRegistration(7);
+  // The service tells of a channel that nobody here knows.
+  reconnect([7]);
+  device.journalFailure = null;
+  device.grantRegistration(7);
+  expect(device.last("subscriptionChange").newSubscription).toMatchObject({
+    endpoint: "https://push.example/p/7",
+  });
+  device.pass(HOUR_MS);
+  expect(device.countUpstream("unregisterWa")).toBe(0);
+});
+
 describe("an app that is away when its subscription is made again", () => {
   function renewed(handlesPush: boolean, isPaused: boolean): Device {
     const device = new Device({ keepConnected: true });
