@@ -123,7 +123,8 @@ export class Lane {
     let dueMs = Number.POSITIVE_INFINITY;
     if (this.current !== null) dueMs = this.current.budgetEndMs;
     // Without a failure nothing waits for time: either it is handed out at once, or something else has to happen first.
-    else if (this.canDeliver && this.next() !== undefined && this.retryAtMs > 0) dueMs = this.retryAtMs;
+    else if (this.canDeliver && (this.next()?.journal ?? "writing") !== "writing" && this.retryAtMs > 0)
+      dueMs = this.retryAtMs;
     for (const entry of this.entries())
       if (entry.journal === "no") dueMs = Math.min(dueMs, entry.journalAtMs);
     for (const entry of this.queue) {

@@ -3,7 +3,8 @@
 // real agent on a device with virtual time.
 
 import { describe, expect, test } from "vitest";
-import { JOURNAL_RETRY_MS, TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
+import { DELIVERY_RETRY_MS, JOURNAL_RETRY_MS, TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
+import { AutopushWorld } from "./autopush-world.ts";
 import { HOUR, MINUTE, NEWS } from "./online.ts";
 import { declared } from "./people.ts";
 import { Device } from "./world.ts";
@@ -46,6 +47,36 @@ describe("a message in the journal", () => {
     attach(device);
     expect(device.delivered).toEqual([]);
   });
+});
+
+test("a message that waits in the journal of a device whose clock was wrong is there when the clock is set right", () => {
+  const before = new AutopushWorld({ epochTrusted: false });
+  const { endpoint, reply } = before.subscribe(NEWS);
+  before.device.epochOffsetMs = 0;
+  before.device.dispatch({ type: "appDetached", owner: NEWS });
+  before.service.post(endpoint, before.device.seal(reply, "hello"), true);
+  before.flush();
+  before.device.pass(MINUTE);
+  expect(before.service.acknowledged).toHaveLength(1);
+  const { device } = new AutopushWorld({ segments: [before.device.segment], atMs: before.device.nowMs });
+  attach(device);
+  expect(device.delivered).toHaveLength(1);
+});
+
+test("a delivery to be tried again while its message is being written down waits for that, not for the alarm", () => {
+  const device = new Device();
+  const reply = device.withSubscription(NEWS, 1);
+  device.onDeliver = () => "failed";
+  device.holdJournal = true;
+  device.notify(1, 1, device.seal(reply, "hello"));
+  device.pass(DELIVERY_RETRY_MS - 1);
+  device.nowMs += 1;
+  device.alarm = null;
+  device.dispatch({ type: "alarm" });
+  expect(device.alarm?.atMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(device.nowMs);
+  device.onDeliver = () => "handled";
+  for (const confirm of device.heldWrites.splice(0)) confirm();
+  expect(device.delivered).toHaveLength(2);
 });
 
 const titlesOf = (device: Device) =>
