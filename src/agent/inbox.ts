@@ -255,7 +255,9 @@ export class Inbox {
   }
 
   #toRecord(message: Notification, subscription: SubscriptionRecord): MessageRecord {
-    const receivedEpochMs = this.#options.clock.epochMs;
+    const { clock } = this.#options;
+    // By a clock that may be wrong it would have expired once that is set right.
+    const receivedEpochMs = clock.isTrusted ? clock.epochMs : 0;
     return {
       type: "message",
       storeEpoch: this.#storeEpoch,

@@ -134,7 +134,7 @@ export class Waiting {
   #isExpired({ record, receivedMs, isRestored, journal }: Entry): boolean {
     const { clock } = this.#options;
     const { receivedEpochMs, expiresEpochMs, isDeclared } = record;
-    if (isRestored) return clock.isTrusted && clock.epochMs >= expiresEpochMs;
+    if (isRestored) return receivedEpochMs > 0 && clock.isTrusted && clock.epochMs >= expiresEpochMs;
     // What came in this run to be shown is shown, however short its TTL: only its app let it wait. Of the rest no wall clock
     // is asked, which may have been set meanwhile.
     return (
