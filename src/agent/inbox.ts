@@ -18,6 +18,7 @@ import { AUTOPUSH_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, NOTIFICATION_ACTIONS_M
 import type { CryptoProvider } from "../webpush/crypto.ts";
 import { decrypt } from "../webpush/decrypt.ts";
 import { ACK_CODES, type AckCode, type DeviceEnd, type Notification } from "../wire/dialect.ts";
+import { deviceEpoch } from "../wire/digest.ts";
 import type { Acks } from "./acks.ts";
 import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
@@ -71,7 +72,8 @@ export class Inbox {
   constructor(options: InboxOptions) {
     this.#options = options;
     const { handledEpoch, handledIds, userAgent } = options.state;
-    this.#storeEpoch = handledEpoch ?? userAgent?.storeEpoch ?? 0;
+    // What waits in the journal may be handled before there is a link.
+    this.#storeEpoch = handledEpoch ?? (userAgent ? deviceEpoch(userAgent.uaid, userAgent.storeEpoch) : 0);
     for (const id of handledIds.list()) this.#handled.ok.add(id);
   }
 

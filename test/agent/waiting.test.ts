@@ -63,6 +63,22 @@ test("a message that waits in the journal of a device whose clock was wrong is t
   expect(device.delivered).toHaveLength(1);
 });
 
+test("a message from the journal that is handled before there is a link is not taken again when its acknowledgement was lost", () => {
+  const before = new Device();
+  before.withSubscription(NEWS, 1);
+  before.dispatch({ type: "appDetached", owner: NEWS });
+  before.notify(1, 1, null);
+  before.pass(10_000);
+  const device = before.restart();
+  attach(device);
+  expect(device.delivered).toHaveLength(1);
+  device.connect();
+  device.notify(1, 1, null, { attempt: 2 });
+  expect(device.delivered).toHaveLength(1);
+  device.pass(1_000);
+  expect(device.acknowledged()).toEqual([[1, "ok"]]);
+});
+
 test("a delivery to be tried again while its message is being written down waits for that, not for the alarm", () => {
   const device = new Device();
   const reply = device.withSubscription(NEWS, 1);
@@ -71,7 +87,6 @@ test("a delivery to be tried again while its message is being written down waits
   device.notify(1, 1, device.seal(reply, "hello"));
   device.pass(DELIVERY_RETRY_MS - 1);
   device.nowMs += 1;
-  device.alarm = null;
   device.dispatch({ type: "alarm" });
   expect(device.alarm?.atMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(device.nowMs);
   device.onDeliver = () => "handled";
