@@ -53,9 +53,12 @@ switch (job) {
       });
     runNode(["dist/bench/run.js", ...args]);
     break;
+  case "sim":
+    runNode(["--enable-source-maps", await bundledSimulation(), ...args]);
+    break;
   default:
     console.error(
-      "usage: node scripts/run.mjs start|test|test:long|fuzz|bench|firmware|release:firmware [ARGUMENTS]",
+      "usage: node scripts/run.mjs start|test|test:long|fuzz|bench|sim|firmware|release:firmware [ARGUMENTS]",
     );
     process.exit(2);
 }
@@ -94,6 +97,14 @@ function install() {
   );
   if (status !== 0) process.exit(status ?? 1);
   writeFileSync(stamp, lock);
+}
+
+/** Made anew each time: it takes a second. Imported here, since it needs what is installed. */
+async function bundledSimulation() {
+  const outfile = "build/simulation.mjs";
+  const { bundleSimulation } = await import("./simulation.mjs");
+  await bundleSimulation(outfile);
+  return outfile;
 }
 
 /** Builds when something that goes into dist/ is newer than it. */

@@ -13,8 +13,12 @@ export const SURVIVALS = [
   "removals only",
   "data only",
   "half the data",
+  "some sectors",
 ] as const;
 export type Survival = (typeof SURVIVALS)[number];
+
+/** What a disk writes as a whole. */
+const SECTOR_BYTES = 512;
 
 interface Inode {
   content: Uint8Array;
@@ -33,6 +37,8 @@ export class CrashFileSystem implements FileSystem {
   steps = 0;
   powerCutAt = Number.POSITIVE_INFINITY;
   fault: FaultHook = () => null;
+  /** What a step takes; null: nothing. */
+  wait: (operation: string) => Promise<void> | null = () => null;
   capacityBytes = Number.POSITIVE_INFINITY;
   /** Most bytes one call writes to a segment. */
   writeBytesMax = Number.POSITIVE_INFINITY;
@@ -95,11 +101,15 @@ export class CrashFileSystem implements FileSystem {
     return this.#step("readlink", path, () => new TextDecoder().decode(this.#inode(path).content));
   }
 
-  /** What the machine finds when the power is back. */
-  afterPowerCut(survival: Survival): CrashFileSystem {
+  /**
+   * What the machine finds when the power is back.
+   *
+   * @param isSectorWritten for "some sectors": whether the next one that was not synced is on disk
+   */
+  afterPowerCut(survival: Survival, isSectorWritten: () => boolean = everySecond()): CrashFileSystem {
     const next = new CrashFileSystem();
     for (const [path, inode] of this.#survivingNames(survival)) {
-      const content = survivingContent(inode, survival);
+      const content = survivingContent(inode, survival, isSectorWritten);
       const again = { content, durable: content.slice() };
       next.#names.set(path, again);
       next.#durableNames.set(path, again);
@@ -118,6 +128,20 @@ export class CrashFileSystem implements FileSystem {
     return [...this.#durableNames.values()].map((inode) => inode.durable);
   }
 
+  /** What is on disk under `path`, or null. */
+  durable(path: string): Uint8Array | null {
+    return this.#durableNames.get(path)?.durable ?? null;
+  }
+
+  /** One bit of a file is another one from now on. */
+  rot(path: string, bit: number): void {
+    const inode = this.#inode(path);
+    for (const bytes of new Set([inode.content, inode.durable])) {
+      const at = (bit >> 3) % Math.max(1, bytes.length);
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
+    }
+  }
+
   paths(): string[] {
     return [...this.#names.keys()].sort();
   }
@@ -129,6 +153,8 @@ export class CrashFileSystem implements FileSystem {
   }
 
   async #step<T>(operation: string, path: string, perform: () => T): Promise<T> {
+    const waited = this.wait(operation);
+    if (waited !== null) await waited;
     if (this.steps >= this.powerCutAt) throw new PowerCut("the power is cut");
     this.steps++;
     this.log.push(`${operation} ${path}`);
@@ -172,7 +198,8 @@ export class CrashFileSystem implements FileSystem {
     };
     const sync = (operation: string): Promise<void> =>
       step(operation, () => {
-        inode.durable = inode.content.slice();
+        // Shared: a write makes new content, it changes none.
+        inode.durable = inode.content;
       });
     return {
       write: (bytes, offset, length, position) =>
@@ -197,13 +224,27 @@ export class CrashFileSystem implements FileSystem {
   }
 }
 
-function survivingContent(inode: Inode, survival: Survival): Uint8Array {
+function everySecond(): () => boolean {
+  let isWritten = false;
+  return () => {
+    isWritten = !isWritten;
+    return isWritten;
+  };
+}
+
+function survivingContent(inode: Inode, survival: Survival, isSectorWritten: () => boolean): Uint8Array {
   const { content, durable } = inode;
   if (survival === "everything" || survival === "data only") return content.slice();
   if (survival === "nothing" || survival === "removals only") return durable.slice();
   // The length may be on disk before the data: zeros then.
   const mixed = new Uint8Array(content.length);
   mixed.set(durable.subarray(0, content.length));
+  if (survival === "some sectors") {
+    for (let at = 0; at < content.length; at += SECTOR_BYTES) {
+      const sector = content.subarray(at, at + SECTOR_BYTES);
+      if (isSectorWritten()) mixed.set(sector, at);
+    }
+  }
   if (survival === "half the data") {
     const half = durable.length + Math.floor((content.length - durable.length) / 2);
     mixed.set(content.subarray(0, Math.max(0, half)));
