@@ -236,6 +236,7 @@ const senderAddress = () => "192.0.2.1";
 /** The headers of an upgrade, as a device's WebSocket library adds them. */
 export function upgradeHeaders(subprotocol: string): Readonly<Record<string, string>> {
   return {
+    upgrade: "websocket",
     "sec-websocket-version": "13",
     "sec-websocket-key": base64urlEncode(new Uint8Array(16)).concat("=="),
     "sec-websocket-protocol": subprotocol,
