@@ -60,7 +60,10 @@ describe.skipIf(!isRedisInstalled)("two nodes", () => {
     await here.post(endpoint, {}, Uint8Array.of(1));
     await here.post(endpoint, {}, Uint8Array.of(2));
     device.ack(channelId, (await device.next("notification")).version);
-    await device.quiet();
+    // On its way it would be refused: the newer link takes the device.
+    const stored = async () =>
+      (await here.store.getDevice(Buffer.from(uaid.replaceAll("-", ""), "hex")))?.messages;
+    await expect.poll(stored).toBe(1);
     const newer = await autopushOnline(there, uaid);
     expect(await device.closed).toEqual({ code: 1011, reason: "SM" });
     expect(newer.uaid).toBe(uaid);

@@ -16,6 +16,7 @@ const NODE_TIMEOUT_MS = 1_000;
 const WAIT_MS_MAX = 20_000;
 
 export const isRedisInstalled = spawnSync("redis-server", ["--version"]).error === undefined;
+if (!isRedisInstalled) console.warn("redis-server is missing: the suites of Redis Cluster are skipped");
 
 /** PEM texts: what each process shows to the others and to whoever asks, and who signed that. */
 export interface TestRedisTls {

@@ -17,7 +17,7 @@ import {
 import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
-import { RedisKeys, slotOf } from "../../src/push-service/store/redis-keys.ts";
+import { RedisKeys, SLOTS, slotOf } from "../../src/push-service/store/redis-keys.ts";
 import { CLAIM, PUT } from "../../src/push-service/store/redis-scripts.ts";
 import { isRedisInstalled, TestCluster, type TestRedis } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
@@ -182,8 +182,11 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     const sender = new Sender();
     await more(sender, 200);
     const had = await slotsOf(from);
-    // The lowest of them, some devices' among them.
-    const slots = Math.min(2_000, had - 10);
+    // The lowest of them, two devices' among them.
+    const devices: number[] = [];
+    for (let device = 1; device <= DEVICES; device++)
+      if ((await cluster.primaryOf(slotOfDevice(device))) === from) devices.push(slotOfDevice(device));
+    const slots = await slotsOf(from, devices.sort((a, b) => a - b)[1]);
     await cluster.reshard(from, to, slots);
     await more(sender, 200);
     await sender.stop();
@@ -501,10 +504,11 @@ async function isReplaced(primary: TestRedis): Promise<boolean> {
   return ranges.every(([, , [, port]]) => port !== primary.port);
 }
 
-async function slotsOf(node: TestRedis): Promise<number> {
+/** How many it has, up to slot `upTo`. */
+async function slotsOf(node: TestRedis, upTo = SLOTS): Promise<number> {
   const ranges = (await node.ask("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
-  const own = ranges.filter(([, , [, port]]) => port === node.port);
-  return own.reduce((sum, [first, last]) => sum + last - first + 1, 0);
+  const own = ranges.filter(([first, , [, port]]) => port === node.port && first <= upTo);
+  return own.reduce((sum, [first, last]) => sum + Math.min(last, upTo) - first + 1, 0);
 }
 
 /** One whose messages are at another primary. */

@@ -14,7 +14,7 @@ import { messageOf, uaidOf } from "./store-contract.ts";
 /** Redis ends nothing that by its own clock is still to come. */
 const NOW_MS = 1_600_000_000_000;
 const DAY_MS = 24 * 3600_000;
-const RUNS = 60;
+const RUNS = 40;
 const QUOTA: DeviceQuota = { messagesMax: 6, messageBytesMax: 2_000 };
 let cluster: TestCluster;
 let prefixes = 0;

@@ -125,10 +125,13 @@ export class RedisNode {
     for (const [at, [call]] of sent.entries()) {
       const reply = replies[at];
       if (reply?.status === "fulfilled") written.push([call, reply.value]);
-      else call.reject(reply?.reason as Error);
+      else {
+        const refusal = reply?.reason as Error;
+        // Then there is nothing to wait for, and a wait sent along would hold up the next batch.
+        if (refusal.message.startsWith("NOREPLICAS ")) this.#isReplicated = false;
+        call.reject(refusal);
+      }
     }
-    // A primary that refuses everything has no replica to wait for, maybe: the next wait shows it.
-    if (written.length === 0) this.#isReplicated = false;
     const failed = written.length === 0 ? null : await this.#whyNotReplicated(redis, wait);
     for (const [call, reply] of written) {
       if (failed === null) call.resolve(reply);
