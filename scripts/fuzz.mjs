@@ -10,14 +10,16 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
+import { buildCFuzzers, C_TARGETS, runCFuzzer, whyNoCFuzzers } from "./fuzz-c.mjs";
 
 const OUT = "build/fuzz";
 /** The present input as the worker shows it; longer ones are shown in part. */
 const INPUT_BYTES_MAX = 1024 * 1024;
 /** What a target's thread may keep in V8's heap, MB. */
 const HEAP_MB_MAX = 512;
-const USAGE = `usage: npm run fuzz -- TARGET…|all [--seconds N] [--seed N] [--minimise] [--replay FILE]
+const USAGE = `usage: npm run fuzz -- TARGET…|all|ts|c [--seconds N] [--jobs N] [--seed N] [--minimise] [--replay FILE]
   --seconds N    search for this long for each target (default 60; 0: only replay what is known)
+  --jobs N       so many targets at once (default 1)
   --seed N       of the random changes (default: another one each time)
   --minimise     in the end write the fewest inputs that reach as much to test/fuzz/corpus
   --replay FILE  run that input alone
@@ -31,9 +33,15 @@ export const TARGETS = readdirSync("test/fuzz/targets")
   .sort();
 
 const { names, options } = readArguments();
-await bundle(names);
+await bundle(names.filter((name) => !C_TARGETS.includes(name)));
 let findings = 0;
-for (const name of names) findings += await run(name);
+const waiting = buildable(names);
+await Promise.all(
+  Array.from({ length: options.jobs }, async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
+      findings += await (C_TARGETS.includes(name) ? runC(name) : run(name));
+  }),
+);
 process.exitCode = findings > 0 ? 1 : 0;
 
 function readArguments() {
@@ -43,6 +51,7 @@ function readArguments() {
       allowPositionals: true,
       options: {
         seconds: { type: "string", default: "60" },
+        jobs: { type: "string", default: "1" },
         seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
         minimise: { type: "boolean", default: false },
         replay: { type: "string" },
@@ -54,23 +63,25 @@ function readArguments() {
     return refuse(error.message);
   }
   const { positionals, values } = parsed;
-  const named = positionals.includes("all") ? TARGETS : positionals;
+  const groups = { all: [...TARGETS, ...C_TARGETS], ts: TARGETS, c: C_TARGETS };
+  const named = positionals.flatMap((name) => groups[name] ?? [name]);
   // One that is no target of all has its path for a name.
-  const unknown = named.find((name) => !TARGETS.includes(name) && !name.endsWith(".ts"));
+  const unknown = named.find((name) => !groups.all.includes(name) && !name.endsWith(".ts"));
   if (values.help || named.length === 0) return refuse("");
   if (unknown !== undefined) return refuse(`there is no target ${unknown}`);
   const seconds = Number(values.seconds);
   const seed = Number(values.seed);
   const hangMs = Number(values["hang-ms"]);
-  if (!(seconds >= 0) || !Number.isInteger(seed) || !(hangMs > 0))
-    return refuse("--seconds, --seed and --hang-ms are numbers");
+  const jobs = Number(values.jobs);
+  if (!(seconds >= 0) || !Number.isInteger(seed) || !(hangMs > 0) || !(jobs > 0))
+    return refuse("--seconds, --jobs, --seed and --hang-ms are numbers");
   const { minimise, replay } = values;
-  return { names: named, options: { seconds, seed, hangMs, minimise, replay } };
+  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, replay } };
 }
 
 function refuse(why) {
   if (why !== "") console.error(`fuzz: ${why}`);
-  console.error(USAGE + TARGETS.join(", "));
+  console.error(USAGE + [...TARGETS, ...C_TARGETS].join(", "));
   process.exit(2);
 }
 
@@ -106,6 +117,23 @@ async function bundle(targets) {
     outfile: `${OUT}/worker.mjs`,
     logLevel: "error",
   });
+}
+
+/** Those that can be run; where the C host cannot be built that is said, and no finding, but for what does not compile. */
+function buildable(all) {
+  const inC = all.filter((name) => C_TARGETS.includes(name));
+  if (inC.length === 0) return [...all];
+  const why = whyNoCFuzzers();
+  if (why !== null) console.log(`skipped ${inC.join(", ")}: ${why}`);
+  else if (buildCFuzzers(inC)) return [...all];
+  else findings++;
+  return all.filter((name) => !inC.includes(name));
+}
+
+async function runC(name) {
+  const { findings, kept } = await runCFuzzer(name, { ...options, inputs: knownInputs(name) });
+  if (kept.length > 0) writeCorpus(name, kept);
+  return findings;
 }
 
 /** Runs one target to its end; how many findings there were. */

@@ -34,6 +34,8 @@ switch (job) {
     runNode(["scripts/test-long.mjs", ...args]);
     break;
   case "fuzz":
+    // The scripts of the firmware are in the targets in C.
+    if (args.some((arg) => arg === "all" || arg === "c" || arg.startsWith("c-"))) build();
     runNode(["scripts/fuzz.mjs", ...args]);
     break;
   case "firmware":

@@ -45,6 +45,8 @@ export const FIRMWARE_PACKAGES = {
 };
 /** Besides for `npm run test:long`. */
 const LONG_PACKAGES = { valgrind: "valgrind" };
+/** Besides to fuzz the firmware: clang, and its libFuzzer, which lies where only clang finds it. */
+const FUZZ_PACKAGES = ["clang", "libclang-rt-dev"];
 /** Debian puts some of them outside the PATH of ordinary users. */
 const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(delimiter);
 
@@ -65,6 +67,25 @@ export function installFirmwarePackages() {
 export function missingFirmwarePackages() {
   const names = missing(FIRMWARE_PACKAGES);
   return names.length === 0 ? null : `on Debian, as root: ${commandFor(names)}`;
+}
+
+/** Installs what the firmware is fuzzed with and is missing, or says how. */
+export function installFuzzPackages() {
+  if (hasLibFuzzer() || process.getuid?.() !== 0 || !isInstalled("apt-get")) return;
+  console.error(`installing ${FUZZ_PACKAGES.join(", ")}`);
+  if (apt("update")) aptInstall(FUZZ_PACKAGES);
+}
+
+/** What to do about packages the firmware is fuzzed with; null when all are there. */
+export function missingFuzzPackages() {
+  return hasLibFuzzer() ? null : `on Debian, as root: ${commandFor(FUZZ_PACKAGES)}`;
+}
+
+/** Whether clang makes a program with it. */
+function hasLibFuzzer() {
+  const source = "int LLVMFuzzerTestOneInput(const char *at, long bytes) { return at != 0 && bytes < 0; }";
+  const args = ["-fsanitize=fuzzer,address", "-x", "c", "-", "-o", "/dev/null"];
+  return spawnSync("clang", args, { input: source, stdio: ["pipe", "ignore", "ignore"] }).status === 0;
 }
 
 function install(packages, without) {

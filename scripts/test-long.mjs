@@ -8,6 +8,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildFirmware, whyNoFirmware } from "./firmware.mjs";
+import { installFuzzPackages } from "./system.mjs";
 import { Tally } from "./tally.mjs";
 
 /** For vitest: what the specs wait for has bounds of its own. */
@@ -127,10 +128,15 @@ const SUITES = {
   /** Ten minutes, or FUZZ_SECONDS, of each target. */
   fuzz() {
     const { FUZZ_SECONDS = "600" } = process.env;
+    installFuzzPackages();
     // Its figures and findings are to be seen while it runs.
-    const { status } = spawnSync(process.execPath, ["scripts/fuzz.mjs", "all", "--seconds", FUZZ_SECONDS], {
-      stdio: "inherit",
-    });
+    const { status } = spawnSync(
+      process.execPath,
+      ["scripts/fuzz.mjs", "all", "--jobs", "2", "--seconds", FUZZ_SECONDS],
+      {
+        stdio: "inherit",
+      },
+    );
     tally.report(`fuzzing, ${FUZZ_SECONDS} s each`, status === 0);
   },
   /** A shard of Redis that is away for longer than devices are kept. */

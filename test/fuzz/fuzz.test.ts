@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Goal: what the fuzzers once found stays mended, and the fuzzers find things. Method: the script that runs them, for half a second
+// Goal: what the fuzzers once found stays mended, and the fuzzers find things. Method: the script that runs them, for a moment
 // a target behind all inputs of corpus and regressions; and on defects that are planted.
 
 import { spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ function fuzz(...args: readonly string[]): { status: number | null; output: stri
 }
 
 test("every target: known inputs, and new ones for a moment", () => {
-  const { status, output } = fuzz("all", "--seconds", "0.5", "--seed", "1");
+  const { status, output } = fuzz("ts", "--seconds", "0.3", "--seed", "1");
   expect(output).not.toMatch(/FOUND/);
   for (const target of TARGETS) expect(output).toMatch(new RegExp(`^${target}: \\d+ executions`, "m"));
   expect(status).toBe(0);

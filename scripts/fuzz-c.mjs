@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/** The fuzzers of the C host, test/fuzz/c: built with clang into build/fuzz-c, run by libFuzzer. Used by fuzz.mjs. */
+
+import { spawn, spawnSync } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { whyNoFirmware } from "./firmware.mjs";
+import { quickJsSource } from "./quickjs-ng.mjs";
+import { missingFuzzPackages } from "./system.mjs";
+
+const DIRECTORY = resolve("build/fuzz-c");
+
+/** Their names, as targets of fuzz.mjs: `c-url` is test/fuzz/c/url_fuzz.c. */
+export const C_TARGETS = readdirSync("test/fuzz/c")
+  .filter((file) => file.endsWith("_fuzz.c"))
+  .map((file) => `c-${file.slice(0, -"_fuzz.c".length).replaceAll("_", "-")}`)
+  .sort();
+
+/** Why they cannot be built here, with what to do about it; null when they can. */
+export function whyNoCFuzzers() {
+  if (!existsSync("dist/firmware")) return "dist/firmware is missing: npm run build";
+  return missingFuzzPackages() ?? whyNoFirmware();
+}
+
+/** Builds the programs of targets. False when that failed, and the compiler has said why. */
+export function buildCFuzzers(names) {
+  const settings = {
+    CMAKE_BUILD_TYPE: "RelWithDebInfo",
+    CMAKE_C_COMPILER: "clang",
+    GODWIT_BUNDLE: resolve("dist/firmware"),
+    QUICKJS_NG_SRC: quickJsSource(),
+    GODWIT_SYSTEMD: "on",
+    GODWIT_DBUS: "sdbus",
+  };
+  const definitions = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`);
+  // The time of the build is in every file: with another one each time all would be compiled again.
+  const env = { ...process.env, SOURCE_DATE_EPOCH: "1700000000" };
+  const cmake = (...args) =>
+    spawnSync("cmake", args, { stdio: ["ignore", process.stderr, process.stderr], env }).status === 0;
+  return (
+    cmake("-S", "test/fuzz/c", "-B", DIRECTORY, ...definitions) &&
+    cmake(
+      "--build",
+      DIRECTORY,
+      "--parallel",
+      String(availableParallelism()),
+      "--target",
+      ...names.map(programOf),
+    )
+  );
+}
+
+/**
+ * Runs a target that was built to its end: libFuzzer's own output goes to a file, what matters of it to stdout.
+ *
+ * @param {string} name
+ * @param {{ inputs: readonly Uint8Array[], seconds: number, seed: number, replay?: string, minimise: boolean }} order
+ * @returns {Promise<{ findings: number, kept: readonly Uint8Array[] }>}
+ */
+export async function runCFuzzer(name, { inputs, seconds, seed, replay, minimise }) {
+  const program = join(DIRECTORY, programOf(name));
+  const scratch = join(DIRECTORY, "inputs", name);
+  rmSync(scratch, { recursive: true, force: true });
+  for (const part of ["known", "found", "fewest"]) mkdirSync(join(scratch, part), { recursive: true });
+  mkdirSync("build/fuzz/findings", { recursive: true });
+  for (const [index, input] of inputs.entries()) writeFileSync(join(scratch, "known", String(index)), input);
+  const shared = ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", `-seed=${seed % 0x7fff_ffff}`];
+  const search = seconds > 0 ? [`-max_total_time=${seconds}`] : ["-runs=0"];
+  const artifacts = `-artifact_prefix=build/fuzz/findings/${name}-`;
+  const corpora = [join(scratch, "found"), join(scratch, "known")];
+  const args = replay === undefined ? [...search, "-max_len=20000", ...corpora] : [replay];
+  const { status, output } = await spoken(program, [...shared, artifacts, ...args], join(scratch, "log"));
+  const number = (pattern) => Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
+  console.log(
+    `${name}: ${number(/number_of_executed_units: (\d+)/g)} executions (${number(/average_exec_per_sec: +(\d+)/g)}/s), ${number(/cov: (\d+)/g)} blocks reached, seed ${seed}`,
+  );
+  if (status !== 0) {
+    const file = /Test unit written to (\S+)/.exec(output)?.[1] ?? replay ?? "";
+    const why = output.split("\n").filter((line) => !/^(#|INFO|\t?NEW_FUNC|stat::)/.test(line));
+    console.log(
+      `${name}: FOUND ${why.slice(-60).join("\n")}\n  again: npm run fuzz -- ${name} --replay ${file}`,
+    );
+    return { findings: 1, kept: [] };
+  }
+  if (!minimise) return { findings: 0, kept: [] };
+  const fewest = join(scratch, "fewest");
+  await spoken(program, ["-merge=1", "-timeout=10", fewest, ...corpora], join(scratch, "merge.log"));
+  return { findings: 0, kept: readdirSync(fewest).map((file) => readFileSync(join(fewest, file))) };
+}
+
+/** `c-app-socket` → `app_socket_fuzz`. */
+function programOf(name) {
+  return `${name.slice(2).replaceAll("-", "_")}_fuzz`;
+}
+
+/** What a program said, and its exit code; all of it is in `log` too. */
+function spoken(program, args, log) {
+  const file = openSync(log, "w");
+  const child = spawn(program, args, { stdio: ["ignore", file, file] });
+  return new Promise((done) => {
+    child.on("close", (status) => {
+      closeSync(file);
+      done({ status: status ?? 1, output: readFileSync(log, "utf8") });
+    });
+  });
+}
