@@ -114,8 +114,8 @@ export const HEARTBEAT_S_MAX = 86_400;
 export const LOW_URGENCY_WINDOW_S_MAX = 86_400;
 /** Bytes waiting on one device link before it gets no more messages. */
 export const LINK_CONGESTED_BYTES = 131_072;
-/** A WebSocket that is closed has this long to take its close frame and answer it. */
-export const WEBSOCKET_CLOSE_MS = 5_000;
+/** A WebSocket that is closed has this long to take what is queued, its close frame last, and to answer that. */
+export const WEBSOCKET_CLOSE_MS = 10_000;
 /** Frames of one device: the burst, and what it refills by. */
 export const LINK_FRAMES_BURST_MAX = 1_000;
 export const LINK_FRAMES_PER_SECOND_MAX = 100;
