@@ -4,9 +4,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type HerdResult, runHerd } from "./battery/herd.ts";
-import { plotSvg } from "./battery/plot.ts";
 import { type BatteryRow, runScenario } from "./battery/suite.ts";
+import type { Board } from "./firmware.ts";
 import { aligned } from "./harness.ts";
+import { FIGURE_PX, figureSvg } from "./plot.ts";
+import { figuresOf } from "./reporting/figures.ts";
+import { isBattery } from "./reporting/recording.ts";
 import type { BatteryArguments } from "./usage.ts";
 
 /** Limits of one algorithm in one scenario, by `scenario/algorithm` in bench/budgets.json. */
@@ -66,15 +69,21 @@ export function runBattery(options: Omit<BatteryArguments, "isAll">): BatteryRow
   });
 }
 
+/** What to type to have the same again. */
+export function batteryCommand(options: Omit<BatteryArguments, "isAll">): string {
+  const { scenarios, fromSeed, toSeed, isGraceful } = options;
+  const [only, ...more] = Object.keys(scenarios);
+  const which = only !== undefined && more.length === 0 ? ` --scenario ${only}` : "";
+  return `npm run bench -- battery${which}${isGraceful ? " --graceful" : ""} --seeds ${fromSeed}-${toSeed}`;
+}
+
 /** Writes one plot per scenario into `directory` and returns their paths. */
-export function writePlots(rows: readonly BatteryRow[], directory: string): string[] {
+export function writePlots(rows: readonly BatteryRow[], board: Board, directory: string): string[] {
   mkdirSync(directory, { recursive: true });
-  return [...new Set(rows.map(({ scenario }) => scenario))].map((scenario) => {
+  return figuresOf([{ board, rows }]).map(({ figure, rows: used }) => {
+    const scenario = used.find(isBattery)?.scenario ?? "";
     const path = join(directory, `battery-${scenario.replace(/[^\w.-]/g, "_")}.svg`);
-    const points = rows
-      .filter((row) => row.scenario === scenario && row.joulesDay > 0)
-      .map(({ algorithm, joulesDay, deafMinDay }) => ({ name: algorithm, joulesDay, deafMinDay }));
-    if (points.length > 0) writeFileSync(path, plotSvg(scenario, points));
+    writeFileSync(path, figureSvg(figure, FIGURE_PX));
     return path;
   });
 }

@@ -38,7 +38,8 @@ interface Program {
   readonly command: readonly string[];
 }
 
-export async function run(_options: MeasureOptions): Promise<Row[]> {
+export async function run({ isQuick = false }: MeasureOptions): Promise<Row[]> {
+  const [rounds, starts] = isQuick ? [1, 5] : [ROUNDS, STARTS];
   const programs: Program[] = [{ runtime: "node", command: [process.execPath, "dist/cli.js", "agent"] }];
   if (existsSync(GODWITD)) programs.unshift({ runtime: "godwitd", command: [GODWITD] });
   else process.stderr.write(`${GODWITD} is missing: npm run firmware\n`);
@@ -50,8 +51,8 @@ export async function run(_options: MeasureOptions): Promise<Row[]> {
       process.stderr.write(".");
     };
     let sections: readonly Sections[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      const messages = round === ROUNDS - 1 ? MESSAGES : 0;
+    for (let round = 0; round < rounds; round++) {
+      const messages = round === rounds - 1 ? MESSAGES : 0;
       for (const { runtime, command } of alternately(round, programs)) {
         const measured = await measureAgent(stage, command, messages);
         note(runtime, measured.stages);
@@ -62,7 +63,7 @@ export async function run(_options: MeasureOptions): Promise<Row[]> {
     process.stderr.write("\n");
     const rows = [...memoryRows(memory), ...growthRows(memory)];
     if (sections.length > 0) rows.push(...sizeRows(sections));
-    rows.push(...(await startRows(stage, programs)));
+    rows.push(...(await startRows(stage, programs, starts)));
     return rows;
   } finally {
     await stage.close();
@@ -199,7 +200,11 @@ function bytecodeBytes(script: string): number | null {
 }
 
 /** From exec to the first packet of a connection, with a subscription that wants one. */
-async function startRows(stage: FootprintStage, programs: readonly Program[]): Promise<Row[]> {
+async function startRows(
+  stage: FootprintStage,
+  programs: readonly Program[],
+  starts: number,
+): Promise<Row[]> {
   const samples = new Map<string, number[]>();
   const states = new Map<string, string>();
   for (const { runtime, command } of programs) {
@@ -209,7 +214,7 @@ async function startRows(stage: FootprintStage, programs: readonly Program[]): P
     await device.end();
     states.set(runtime, device.state);
   }
-  for (let round = 0; round < STARTS; round++) {
+  for (let round = 0; round < starts; round++) {
     for (const { runtime, command } of alternately(round, programs)) {
       const ms = await startMs(stage, command, states.get(runtime) ?? "");
       samples.set(runtime, [...(samples.get(runtime) ?? []), ms]);

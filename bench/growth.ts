@@ -16,6 +16,6 @@ export async function run(options: MeasureOptions): Promise<Row[]> {
     ...dispatchRows(SUITE, options),
     ...startRows(SUITE, options),
     ...(await drainRows(SUITE)),
-    ...(await serviceRows(SUITE)),
+    ...(await serviceRows(SUITE, options)),
   ];
 }

@@ -45,6 +45,8 @@ export interface MeasureOptions {
   readonly rounds?: number;
   /** Rounds thrown away before. Default 5. */
   readonly warmUpRounds?: number;
+  /** Suites that say themselves how often they measure do it as seldom as will do to see that it works. */
+  readonly isQuick?: boolean;
 }
 
 /** Limits of one case in bench/budgets.json. A runtime other than node is named: `case@quickjs`. */
@@ -215,7 +217,8 @@ export function brokenBudgets(rows: readonly Row[], budgets: Readonly<Record<str
   return broken;
 }
 
-function budgetName(row: Row): string {
+/** Its name in bench/budgets.json. */
+export function budgetName(row: Row): string {
   return row.runtime === "node" ? row.case : `${row.case}@${row.runtime}`;
 }
 

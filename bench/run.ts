@@ -5,6 +5,7 @@
  */
 import {
   type BatteryBudget,
+  batteryCommand,
   batteryTable,
   brokenBatteryBudgets,
   herdLine,
@@ -12,6 +13,7 @@ import {
   runBattery,
   writePlots,
 } from "./battery.ts";
+import { nodeBoard } from "./board.ts";
 import budgets from "./budgets.json" with { type: "json" };
 import { run as decrypt } from "./decrypt.ts";
 import { ALLOCATION_CHILD, runAllocationChild } from "./decrypt-allocation.ts";
@@ -23,6 +25,8 @@ import { run as growth } from "./growth.ts";
 import { type Budget, brokenBudgets, type MeasureOptions, type Row, table } from "./harness.ts";
 import { run as parse } from "./parse.ts";
 import { PARSE_ALLOCATION_CHILD, runParseAllocationChild } from "./parse-allocation.ts";
+import { REPORT_DIRECTORY, recordingsFor, writeReport } from "./report.ts";
+import { isBattery, isMeasured, recordingLines } from "./reporting/recording.ts";
 import { type BenchArguments, help, type MEASURING, readArguments } from "./usage.ts";
 
 const RUNS = { decrypt, parse, footprint, delivery, growth } satisfies Record<
@@ -43,6 +47,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (given.runtime === "quickjs") return firmware(given);
+  if (given.report !== null) return report(given);
   const broken: string[] = [];
   for (const suite of given.suites) {
     if (suite === "battery") {
@@ -50,11 +55,32 @@ async function main(args: readonly string[]): Promise<number> {
       continue;
     }
     const rows = await RUNS[suite](given);
-    const text = given.isJson ? rows.map((row) => JSON.stringify(row)).join("\n") : table(rows);
-    process.stdout.write(`${text}\n`);
+    const board = nodeBoard(`npm run bench -- ${suite}`);
+    process.stdout.write(given.isJson ? recordingLines([{ board, rows }]) : `${table(rows)}\n`);
     broken.push(...brokenOf(suite, rows, (name) => suite === "footprint" || !name.endsWith("@godwitd")));
   }
   return given.isCheck ? told(broken) : 0;
+}
+
+async function report(given: BenchArguments): Promise<number> {
+  const recordings = await recordingsFor(given, RUNS);
+  for (const path of writeReport(recordings, budgets.bench, REPORT_DIRECTORY))
+    process.stdout.write(`${path}\n`);
+  if (!given.isCheck) return 0;
+  const rows = recordings.flatMap((recording) => recording.rows);
+  const measured = rows.filter(isMeasured);
+  const suites = new Set(measured.map(({ suite }) => suite));
+  const simulated = rows.filter(isBattery);
+  return told([
+    ...[...suites].flatMap((suite) =>
+      brokenOf(
+        suite,
+        measured.filter((row) => row.suite === suite),
+        () => true,
+      ),
+    ),
+    ...(simulated.length === 0 ? [] : brokenBatteryBudgets(simulated, budgets.battery)),
+  ]);
 }
 
 /** The suites of the firmware's own benchmark, which prints as it goes. */
@@ -87,10 +113,9 @@ function told(broken: readonly string[]): number {
 /** Prints the suite's rows, writes its plots, returns what is over budget. Budgets are for graceful runs over all. */
 function battery({ battery: { isAll, ...options }, isJson }: BenchArguments): string[] {
   const rows = runBattery(options);
-  process.stdout.write(
-    `${isJson ? rows.map((row) => JSON.stringify(row)).join("\n") : batteryTable(rows)}\n`,
-  );
-  for (const path of writePlots(rows, "bench/report")) process.stderr.write(`plot: ${path}\n`);
+  const board = nodeBoard(batteryCommand(options));
+  process.stdout.write(isJson ? recordingLines([{ board, rows }]) : `${batteryTable(rows)}\n`);
+  for (const path of writePlots(rows, board, REPORT_DIRECTORY)) process.stderr.write(`plot: ${path}\n`);
   const limits: Readonly<Record<string, BatteryBudget>> = budgets.battery;
   if (!isAll) {
     const names = Object.keys(options.scenarios);

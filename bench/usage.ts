@@ -29,6 +29,14 @@ export interface BenchArguments {
   readonly firmwareSuites: readonly FirmwareSuite[];
   readonly rounds: number;
   readonly battery: BatteryArguments;
+  /** Everything in one report; `suites` are those that are measured for it. */
+  readonly report: ReportArguments | null;
+}
+
+export interface ReportArguments {
+  /** Rows recorded before, for what is not measured now; null for none. */
+  readonly from: string | null;
+  readonly isQuick: boolean;
 }
 
 export interface BatteryArguments {
@@ -43,8 +51,11 @@ export interface BatteryArguments {
 
 /** Suites that say themselves how often they measure. */
 const WITHOUT_ROUNDS: readonly Suite[] = ["footprint", "delivery", "battery"];
+/** In place of suites. */
+const REPORT = "report";
 /** Options that mean something to one kind of suite only. */
 const OF_BATTERY = ["scenario", "seeds", "graceful"];
+const OF_REPORT = ["suites", "from", "quick"];
 
 /**
  * Reads what stands behind `npm run bench --`.
@@ -61,11 +72,23 @@ export function readArguments(args: readonly string[]): BenchArguments {
     scenario: { type: "string" },
     seeds: { type: "string" },
     graceful: { type: "boolean" },
+    suites: { type: "string" },
+    from: { type: "string" },
+    quick: { type: "boolean" },
   });
+  const isReport = positionals.includes(REPORT);
+  if (isReport && positionals.length > 1) throw new Error("a report takes its suites with --suites");
+  if (!isReport) {
+    const stray = OF_REPORT.find((name) => values[name] !== undefined);
+    if (stray !== undefined) throw new Error(`--${stray} means nothing without ${REPORT}`);
+  } else if (values.runtime !== undefined) throw new Error("a report has both runtimes");
+  const named = isReport
+    ? reportSuites(values.suites as string | undefined, values.from as string | undefined)
+    : positionals;
   const runtime = RUNTIMES.find((name) => name === (values.runtime ?? "node"));
   if (runtime === undefined) throw new Error(`--runtime must be one of ${RUNTIMES.join(", ")}`);
   const firmwareSuites = runtime === "node" ? [] : chosen(positionals, FIRMWARE_SUITES);
-  const suites = runtime === "node" ? chosen(positionals, SUITES) : [];
+  const suites = named === null || runtime !== "node" ? [] : chosen(named, SUITES);
   const hasRounds = firmwareSuites.length > 0 || suites.some((suite) => !WITHOUT_ROUNDS.includes(suite));
   const useless =
     (!hasRounds && values.rounds !== undefined && "rounds") ||
@@ -90,9 +113,18 @@ export function readArguments(args: readonly string[]): BenchArguments {
       scenarios: scenario === undefined || isHelp ? SCENARIOS : { [scenario]: scenarioOf(scenario) },
       isAll: scenario === undefined,
       ...readSeeds((values.seeds as string | undefined) ?? "1-20"),
-      isGraceful: values.graceful === true || isCheck,
+      isGraceful: values.graceful === true || isCheck || isReport,
     },
+    report: isReport
+      ? { from: (values.from as string | undefined) ?? null, isQuick: values.quick === true }
+      : null,
   };
+}
+
+/** Those to measure: the ones that are named, else all (an empty list) or, where there are rows already, none (null). */
+function reportSuites(names: string | undefined, from: string | undefined): string[] | null {
+  if (names !== undefined) return names.split(",");
+  return from === undefined ? [] : null;
 }
 
 /** Those of `suites` that are named, or all. */
@@ -135,6 +167,7 @@ function scenarioOf(name: string): (seed: number) => Scenario {
 export function help(): string {
   const algorithms = ["godwit", "godwit-hold", ...ALGORITHMS.map(({ name }) => name)];
   return `usage: npm run bench -- [SUITE…] [OPTIONS]
+       npm run bench -- report [--suites A,B] [--from FILE] [--quick]
 
 suites (default: all of them)
   decrypt              one message: Godwit beside http_ece and beside the bare ECDH, and in QuickJS
@@ -150,6 +183,12 @@ suites of --runtime quickjs, which runs \`godwitd bench\` of the firmware's buil
   wire                 one frame beside JSON.parse of the same message
   journal              a record; a journal of 100 subscriptions, written, read, and an agent started with it
   startup              the daemon's script made ready, in this process and in one of its own
+
+report: all suites on Node, decrypt and parse of the firmware too: bench/report/index.html, its figures,
+and beside them rows.jsonl, which it was made of
+  --suites A,B         measure these only (default: all, or none with --from)
+  --from FILE          rows recorded before, for what is not measured now
+  --quick              few rounds, seeds and devices: to see that it works
 
 options
   --runtime NAME       node (the default), or quickjs: the engine of the firmware

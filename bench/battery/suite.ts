@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Runs scenarios over seeds, Godwit beside every other algorithm, and puts the medians into lines. */
 
-import { median } from "../harness.ts";
+import { median, quantile } from "../harness.ts";
 import { ALGORITHMS } from "./algorithms/index.ts";
 import { oracle } from "./algorithms/oracle.ts";
 import { GodwitWorld } from "./godwit-world.ts";
@@ -15,6 +15,12 @@ export interface BatteryRow extends Omit<RunResult, "networks"> {
   readonly scenario: string;
   readonly algorithm: string;
   readonly seeds: string;
+  /** Number of seeds, and quartiles over them. */
+  readonly rounds: number;
+  readonly joulesDayLow: number;
+  readonly joulesDayHigh: number;
+  readonly deafMinDayLow: number;
+  readonly deafMinDayHigh: number;
   /** Median over seeds of joules over the oracle's joules of that seed. */
   readonly ratioOracle: number;
   /** Godwit only: see {@link GodwitResult}; maxima over seeds. */
@@ -68,6 +74,7 @@ export function runScenario(options: BatteryOptions): BatteryRow[] {
     algorithm,
     seeds: `${fromSeed}-${toSeed}`,
     ...medians(results),
+    ...quartiles(results),
     ratioOracle: median(results.map(({ joulesDay }, i) => joulesDay / (floor[i]?.joulesDay ?? Number.NaN))),
     ...(isGodwit(results) ? { ...extras(results), ...heldOnly(results, floor) } : {}),
   }));
@@ -87,6 +94,21 @@ function medians(results: readonly RunResult[]): Pick<RunResult, Figure> {
     deafMinDay: of("deafMinDay"),
     lost: sum("lost"),
     late60: sum("late60"),
+  };
+}
+
+function quartiles(results: readonly RunResult[]) {
+  const of = (key: Figure, share: number) =>
+    quantile(
+      results.map((result) => result[key]),
+      share,
+    );
+  return {
+    rounds: results.length,
+    joulesDayLow: of("joulesDay", 0.25),
+    joulesDayHigh: of("joulesDay", 0.75),
+    deafMinDayLow: of("deafMinDay", 0.25),
+    deafMinDayHigh: of("deafMinDay", 0.75),
   };
 }
 

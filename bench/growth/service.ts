@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { closeFleet, connectFleet, type Device, reconnectFleet } from "../delivery/fleet.ts";
 import { httpCarrier, Load } from "../delivery/load.ts";
 import { Program } from "../delivery/program.ts";
-import { type Row, rowOf } from "../harness.ts";
+import { type MeasureOptions, type Row, rowOf } from "../harness.ts";
 
 /** As it is POSTed, see delivery.ts. */
 const BODY_BYTES = 303;
@@ -29,21 +29,22 @@ const LOAD_MS = 1_000;
 /** Descriptors this process, or the service, needs beside its links. */
 const DESCRIPTORS_SPARE = 1_000;
 
-export async function serviceRows(suite: string): Promise<Row[]> {
+export async function serviceRows(suite: string, { isQuick = false }: MeasureOptions): Promise<Row[]> {
+  const [queued, devices] = isQuick ? [QUEUED.slice(0, 2), DEVICES.slice(0, 3)] : [QUEUED, DEVICES];
   const directory = mkdtempSync(join(tmpdir(), "godwit-growth-"));
   const programs: Program[] = [];
   const start = async (): Promise<Program> => {
     const own = join(directory, String(programs.length));
     mkdirSync(own);
     const role = { kind: "lmdb", directory: own, tls: null, redisNodes: [], hasMqtt: false } as const;
-    const program = await Program.start({ ...role, messagesMax: 2 * Math.max(...QUEUED) }, null);
+    const program = await Program.start({ ...role, messagesMax: 2 * Math.max(...queued) }, null);
     programs.push(program);
     return program;
   };
   try {
     return [
-      ...(await queueRows(suite, await start())),
-      ...(await deviceRows(suite, await start(), await start())),
+      ...(await queueRows(suite, queued, await start())),
+      ...(await deviceRows(suite, devices, await start(), await start())),
     ];
   } finally {
     for (const program of programs) await program.stop();
@@ -52,11 +53,12 @@ export async function serviceRows(suite: string): Promise<Row[]> {
 }
 
 /** Taking one more message for a device that is away and has many, and handing out all of them when it comes. */
-async function queueRows(suite: string, program: Program): Promise<Row[]> {
-  const puts = new Map<number, number[]>(QUEUED.map((count) => [count, []]));
-  const handOuts = new Map<number, number[]>(QUEUED.map((count) => [count, []]));
+async function queueRows(suite: string, queued: readonly number[], program: Program): Promise<Row[]> {
+  const [few = 0] = queued;
+  const puts = new Map<number, number[]>(queued.map((count) => [count, []]));
+  const handOuts = new Map<number, number[]>(queued.map((count) => [count, []]));
   for (let round = -1; round < QUEUE_ROUNDS; round++) {
-    for (const count of round % 2 === 0 ? QUEUED : QUEUED.toReversed()) {
+    for (const count of round % 2 === 0 ? queued : queued.toReversed()) {
       const fleet = await connectFleet(program.target, 1, () => {});
       closeFleet(fleet);
       await post(program, fleet, count - PUT);
@@ -69,10 +71,10 @@ async function queueRows(suite: string, program: Program): Promise<Row[]> {
     process.stderr.write(".");
   }
   return [["put", puts] as const, ["hand-out", handOuts] as const].flatMap(([kind, samples]) =>
-    QUEUED.map((count) => {
-      const peer = count === QUEUED[0] ? null : `${QUEUED[0]} messages`;
+    queued.map((count) => {
+      const peer = count === few ? null : `${few} messages`;
       const named = { name: `${kind}-${count}queued`, runtime: "node", unit: "us/message", peer };
-      const theirs = peer === null ? [] : (samples.get(QUEUED[0]) ?? []);
+      const theirs = peer === null ? [] : (samples.get(few) ?? []);
       return rowOf(suite, named, samples.get(count) ?? [], theirs);
     }),
   );
@@ -116,12 +118,17 @@ async function takeAll(program: Program, fleet: readonly Device[], count: number
 }
 
 /** A message to one of many connected devices, each in turn; beside it, in turns, a service with few of them. */
-async function deviceRows(suite: string, many: Program, some: Program): Promise<Row[]> {
+async function deviceRows(
+  suite: string,
+  devices: readonly number[],
+  many: Program,
+  some: Program,
+): Promise<Row[]> {
   const base = await sideOf(some);
   await base.grow(SOME_DEVICES);
   const grown = await sideOf(many);
   const rows: Row[] = [];
-  for (const count of reachable(DEVICES)) {
+  for (const count of reachable(devices)) {
     await grown.grow(count);
     const ours: number[] = [];
     const theirs: number[] = [];

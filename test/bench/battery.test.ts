@@ -8,7 +8,6 @@ import { ALGORITHMS } from "../../bench/battery/algorithms/index.ts";
 import { GodwitWorld } from "../../bench/battery/godwit-world.ts";
 import { runHerd } from "../../bench/battery/herd.ts";
 import { ModelWorld } from "../../bench/battery/model-world.ts";
-import { plotSvg } from "../../bench/battery/plot.ts";
 import { clockErrorS, graceful, parseScenario } from "../../bench/battery/scenario.ts";
 import { SCENARIOS } from "../../bench/battery/scenarios.ts";
 import { runScenario } from "../../bench/battery/suite.ts";
@@ -336,15 +335,5 @@ describe("the rest", () => {
     expect(head?.split(/ +/)).toHaveLength(12);
     expect(line).toMatch(/^a name longer than any {2}godwit( +[\d.-]+){10}$/);
     expect(line).toHaveLength(head?.length ?? 0);
-  });
-
-  test("the plot shows every algorithm", () => {
-    const svg = plotSvg("title", [
-      { name: "oracle", joulesDay: 500, deafMinDay: 0 },
-      { name: "gcm", joulesDay: 370, deafMinDay: 211 },
-    ]);
-    expect(svg).toContain(">oracle<");
-    expect(svg).toContain(">gcm<");
-    expect(svg).not.toContain("NaN");
   });
 });

@@ -46,6 +46,19 @@ describe("arguments", () => {
     expect(given).toMatchObject({ firmwareSuites: ["decrypt", "journal"], rounds: 50, isCheck: true });
   });
 
+  test("a report: of everything, of some suites, of rows recorded before", () => {
+    const report = { from: null, isQuick: false };
+    expect(readArguments(["report"])).toMatchObject({
+      suites: SUITES,
+      report,
+      battery: { isGraceful: true },
+    });
+    expect(readArguments(["decrypt"]).report).toBeNull();
+    const some = readArguments(["report", "--suites", "growth,decrypt", "--from", "a.jsonl", "--quick"]);
+    expect(some).toMatchObject({ suites: ["decrypt", "growth"], report: { from: "a.jsonl", isQuick: true } });
+    expect(readArguments(["report", "--from", "a.jsonl"])).toMatchObject({ suites: [] });
+  });
+
   test("a scenario, a seed, a check", () => {
     const given = readArguments(["battery", "--scenario", "flappy", "--seeds", "7", "--check"]);
     const battery = { isAll: false, fromSeed: 7, toSeed: 7, isGraceful: true };
@@ -77,6 +90,10 @@ describe("arguments", () => {
     [["battery", "--seeds", "few"], /^--seeds must be/],
     [["battery", "--rounds", "50"], /^--rounds means nothing to battery$/],
     [["decrypt", "--seeds", "1"], /^--seeds means nothing to decrypt$/],
+    [["report", "decrypt"], /^a report takes its suites with --suites$/],
+    [["report", "--suites", "decrypt,all"], /^no suite all; there are /],
+    [["report", "--runtime", "node"], /^a report has both runtimes$/],
+    [["decrypt", "--from", "rows.jsonl"], /^--from means nothing without report$/],
     [["decrypt", "--rounds", "4"], /^--rounds must be a whole number from 40$/],
   ])("%j are refused", (args, message) => {
     expect(() => readArguments(args)).toThrow(message);

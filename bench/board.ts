@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/** What the figures of this process belong to: the machine, the runtime, the commit. As `godwitd bench` tells it of a board. */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { arch, cpus, release, type } from "node:os";
+import { join } from "node:path";
+import type { Board } from "./firmware.ts";
+import { repositoryRoot } from "./quickjs.ts";
+
+/** `command`: what made the rows, as one would type it. */
+export function nodeBoard(command: string): Board {
+  const root = repositoryRoot();
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  const all = cpus();
+  return {
+    schema: "godwit-bench/1",
+    command,
+    takenAt: new Date().toISOString(),
+    model: firstLineOf("/sys/devices/virtual/dmi/id/product_name") ?? firstLineOf("/proc/device-tree/model"),
+    cpu: all[0]?.model ?? null,
+    cpus: all.length,
+    governor: firstLineOf("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    kernel: `${type()} ${release()}`,
+    machine: arch(),
+    engine: `Node ${process.versions.node}`,
+    crypto: `OpenSSL ${process.versions.openssl}`,
+    version,
+    commit: commitOf(root),
+  };
+}
+
+function firstLineOf(path: string): string | null {
+  if (!existsSync(path)) return null;
+  return (
+    readFileSync(path, "latin1")
+      .split(/[\n\0]/)[0]
+      ?.trim() || null
+  );
+}
+
+/** With `+` when there is more in the directory than in the commit; null outside of a repository. */
+function commitOf(root: string): string | null {
+  const { status, stdout } = spawnSync("git", ["describe", "--always", "--dirty=+", "--exclude=*"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  return status === 0 ? stdout.trim() : null;
+}
