@@ -54,6 +54,7 @@ export class RedisCluster {
   /** Operations under way, by the primary their slot had when they began; none of those without any. */
   readonly #pending = new Map<string, number>();
   #isClosed = false;
+  #isEnded = false;
   #whenIdle: (() => void) | null = null;
 
   private constructor(options: RedisClusterOptions) {
@@ -155,6 +156,7 @@ export class RedisCluster {
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#pending.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+    this.#isEnded = true;
     for (const node of this.#nodes.values()) node.close();
     this.#nodes.clear();
   }
@@ -281,6 +283,8 @@ export class RedisCluster {
     if (address === "") throw new Unreachable("no Redis primary has the slot");
     const known = this.#nodes.get(address);
     if (known !== undefined) return known;
+    // Nobody would close it.
+    if (this.#isEnded) throw new GodwitError("ERR_STORE_CLOSED", "the store is closed");
     if (this.#options.tls === null && !isLoopback(address))
       throw new GodwitError(
         "ERR_CONFIG",
