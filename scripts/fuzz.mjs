@@ -23,6 +23,7 @@ const USAGE = `usage: npm run fuzz -- TARGET…|all|ts|c [--seconds N] [--jobs N
   --seed N       of the random changes (default: another one each time)
   --minimise     in the end write the fewest inputs that reach as much to test/fuzz/corpus
   --replay FILE  run that input alone
+  --files        coverage by source file
   --hang-ms N    an input that is still being read after this hangs (default 10000)
 targets: `;
 
@@ -38,8 +39,11 @@ let findings = 0;
 const waiting = buildable(names);
 await Promise.all(
   Array.from({ length: options.jobs }, async () => {
-    for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
-      findings += await (C_TARGETS.includes(name) ? runC(name) : run(name));
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const found = await (C_TARGETS.includes(name) ? runC(name) : run(name));
+      // Only now: others may have found something meanwhile.
+      findings += found;
+    }
   }),
 );
 process.exitCode = findings > 0 ? 1 : 0;
@@ -54,6 +58,7 @@ function readArguments() {
         jobs: { type: "string", default: "1" },
         seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
         minimise: { type: "boolean", default: false },
+        files: { type: "boolean", default: false },
         replay: { type: "string" },
         "hang-ms": { type: "string", default: "10000" },
         help: { type: "boolean", default: false },
@@ -75,8 +80,8 @@ function readArguments() {
   const jobs = Number(values.jobs);
   if (!(seconds >= 0) || !Number.isInteger(seed) || !(hangMs > 0) || !(jobs > 0))
     return refuse("--seconds, --jobs, --seed and --hang-ms are numbers");
-  const { minimise, replay } = values;
-  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, replay } };
+  const { minimise, files, replay } = values;
+  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, files, replay } };
 }
 
 function refuse(why) {
@@ -130,6 +135,7 @@ function buildable(all) {
   return all.filter((name) => !inC.includes(name));
 }
 
+/** Runs one target in C; how many findings there were. */
 async function runC(name) {
   const { findings, kept } = await runCFuzzer(name, { ...options, inputs: knownInputs(name) });
   if (kept.length > 0) writeCorpus(name, kept);
@@ -195,7 +201,7 @@ function end(name, { runs, tookMs, lines, outcomes, inputsKept, kept }, seed) {
   console.log(
     `${name}: ${runs} executions (${perSecond}/s), ${reached} of ${all} lines reached (${percent} %), ${outcomes} outcomes, ${inputsKept} inputs, seed ${seed}`,
   );
-  if (process.env.FUZZ_FILES !== undefined)
+  if (options.files)
     for (const { file, reached: some, lines: of } of lines) console.log(`  ${file}: ${some} of ${of}`);
   if (kept.length > 0) writeCorpus(name, kept);
 }
