@@ -311,8 +311,10 @@ int bridge_backend_sign(struct bridge_backend *backend, const uint8_t scalar[BRI
         goto out;
     key = bridge__import_pair(backend->scalar, point);
     signer = EVP_MD_CTX_new();
-    if (key == NULL || signer == NULL || !EVP_DigestSignInit_ex(signer, NULL, "SHA256", NULL, NULL, key, NULL)
-        || !EVP_DigestSign(signer, der, &der_bytes, data, bytes)
+    if (key == NULL || signer == NULL || EVP_DigestSignInit_ex(signer, NULL, "SHA256", NULL, NULL, key, NULL) <= 0
+        || EVP_DigestSign(signer, der, &der_bytes, data, bytes) <= 0
+        /* OpenSSL 3.0 calls a signature it had no memory to encode good, and its length -1 of 32 bits. */
+        || der_bytes == 0 || der_bytes > sizeof der
         || (numbers = d2i_ECDSA_SIG(NULL, &at, (long) der_bytes)) == NULL
         || BN_bn2binpad(ECDSA_SIG_get0_r(numbers), signature, 32) != 32
         || BN_bn2binpad(ECDSA_SIG_get0_s(numbers), signature + 32, 32) != 32)
