@@ -169,9 +169,11 @@ static int bridge__leave(struct bridge *b)
         bridge_free(event);
     }
     engine->is_running = false;
-    /* It came through: from here on it may collect again. */
-    if (engine->ran_out)
-        JS_SetGCThreshold(b->rt, 0);
+    /* Also when the script came through: a job of a promise may be lost, and whoever awaits that would wait for ever. */
+    if (engine->ran_out && b->failed == 0) {
+        bridge_log(b, 3, "the script ran out of memory");
+        bridge_fail(b, BRIDGE_E_NOMEM);
+    }
     bridge__bound_garbage(b);
     bridge_engine_trim(engine);
     bridge_loop_hurry(b);

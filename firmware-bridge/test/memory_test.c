@@ -48,6 +48,12 @@ static void every_function_fails_and_gives_back(void)
     CHECK_INT((int64_t) bridge_memory_blocks(), (int64_t) before);
 }
 
+/* More promises than one of the engine's arenas has jobs for. */
+#define PROMISES                                                                                                                 \
+    "let left = 0; const later = async () => { await null; throw new Error('no'); };"                                            \
+    "bridge.listen({ go() { for (let i = 0; i < 40; i++) { left++; later().catch(() => { left--; }); } },"                      \
+    "  look() { if (left !== 0) throw new Error(`${left} wait for ever`); } });"
+
 /* Makes a bridge with the `nth` allocation failing. */
 static int create(const struct bridge_script *script, uint64_t nth, bool and_all_after, struct bridge **b)
 {
@@ -115,10 +121,39 @@ static void an_event_without_memory_ends_the_agent(void)
     free((void *) (uintptr_t) script.bytecode);
 }
 
+static void whoever_awaits_is_told_or_the_agent_ends(void)
+{
+    struct bridge_script script = test_compile(PROMISES);
+    uint64_t needed = 1;
+    uint64_t ended = 0;
+
+    /* By sample, where each small block is one of malloc's (ASan). */
+    for (uint64_t nth = 0; nth <= needed; nth += needed > 300 ? 7 : 1) {
+        struct bridge *b;
+        int error;
+
+        CHECK_INT(create(&script, 0, false, &b), 0);
+        bridge_memory_faults_set(nth, true);
+        error = bridge_emit(b, "go", 0, NULL);
+        if (nth == 0)
+            needed = bridge_memory_faults_seen();
+        bridge_memory_faults_set(0, false);
+        if (error != 0)
+            CHECK_INT(error, BRIDGE_E_NOMEM);
+        else
+            CHECK_INT(bridge_emit(b, "look", 0, NULL), 0);
+        ended += error != 0;
+        bridge_destroy(b);
+    }
+    CHECK(ended > 0 && ended < needed + 1);
+    free((void *) (uintptr_t) script.bytecode);
+}
+
 int main(void)
 {
     RUN(every_function_fails_and_gives_back);
     RUN(a_bridge_is_made_whole_or_not_at_all);
     RUN(an_event_without_memory_ends_the_agent);
+    RUN(whoever_awaits_is_told_or_the_agent_ends);
     return 0;
 }
