@@ -3,7 +3,7 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { arch, cpus, release, type } from "node:os";
+import { arch, cpus, loadavg, release, type } from "node:os";
 import { join } from "node:path";
 import type { Board } from "./firmware.ts";
 import { repositoryRoot } from "./quickjs.ts";
@@ -20,6 +20,8 @@ export function nodeBoard(command: string): Board {
     model: firstLineOf("/sys/devices/virtual/dmi/id/product_name") ?? firstLineOf("/proc/device-tree/model"),
     cpu: all[0]?.model ?? null,
     cpus: all.length,
+    // Of the minute before: figures of a machine that was busy with something else say so.
+    load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     governor: firstLineOf("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
     kernel: `${type()} ${release()}`,
     machine: arch(),

@@ -43,12 +43,15 @@ export async function recordingsFor(given: BenchArguments, runs: Runs): Promise<
 }
 
 /** Writes page, figures and rows; returns their paths. */
-export function writeReport(recordings: readonly Recording[], budgets: Budgets, directory: string): string[] {
+export function writeReport(made: readonly Recording[], budgets: Budgets, directory: string): string[] {
+  const lines = recordingLines(made);
+  // What is drawn is what is written, so that it can be drawn again.
+  const recordings = readRecordings(lines);
   const figures = figuresOf(recordings);
   mkdirSync(directory, { recursive: true });
   const files = [
     ["index.html", reportPage({ figures, recordings, budgets })],
-    ["rows.jsonl", recordingLines(recordings)],
+    ["rows.jsonl", lines],
     ...figures.map(({ name, figure }) => [`${name}.svg`, figureSvg(figure, FIGURE_PX)]),
   ] as const;
   return files.map(([name = "", content = ""]) => {

@@ -65,9 +65,14 @@ switch (job) {
     process.exit(2);
 }
 
-/** Benchmarks of godwitd: all of `--runtime quickjs`, and `footprint`, which runs also when no suite is named. */
+/** Benchmarks of godwitd: all of `--runtime quickjs`, and `footprint`, which runs also when no suite is named; in a report two more. */
 function needsFirmware() {
   if (args.includes("--help")) return false;
+  if (args.includes("report")) {
+    const at = args.findIndex((arg) => /^--suites(=|$)/.test(arg));
+    const named = at < 0 ? null : `${args[at]} ${args[at + 1]}`;
+    return named === null ? !args.join(" ").includes("--from") : /decrypt|parse|footprint/.test(named);
+  }
   const isNamed = args.some((arg) => ["decrypt", "parse", "growth", "battery"].includes(arg));
   return args.join(" ").includes("quickjs") || args.includes("footprint") || !isNamed;
 }

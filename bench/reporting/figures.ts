@@ -23,6 +23,9 @@ const MAIN_SCENARIO = "commuter-7d";
 /** Less deafness than this is drawn as this, minutes a day. */
 const DEAF_MIN = 0.1;
 
+/** What a machine that does nothing but measure may have had to do in the minute before. */
+const LOAD_PER_CPU_QUIET = 2;
+
 /** Every figure that `recordings` have the rows for, in the order of the report. */
 export function figuresOf(recordings: readonly Recording[]): MadeFigure[] {
   const rows = recordings.flatMap((recording) => recording.rows);
@@ -478,9 +481,11 @@ function notesOf(rows: readonly (Row | BatteryRow)[], recordings: readonly Recor
 }
 
 export function machineOf(board: Board): string {
-  const { cpu, cpus, kernel, engine, crypto, version, commit } = board;
+  const { cpu, cpus, load, kernel, engine, crypto, version, commit } = board;
   const program =
     commit === null || commit === undefined ? `Godwit ${version}` : `Godwit ${version} at ${commit}`;
-  const machine = [`${cpu}, ${cpus} CPUs`, kernel, engine, crypto, program];
+  const busy =
+    typeof load === "number" && load > LOAD_PER_CPU_QUIET * Number(cpus) ? `busy (load ${load})` : null;
+  const machine = [`${cpu}, ${cpus} CPUs`, busy, kernel, engine, crypto, program];
   return machine.filter((fact) => fact !== null && fact !== undefined).join(", ");
 }

@@ -178,7 +178,7 @@ const variables = ({ paper, text, note, grid, roles }: Theme): string =>
 const CSS = [
   `:root{color-scheme:light dark;${variables(THEMES.light)}}`,
   `@media(prefers-color-scheme:dark){:root{${variables(THEMES.dark)}}}`,
-  "body{margin:0 auto;max-width:800px;padding:0 max(12px,calc(50vw - 400px)) 48px;padding-inline:12px;background:var(--paper);color:var(--text);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}",
+  "body{margin:0 auto;max-width:800px;padding:0 12px 48px;background:var(--paper);color:var(--text);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}",
   "h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;line-height:1.3;margin-top:2.5rem}a{color:var(--link)}",
   "figure{margin:0}img{display:block;max-width:100%;height:auto}nav ol,header ul{padding-left:1.4rem}",
   "summary{cursor:pointer;padding:4px 0}.scroll{overflow-x:auto;border:1px solid var(--grid)}",

@@ -16,8 +16,12 @@ export interface Recording {
   readonly rows: readonly AnyRow[];
 }
 
+/** Rows without a figure, of what could not be measured, are left out. */
 export function recordingLines(recordings: readonly Recording[]): string {
-  const values = recordings.flatMap(({ board, rows }) => (board === null ? [...rows] : [board, ...rows]));
+  const values = recordings.flatMap(({ board, rows }) => {
+    const known = rows.filter((row) => !isMeasured(row) || Number.isFinite(row.value));
+    return board === null ? known : [board, ...known];
+  });
   return values.map((value) => `${JSON.stringify(value)}\n`).join("");
 }
 

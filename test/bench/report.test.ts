@@ -182,6 +182,11 @@ describe("a report of a few rows", () => {
     }
   });
 
+  test("what could not be measured is no row", () => {
+    const none = rowOf("decrypt", { name: "none", runtime: "node", unit: "us", peer: null }, [], []);
+    expect(recordingLines([{ board, rows: [none] }])).toBe(recordingLines([{ board, rows: [] }]));
+  });
+
   test("a line that is no row is named", () => {
     const good = recordingLines(RECORDINGS);
     for (const bad of ["{", "{}", '{"suite":"decrypt"}', '{"suite":"battery","scenario":"a"}', "7"])
