@@ -181,8 +181,11 @@ static void there_are_never_more_than_a_few(void)
     while (finder.times < BRIDGE_LOOKUPS_MAX - 1)
         CHECK_INT(bridge_loop_step(b, 30000), 0);
     wait_until_alone();
+    CHECK(!bridge_lookups_are_under_way(b));
+    (void) pthread_mutex_lock(&gate);
     CHECK(bridge_lookup_start(b, "localhost", 443, found, &finder) != NULL);
     CHECK(bridge_lookups_are_under_way(b));
+    (void) pthread_mutex_unlock(&gate);
     while (finder.times < BRIDGE_LOOKUPS_MAX)
         CHECK_INT(bridge_loop_step(b, 30000), 0);
     wait_until_alone();
