@@ -145,6 +145,17 @@ const SUITES = {
       GODWIT_LONG: "1",
     });
   },
+  /** A million things that happen to messages, or TEST_SIMULATION_EVENTS. */
+  simulation() {
+    const { TEST_SIMULATION_EVENTS = "1000000" } = process.env;
+    const events = ["--seeds", "1-256", "--events", TEST_SIMULATION_EVENTS];
+    tally.check("simulated worlds", process.execPath, ["scripts/run.mjs", "sim", ...events]);
+  },
+  /** Each known defect is seen by the simulation. */
+  mutations() {
+    const mutations = ["--project", "node", "test/simulation/mutations.test.ts"];
+    tally.vitest("defects that the simulation has to see", mutations, { GODWIT_LONG: "1" });
+  },
   /** Three minutes, or TEST_CHAOS_S seconds; TEST_CHAOS_SEED of an earlier run. */
   chaos() {
     const { TEST_CHAOS_S = "180" } = process.env;

@@ -42,7 +42,7 @@ const DIALS_MAX = 24;
 /** Network, flash and the alarm's window take a little of the 5 s an acknowledgement may wait. */
 const ACK_SLACK_MS = 700;
 /** The status is looked at after every so many events. */
-const STATUS_EVENTS = 16;
+const STATUS_EVENTS = 64;
 
 interface Link {
   readonly kind: LinkKind;

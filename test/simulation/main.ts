@@ -14,6 +14,7 @@ const HELP = `usage: npm run sim -- [--seeds A-B | --seed N [--keep I,J,…]] [-
   --seed N      runs one seed and prints its trace, the same bytes each time
   --keep I,J,…  of its actions only these, counted from 0 ("none": none at all)
   --events N    goes on behind B until this many things have happened to messages
+  --stop        at the first that fails
   --json        one JSON object: the figures
   --no-shrink   leaves failing seeds as they are
 `;
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     keep: { type: "string" },
     events: { type: "string" },
     json: { type: "boolean", default: false },
+    stop: { type: "boolean", default: false },
     "no-shrink": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -137,6 +139,7 @@ async function runSeeds(first: number, last: number, eventsMin: number): Promise
     figures.failures.push({ seed, violation, keep: kept });
     const again = `npm run sim -- --seed ${seed}${kept === null ? "" : ` --keep ${kept}`}`;
     if (!values.json) console.log(`seed ${seed}: ${violation}\n  ${again}`);
+    if (values.stop) break;
   }
   if (values.json) console.log(JSON.stringify(figures));
   else console.log(summary(figures));

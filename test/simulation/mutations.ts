@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Deliberate defects, put into the sources one at a time while they are bundled: proof that the rules of the simulation can be
+ * broken, and that it sees it. docs/simulation.md lists them.
+ */
+
+import type { Mutation } from "../../scripts/simulation.mjs";
+
+/** With the rules that may notice, whichever is first. */
+export interface KnownMutation extends Mutation {
+  readonly rules: readonly string[];
+}
+
+export const MUTATIONS: readonly KnownMutation[] = [
+  {
+    name: "ack before durable",
+    file: "src/agent/waiting.ts",
+    find: `    entry.journal = "writing";\n`,
+    replace: `    entry.journal = "writing";\n    this.#options.acks.add(record.id, "ok");\n`,
+    rules: ["ack means safe"],
+  },
+  {
+    name: "skipped fsync",
+    file: "src/user-agent/journal-directory.ts",
+    find: "    await active.handle.datasync();\n",
+    replace: "",
+    rules: ["ack means safe", "nothing half-registered"],
+  },
+  {
+    name: "lost cursor",
+    file: "src/push-service/outbox.ts",
+    find: "    this.#cursor = id;\n",
+    replace: "    this.#cursor = id + 1;\n",
+    rules: ["nothing lost"],
+  },
+  {
+    name: "back-off reset too early",
+    file: "src/agent/backoff.ts",
+    find: "    if (wasStable) this.#failures = 0;\n",
+    replace: "    this.#failures = 0;\n",
+    rules: ["dials back off"],
+  },
+  {
+    name: "ack of what it does not name",
+    file: "src/agent/acks.ts",
+    find: "id <= last[1] + 1)",
+    replace: "id <= last[1] + 2)",
+    rules: ["ack means safe", "ack names what came"],
+  },
+  {
+    name: "duplicate not suppressed",
+    file: "src/agent/inbox.ts",
+    find: "    if (known) return acks.add(message.id, known);\n",
+    replace: "",
+    // The first one that is sent again is taken for a replay, and said to be.
+    rules: ["exactly once", "nothing lost"],
+  },
+  {
+    name: "unregister not told",
+    file: "src/agent/subscriptions.ts",
+    find: `records.push({ type: "pendingUnregister", channel });`,
+    replace: "records.push();",
+    rules: ["unregistered at the service"],
+  },
+  {
+    name: "secret logged",
+    file: "src/push-service/endpoint.ts",
+    find: "device: resource.deviceName,",
+    replace: "device: token,",
+    rules: ["no secret in a log"],
+  },
+  {
+    name: "repeat not marked",
+    file: "src/agent/deliveries.ts",
+    find: "    entry.redelivered = true;\n",
+    replace: "",
+    rules: ["repeats are marked"],
+  },
+  {
+    name: "subscribed before durable",
+    file: "src/agent/subscriptions.ts",
+    find: `    pending.phase = "storing";\n`,
+    replace: `    pending.phase = "storing";\n    emit(reported({ type: "subscribed", owner: record.owner, channel, ownToken: false }));\n`,
+    rules: ["nothing half-registered"],
+  },
+  {
+    name: "acknowledgements late",
+    file: "src/limits.ts",
+    find: "JOURNAL_UNHANDLED_AFTER_MS = 4_000;",
+    replace: "JOURNAL_UNHANDLED_AFTER_MS = 14_000;",
+    rules: ["acks wait 5 s at most"],
+  },
+  // What the simulation found, and is mended.
+  {
+    name: "a registered channel ended as nobody's",
+    file: "src/agent/subscriptions.ts",
+    find: "      if (registry.byChannel(channel) === null) this.#unregister(channel, now);\n",
+    replace: "      this.#unregister(channel, now);\n",
+    rules: ["apps know their endpoint", "nothing lost"],
+  },
+  {
+    name: "an alarm storm while a message is written",
+    file: "src/agent/lane.ts",
+    find: `(this.next()?.journal ?? "writing") !== "writing"`,
+    replace: "this.next() !== undefined",
+    rules: ["bounds"],
+  },
+];
