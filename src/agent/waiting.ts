@@ -121,9 +121,10 @@ export class Waiting {
       entry.journalAtMs = this.#options.persistence.retryAtMs;
       written();
       if (failure !== null) return;
-      const { emit, acks } = this.#options;
+      const { emit, inbox } = this.#options;
       emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
-      acks.add(record.id, "ok");
+      // Not in a store that took the place of its own meanwhile.
+      inbox.finish(record.storeEpoch, record.id, "ok");
     });
   }
 

@@ -3,7 +3,12 @@
 // real agent on a device with virtual time.
 
 import { describe, expect, test } from "vitest";
-import { DELIVERY_RETRY_MS, JOURNAL_RETRY_MS, TRANSFORM_BUDGET_MS } from "../../src/limits.ts";
+import {
+  DELIVERY_RETRY_MS,
+  JOURNAL_RETRY_MS,
+  JOURNAL_UNHANDLED_AFTER_MS,
+  TRANSFORM_BUDGET_MS,
+} from "../../src/limits.ts";
 import { AutopushWorld } from "./autopush-world.ts";
 import { HOUR, MINUTE, NEWS } from "./online.ts";
 import { declared } from "./people.ts";
@@ -77,6 +82,21 @@ test("a message from the journal that is handled before there is a link is not t
   expect(device.delivered).toHaveLength(1);
   device.pass(1_000);
   expect(device.acknowledged()).toEqual([[1, "ok"]]);
+});
+
+test("a message that is written down when another store took the place of its own is not acknowledged there", () => {
+  const device = new Device({ keepConnected: true });
+  device.jitter = () => 0;
+  const reply = device.withSubscription(NEWS, 1);
+  device.dispatch({ type: "appDetached", owner: NEWS });
+  device.notify(5, 1, device.seal(reply, "hello"));
+  device.closeLink();
+  device.passUntil(JOURNAL_UNHANDLED_AFTER_MS / 2, () => device.status.link === "dialing");
+  device.openLink();
+  device.registered({ storeEpoch: 99, channels: [1] });
+  device.pass(10_000);
+  expect(device.reports).toContainEqual(expect.objectContaining({ type: "journaled" }));
+  expect(device.acknowledged()).toEqual([]);
 });
 
 test("a delivery to be tried again while its message is being written down waits for that, not for the alarm", () => {
