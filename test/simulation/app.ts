@@ -20,6 +20,10 @@ export interface AppSurroundings {
   trace(text: string): void;
   /** Before each effect the agent has on it. False: the agent is gone. */
   touch(): boolean;
+  /** The agent takes nothing back any more: what is in hands comes again. */
+  isStopping(): boolean;
+  /** Over dialect autopush, what was not written down is handed out all the same. */
+  isJournalFailing(): boolean;
 }
 
 export class App implements AppPeer {
@@ -108,7 +112,7 @@ export class App implements AppPeer {
   }
 
   deliver(delivery: Delivery): Promise<void> {
-    const { ledger, trace, touch } = this.#surroundings;
+    const { ledger, trace, touch, isStopping, isJournalFailing } = this.#surroundings;
     const run = this.#run;
     if (!touch() || run === null) return new Promise(() => {});
     const { deliveryId, messageId, redelivered, data, notification } = delivery;
@@ -116,11 +120,12 @@ export class App implements AppPeer {
     const message = ledger.handed(run, this.owner, numberIn(text), messageId, redelivered);
     trace(`${this.owner} gets ${message?.number ?? "?"}${redelivered ? " again" : ""}`);
     if (message === null) return Promise.resolve();
+    message.isUnwritten ||= isJournalFailing();
     this.#inHand.set(deliveryId, message);
     return new Promise((resolve, reject) => {
       const end = (isHandled: boolean): void => {
         if (!this.#inHand.delete(deliveryId)) return;
-        ledger.ended(message, run, isHandled);
+        ledger.ended(message, run, isHandled && !isStopping());
         if (isHandled) resolve();
         else reject(new Error("the app cannot"));
       };

@@ -69,6 +69,8 @@ export interface Message {
   /** Why it need not arrive, or null. */
   excuse: string | null;
   isAcknowledged: boolean;
+  /** Its app got it while the journal failed, over dialect autopush: nothing on the flash says so. */
+  isUnwritten: boolean;
 }
 
 /** What a message says for itself; found in logs it is a leak. */
@@ -167,6 +169,7 @@ export class Ledger {
       failures: 0,
       excuse: null,
       isAcknowledged: false,
+      isUnwritten: false,
     };
     this.messages.push(added);
     if (tail !== null) this.#byBody.set(hexEncode(tail), added);
@@ -220,7 +223,8 @@ export class Ledger {
       this.violate("exactly once", `message ${message.number} was handled, and comes again`);
     if (message.handings.length > 0) {
       if (redelivered) this.markedRepeats++;
-      else this.violate("repeats are marked", `message ${message.number} comes again as if it were new`);
+      else if (!message.isUnwritten)
+        this.violate("repeats are marked", `message ${message.number} comes again as if it were new`);
     }
     message.handings.push({ run, messageId, isOpen: true });
     return message;
