@@ -15,13 +15,10 @@ export function nodeBoard(command: string): Board {
   const all = cpus();
   return {
     schema: "godwit-bench/1",
-    command,
-    takenAt: new Date().toISOString(),
+    ...circumstances(command),
     model: firstLineOf("/sys/devices/virtual/dmi/id/product_name") ?? firstLineOf("/proc/device-tree/model"),
     cpu: all[0]?.model ?? null,
     cpus: all.length,
-    // Of the minute before: figures of a machine that was busy with something else say so.
-    load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     governor: firstLineOf("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
     kernel: `${type()} ${release()}`,
     machine: arch(),
@@ -30,6 +27,12 @@ export function nodeBoard(command: string): Board {
     version,
     commit: commitOf(root),
   };
+}
+
+/** Load of the minute before: figures of a machine that was busy with something else say so. */
+export function circumstances(command: string) {
+  const load = Math.round((loadavg()[0] ?? 0) * 10) / 10;
+  return { command, takenAt: new Date().toISOString(), load };
 }
 
 function firstLineOf(path: string): string | null {

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { whyUnreadable } from "../src/configuration/arguments.ts";
 import { batteryCommand, herdRow, runBattery } from "./battery.ts";
-import { nodeBoard } from "./board.ts";
+import { circumstances, nodeBoard } from "./board.ts";
 import { runFirmwareBench } from "./firmware.ts";
 import type { Budget, MeasureOptions, Row } from "./harness.ts";
 import { FIGURE_PX, figureSvg } from "./plot.ts";
@@ -80,10 +80,10 @@ async function record(suite: Suite, given: BenchArguments, runs: Runs): Promise<
 
 /** None, with a note on stderr, where there is no build of the firmware. */
 async function recordFirmware(suite: (typeof BY_FIRMWARE)[number], rounds: number): Promise<Recording[]> {
-  const command = `npm run bench -- --runtime quickjs ${suite}`;
+  const how = circumstances(`npm run bench -- --runtime quickjs ${suite}`);
   try {
     const { board, rows } = await runFirmwareBench(suite, rounds);
-    return [{ board: { ...board, command, takenAt: new Date().toISOString() }, rows }];
+    return [{ board: { ...board, ...how }, rows }];
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}; the report goes without it\n`);
     return [];
