@@ -32,6 +32,12 @@ export function channelOf(nth: number): number {
   return subscription(nth + 1).channel ?? 0;
 }
 
+/** Processor time of this process so far, us: what else the machine does counts little. */
+export function spentUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
 export interface GrownDeviceOptions {
   readonly subscriptions: number;
   /** A frame of the agent; also before the constructor returns. */

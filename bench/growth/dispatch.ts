@@ -5,7 +5,7 @@ import { nodeProvider } from "../../src/node/crypto.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 import { type BenchCase, type MeasureOptions, measure, type Row } from "../harness.ts";
 import { journalWork } from "../wire-cases.ts";
-import { channelOf, GrownDevice, sealedBodies, UAID } from "./device.ts";
+import { channelOf, GrownDevice, sealedBodies, spentUs, UAID } from "./device.ts";
 
 const SUBSCRIPTIONS = [1, 10, 100, 1_000, 10_000] as const;
 /** What dispatching to one of many is held against. */
@@ -40,7 +40,7 @@ export function dispatchRows(suite: string, options: MeasureOptions): Row[] {
   return measure(suite, cases, options);
 }
 
-/** Microseconds per message, of messages to all subscriptions in turn. */
+/** Processor time of a message, us, of messages to all subscriptions in turn. */
 function dispatching(subscriptions: number, bodies: readonly (Uint8Array | null)[]): () => number {
   let delivered = 0;
   const device = new GrownDevice({ subscriptions, send: () => {}, delivered: () => delivered++ });
@@ -73,11 +73,11 @@ function dispatching(subscriptions: number, bodies: readonly (Uint8Array | null)
   };
   const sample = (count: number): number => {
     const frames = Array.from({ length: count }, next);
-    const startMs = performance.now();
+    const startUs = spentUs();
     for (const frame of frames) device.receive(frame);
-    const tookMs = performance.now() - startMs;
+    const tookUs = spentUs() - startUs;
     if (delivered !== sent) throw new Error(`${sent - delivered} messages were not delivered`);
-    return (tookMs * 1000) / count;
+    return tookUs / count;
   };
   // Each subscription's key is imported with its first message.
   sample(subscriptions);
@@ -89,9 +89,9 @@ export function startRows(suite: string, options: MeasureOptions): Row[] {
   const starting = (count: number, per: number) => {
     const { startAgent } = journalWork(count, nodeProvider);
     return () => {
-      const startMs = performance.now();
+      const startUs = spentUs();
       startAgent();
-      return ((performance.now() - startMs) * 1000) / per;
+      return (spentUs() - startUs) / per;
     };
   };
   const named = { runtime: "node", peer: null };

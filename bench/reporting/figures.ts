@@ -338,7 +338,7 @@ function subscriptionsFigure(cases: Cases): Draft | null {
     name: "growth-subscriptions",
     title: "Cost by number of subscriptions, on the device",
     description:
-      "From a frame to the app that handled its message, whole and without decryption, and starting, by subscription in the journal. Flat is good. A device has at most 3,000; this goes further to see the line.",
+      "Processor time from a frame to the app that handled its message, whole and without decryption, and starting, by subscription in the journal. Flat is good. A device has at most 3,000; this goes further to see the line.",
     xLabel: "subscriptions",
     yLabel: "µs a message, or a subscription",
     lines: [
@@ -354,7 +354,7 @@ function queueFigure(cases: Cases): Draft | null {
     name: "growth-queued",
     title: "Cost by number of queued messages",
     description:
-      "A message of 200 bytes while so many wait: drained by the agent and a session in one process, whole; taken and handed out by a push service with LMDB, processor time. Flat is good.",
+      "A message of 200 bytes while so many wait: drained by the agent and a session in one process, whole; taken and handed out by a push service with LMDB. Processor time; flat is good.",
     xLabel: "messages queued",
     yLabel: "µs a message",
     lines: [
