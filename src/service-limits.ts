@@ -180,8 +180,8 @@ export const TOKENS_PER_ADDRESS_PER_MINUTE_MAX = 30;
 export const RATES_REMEMBERED_MAX = 100_000;
 /** A sealed text: three times the longest, an endpoint with a key. */
 export const SEALED_CHARS_MAX = 324;
-/** Sealed texts, most of them endpoints, whose content is remembered, some 400 bytes each. */
-export const SEALS_REMEMBERED_MAX = 4_096;
+/** Sealed texts, most of them endpoints, whose content is remembered, some 400 bytes each. A POST to one that is not costs twice as much. */
+export const SEALS_REMEMBERED_MAX = 32_768;
 /** Open TCP connections of one address, unless a proxy is in front. */
 export const CONNECTIONS_PER_ADDRESS_MAX = 512;
 /** New TCP connections of one address: the burst, and what it refills by. */
