@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { loadDevCertificate } from "../../src/push-service/dev-ca.ts";
 import { Hub } from "../../src/push-service/hub.ts";
 import type { LogEvent } from "../../src/push-service/log.ts";
@@ -73,7 +73,8 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster over TLS, with two replicas", 
     await store.countDevices();
     replica?.signal("SIGSTOP");
     try {
-      expect(await put()).toMatchObject({ outcome: "stored" });
+      // Refused until then, in vain for as long as a write waits.
+      expect(await vi.waitFor(put, { timeout: 20_000 })).toMatchObject({ outcome: "stored" });
       const seen = String(await primary?.ask("CLUSTER", "NODES")).split("\n");
       expect(seen.find((line) => line.includes(`:${replica?.port}@`))).toMatch(/slave,fail /);
     } finally {
