@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A pure Session with a store of a few lines and simulated time, for session.test.ts and outbox.test.ts. Imports nothing of
-// a runtime, so that both run inside QuickJS too.
+// A pure Session with a store of a few lines and simulated time, for session.test.ts and outbox.test.ts; and what the one of
+// dialect autopush shares with it. Imports nothing of a runtime, so that all run inside QuickJS too.
 
 import type { Attempt } from "../../src/push-service/outbox.ts";
 import { Session } from "../../src/push-service/session.ts";
@@ -17,23 +17,111 @@ export function channelRecord(channel: number, revoked: RevokeReason | null = nu
   return { channel, registrationId: new Uint8Array(16).fill(channel), revoked };
 }
 
-/** A session, a store that answers at once, and a clock. */
-export class SessionBench {
-  readonly sent: Downstream[] = [];
-  readonly effects: SessionEffect[] = [];
+/** A session of either dialect, a store that answers at once, and a clock. */
+export abstract class StoredSession<Up, Down> {
+  readonly sent: Down[] = [];
+  readonly effects: SessionEffect<Down>[] = [];
   readonly messages = new Map<number, StoredMessage>();
-  readonly session: Session;
+  abstract readonly session: {
+    handle(event: SessionEvent<Up>, now: { readonly monotonicMs: number; readonly epochMs: number }): void;
+    poll(): SessionEffect<Down> | undefined;
+  };
   monotonicMs = 0;
   alarmMs: number | null = null;
   /** False: effects are recorded and not answered. */
   isAnswering = true;
-  #lastId = 0;
+  protected lastId = 0;
+
+  /** What {@link put} gives a message that is not said to have another one. */
+  protected abstract bodyOf(id: number): Uint8Array | null;
+
+  open(device: Partial<DeviceSnapshot> = {}): this {
+    this.handle({
+      type: "opened",
+      device: { channels: [channelRecord(1)], freshUaToken: null, lastId: 0, ...device },
+    });
+    return this;
+  }
+
+  handle(event: SessionEvent<Up>): void {
+    this.session.handle(event, { monotonicMs: this.monotonicMs, epochMs: START_MS + this.monotonicMs });
+    for (let effect = this.session.poll(); effect !== undefined; effect = this.session.poll()) {
+      this.effects.push(effect);
+      this.perform(effect);
+    }
+  }
+
+  up(message: Up): void {
+    this.handle({ type: "upstream", message });
+  }
+
+  /** A message that came now, for an hour. */
+  message(id: number): StoredMessage {
+    const nowMs = START_MS + this.monotonicMs;
+    return {
+      id,
+      channel: 1,
+      receivedMs: nowMs,
+      expiresMs: nowMs + 3_600_000,
+      urgency: "normal",
+      topic: null,
+      saysNotification: false,
+      body: this.bodyOf(id),
+      mayHaveBeenSent: false,
+    };
+  }
+
+  /** Puts a message into the store; with `live`, the session hears of it. */
+  put(overrides: Partial<StoredMessage> = {}, live = true, replacedId: number | null = null): number {
+    const id = overrides.id ?? ++this.lastId;
+    this.lastId = Math.max(this.lastId, id);
+    const message = { ...this.message(id), ...overrides };
+    this.messages.set(id, message);
+    if (replacedId !== null) this.messages.delete(replacedId);
+    if (live) this.handle({ type: "stored", message, replacedId });
+    return id;
+  }
+
+  /** Moves the clock, firing the alarm whenever it is due. */
+  pass(ms: number): void {
+    const untilMs = this.monotonicMs + ms;
+    while (this.alarmMs !== null && this.alarmMs <= untilMs) {
+      this.monotonicMs = Math.max(this.monotonicMs, this.alarmMs);
+      this.alarmMs = null;
+      this.handle({ type: "alarm" });
+    }
+    this.monotonicMs = untilMs;
+  }
+
+  page(afterId: number, limit: number): SessionEvent<Up> {
+    const found = [...this.messages.values()].filter(({ id }) => id > afterId).sort((a, b) => a.id - b.id);
+    return { type: "loaded", messages: found.slice(0, limit), complete: found.length <= limit };
+  }
+
+  protected perform(effect: SessionEffect<Down>): void {
+    if (effect.type === "send") this.sent.push(effect.message);
+    if (effect.type === "setAlarm") this.alarmMs = effect.atMs;
+    if (!this.isAnswering) return;
+    if (effect.type === "load") this.handle(this.page(effect.afterId, effect.limit));
+    if (effect.type === "ack") {
+      for (const id of [...this.messages.keys()]) {
+        if (effect.ranges.some(([first, last]) => id >= first && id <= last)) this.messages.delete(id);
+      }
+      this.handle({ type: "acked", operationId: effect.operationId, isRemoved: true });
+    }
+  }
+}
+
+/** Of `godwit.v1`. */
+export class SessionBench extends StoredSession<Upstream, Downstream> {
+  readonly session: Session;
 
   constructor(
     conditions: Partial<Conditions> = {},
     attempts = new Map<number, Attempt>(),
     known: number[] = [1],
   ) {
+    super();
     this.session = new Session({
       uaid,
       conditions: { heartbeatS: 240, windowS: 0, leastUrgency: "very-low", ...conditions },
@@ -46,62 +134,8 @@ export class SessionBench {
     });
   }
 
-  open(device: Partial<DeviceSnapshot> = {}): this {
-    this.handle({
-      type: "opened",
-      device: { channels: [channelRecord(1)], freshUaToken: null, lastId: 0, ...device },
-    });
-    return this;
-  }
-
-  handle(event: SessionEvent): void {
-    this.session.handle(event, { monotonicMs: this.monotonicMs, epochMs: START_MS + this.monotonicMs });
-    for (let effect = this.session.poll(); effect !== undefined; effect = this.session.poll()) {
-      this.effects.push(effect);
-      this.#perform(effect);
-    }
-  }
-
-  up(message: Upstream): void {
-    this.handle({ type: "upstream", message });
-  }
-
-  /** Puts a message into the store; with `live`, the session hears of it. */
-  put(overrides: Partial<StoredMessage> = {}, live = true, replacedId: number | null = null): number {
-    const id = overrides.id ?? ++this.#lastId;
-    this.#lastId = Math.max(this.#lastId, id);
-    const nowMs = START_MS + this.monotonicMs;
-    const message: StoredMessage = {
-      channel: 1,
-      receivedMs: nowMs,
-      expiresMs: nowMs + 3_600_000,
-      urgency: "normal",
-      topic: null,
-      saysNotification: false,
-      body: null,
-      mayHaveBeenSent: false,
-      ...overrides,
-      id,
-    };
-    this.messages.set(id, message);
-    if (replacedId !== null) this.messages.delete(replacedId);
-    if (live) this.handle({ type: "stored", message, replacedId });
-    return id;
-  }
-
   ack(...ranges: IdRange[]): void {
     this.up({ type: "ack", code: "ok", ranges });
-  }
-
-  /** Moves the clock, firing the alarm whenever it is due. */
-  pass(ms: number): void {
-    const untilMs = this.monotonicMs + ms;
-    while (this.alarmMs !== null && this.alarmMs <= untilMs) {
-      this.monotonicMs = Math.max(this.monotonicMs, this.alarmMs);
-      this.alarmMs = null;
-      this.handle({ type: "alarm" });
-    }
-    this.monotonicMs = untilMs;
   }
 
   /** [id, attempt] of the notifications sent since the last call. */
@@ -121,21 +155,11 @@ export class SessionBench {
   }
 
   answerLoad(afterId: number, limit: number): void {
-    const found = [...this.messages.values()].filter(({ id }) => id > afterId).sort((a, b) => a.id - b.id);
-    this.handle({ type: "loaded", messages: found.slice(0, limit), complete: found.length <= limit });
+    this.handle(this.page(afterId, limit));
   }
 
-  #perform(effect: SessionEffect): void {
-    if (effect.type === "send") this.sent.push(effect.message);
-    if (effect.type === "setAlarm") this.alarmMs = effect.atMs;
-    if (!this.isAnswering) return;
-    if (effect.type === "load") this.answerLoad(effect.afterId, effect.limit);
-    if (effect.type === "ack") {
-      for (const id of [...this.messages.keys()]) {
-        if (effect.ranges.some(([first, last]) => id >= first && id <= last)) this.messages.delete(id);
-      }
-      this.handle({ type: "acked", operationId: effect.operationId, isRemoved: true });
-    }
+  protected bodyOf(): null {
+    return null;
   }
 }
 
