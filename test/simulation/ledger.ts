@@ -86,12 +86,9 @@ const ENDED_REASONS = ["unsubscribed", "not wanted", "permission denied", "no su
 /** TTLs below this are chosen so that messages expire. */
 export const SHORT_TTL_S_MAX = 7_200;
 
-export class Ledger {
-  readonly messages: Message[] = [];
-  readonly registrations: Registration[] = [];
-  readonly violations: string[] = [];
-  /** What happened to messages, by kind: the figures of a run. */
-  readonly events = {
+/** Counts of what happened to messages, of nothing yet. */
+export function noEvents() {
+  return {
     accepted: 0,
     sent: 0,
     handed: 0,
@@ -101,6 +98,14 @@ export class Ledger {
     acknowledged: 0,
     dropped: 0,
   };
+}
+
+export class Ledger {
+  readonly messages: Message[] = [];
+  readonly registrations: Registration[] = [];
+  readonly violations: string[] = [];
+  /** What happened to messages, by kind: the figures of a run. */
+  readonly events = noEvents();
   markedRepeats = 0;
   readonly #byId = new Map<string, Message>();
   readonly #byBody = new Map<string, Message>();

@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { noEvents } from "./ledger.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { type Outcome, World } from "./world.ts";
 
@@ -66,17 +67,16 @@ async function run(plan: Plan, write: ((line: string) => void) | null = null): P
 }
 
 function failed(seed: number, violation: string): Outcome {
-  const events = {
-    accepted: 0,
-    sent: 0,
-    handed: 0,
-    shown: 0,
-    handled: 0,
-    journaled: 0,
-    acknowledged: 0,
-    dropped: 0,
+  return {
+    seed,
+    violation,
+    hash: "",
+    messages: 0,
+    events: noEvents(),
+    markedRepeats: 0,
+    calmMs: null,
+    simulatedMs: 0,
   };
-  return { seed, violation, hash: "", messages: 0, events, markedRepeats: 0, calmMs: null, simulatedMs: 0 };
 }
 
 const ruleOf = (violation: string | null) => violation?.split(":", 1)[0] ?? null;
