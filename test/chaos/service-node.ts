@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { killed } from "../killed.ts";
 import type { Backend } from "./balancer.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
@@ -56,9 +57,6 @@ export class ServiceNode implements Backend {
     const child = this.#process;
     this.#process = null;
     this.#port = 0;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
+    if (child !== null) await killed(child);
   }
 }

@@ -15,6 +15,7 @@ import {
 } from "../../src/limits.ts";
 import { formatUuid } from "../../src/wire/autopush.ts";
 import { bundledScript } from "../bundled-script.ts";
+import { killed } from "../killed.ts";
 import { AbusedService, expectUnharmed, HAS_ADDRESSES } from "./abused-service.ts";
 import { AutopushDevice } from "./autopush-device.ts";
 
@@ -285,10 +286,6 @@ async function measuredService() {
       child.send("measure");
       return await heap;
     },
-    stop: async () => {
-      const exited = once(child, "exit");
-      child.kill("SIGKILL");
-      await exited;
-    },
+    stop: () => killed(child),
   };
 }

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { killed } from "../killed.ts";
 
 const ADMIN = "godwit-push-service";
 const PASSWORD = "only-for-this-test";
@@ -107,10 +108,7 @@ export class Mosquitto {
   async kill(): Promise<void> {
     const child = this.#process;
     this.#process = null;
-    if (child === null || child.exitCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
+    if (child !== null) await killed(child);
   }
 
   async stop(): Promise<void> {

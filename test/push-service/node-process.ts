@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { PushServiceOptions } from "../../src/push-service/service-options.ts";
 import type { RedisStoreOptions } from "../../src/push-service/store/redis.ts";
 import { bundledScript } from "../bundled-script.ts";
+import { killed } from "../killed.ts";
 import { PUBLIC_ORIGIN } from "./bench.ts";
 
 export interface NodeProcess {
@@ -41,11 +42,5 @@ export async function startNode({
   const child = spawn(process.execPath, ["--input-type=module"], { stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(await bundledScript(script));
   const [line] = await once(createInterface({ input: child.stdout }), "line");
-  const stop = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
-  };
-  return { process: child, port: Number(line), stop };
+  return { process: child, port: Number(line), stop: () => killed(child) };
 }

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { SLOTS } from "../../src/push-service/store/redis-keys.ts";
+import { killed } from "../killed.ts";
 
 const NODE_TIMEOUT_MS = 1_000;
 /** Nothing waited for takes nearly this long; it only makes a failure readable. */
@@ -132,10 +133,7 @@ export class TestRedis {
     this.#redis = null;
     const child = this.#process;
     this.#process = null;
-    if (child === null || child.exitCode !== null) return;
-    const exited = once(child, "exit");
-    child.kill("SIGKILL");
-    await exited;
+    if (child !== null) await killed(child);
   }
 }
 
