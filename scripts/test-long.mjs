@@ -5,6 +5,7 @@
  */
 
 import { spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildFirmware, whyNoFirmware } from "./firmware.mjs";
@@ -138,6 +139,19 @@ const SUITES = {
       },
     );
     tally.report(`fuzzing, ${FUZZ_SECONDS} s each`, status === 0);
+  },
+  /** Ten seeds of their own. One that fails is in the output: TEST_PROPERTIES_SEED shows it again. */
+  properties() {
+    const specs = spawnSync("grep", ["-rl", "--include=*.test.ts", "properties.ts", "test"], {
+      encoding: "utf8",
+    });
+    const files = specs.stdout.trim().split("\n");
+    for (let round = 0; round < 10; round++) {
+      const seed = String(randomInt(2 ** 31));
+      tally.vitest(`properties, seed ${seed}`, ["--project", "node", ...files], {
+        TEST_PROPERTIES_SEED: seed,
+      });
+    }
   },
   /** A shard of Redis that is away for longer than devices are kept. */
   redis() {

@@ -33,10 +33,13 @@ export function plotHours({ status, atEpochMs }: StatusAt, radio: RadioName | nu
   });
 }
 
-/** The least of 1, 2, 5, 10, 20, 50, … (and 0.1, 0.2, …) that is not below `value`; 1 for nothing at all. */
+/** Least top of a plot: powers of ten near the least number there is come out as 0. */
+const NICE_MIN = 1e-300;
+
+/** The least of 1, 2, 5, 10, 20, 50, … (and 0.1, 0.2, … down to {@link NICE_MIN}) that is not below `value`; 1 for nothing at all. */
 export function niceMax(value: number): number {
   if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
+  const power = 10 ** Math.floor(Math.log10(Math.max(NICE_MIN, value)));
   // Powers below 1 are not exact: 0.2 is to fit under 0.2.
   const step = [1, 2, 5, 10].find((factor) => factor * power >= value * (1 - 1e-9)) ?? 10;
   return Number((step * power).toPrecision(1));

@@ -3,11 +3,10 @@
 // is as good as new when the service behaves again. Method: random runs at a service whose frames are lost with links, repeated, put out of
 // order, mixed with junk and with messages for nobody; links break and devices crash in between. A failure prints the run.
 
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { utf8Decode, utf8Encode } from "../../src/bytes.ts";
 import { encodeAutopushDownstream } from "../../src/wire/autopush.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { AutopushWorld, notificationOf } from "./autopush-world.ts";
 
 const OWNERS = ["https://news.example", "https://mail.example", "tide"] as const;

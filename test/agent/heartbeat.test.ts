@@ -2,10 +2,9 @@
 // Goal: the heartbeat learns each network's idle timeout, whatever it is, without losing the main link, and never wakes the
 // device too often. Method: the real heartbeat on a made-up network with virtual time; timeouts drawn at random.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FRESHNESS_MS, WAKE_UPS_PER_HOUR_MAX } from "../../src/limits.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { HeartbeatWorld } from "./heartbeat-world.ts";
 
 const MIN = 60_000;

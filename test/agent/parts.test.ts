@@ -2,7 +2,6 @@
 // Goal: the small parts of the agent keep their promises on their own. Method: direct calls with made-up times, and
 // fast-check where a rule holds for all inputs.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { toRanges } from "../../src/agent/acks.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
@@ -19,7 +18,7 @@ import {
   HEARTBEAT_VISIT_MS,
   LINK_STABLE_MS,
 } from "../../src/limits.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 describe("link states", () => {
   test("every state but the last can be left, and every state can be reached", () => {

@@ -5,7 +5,7 @@
 
 import { expect, test } from "vitest";
 import { CANARIES_MAX, WAKE_UPS_PER_HOUR_MAX } from "../../src/limits.ts";
-import { numRuns } from "../property-runs.ts";
+import { numRuns } from "../properties.ts";
 import { HOUR } from "./online.ts";
 import { RandomDays } from "./random-days.ts";
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Goal: the platform's base64url and ours read and write the same. Method: random bytes, and texts that are none.
 
-import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { base64urlDecode, base64urlEncode } from "../../src/apps/codecs.ts";
 import * as ours from "../../src/webpush/base64url.ts";
+import { fc } from "../properties.ts";
 
 test("bytes survive, in the same text as ours", () => {
   fc.assert(

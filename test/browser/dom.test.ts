@@ -3,9 +3,9 @@
 // what is folded open. Method: random pairs of trees, drawn by the dashboard's own code in Chromium.
 
 import { build } from "esbuild";
-import fc from "fast-check";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fc } from "../properties.ts";
 import { BROWSER_TEST_MS_MAX, CHROMIUM, launchChromium, newPage, type TestBrowser } from "./chromium.ts";
 
 type Tree =

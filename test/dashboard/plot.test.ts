@@ -2,17 +2,18 @@
 // Goal: bars are as tall as what they stand for, and hours without figures stay empty. Method: figures in, geometry out; a
 // property over any figures.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AgentStatus } from "../../src/agent/status.ts";
 import { barsOf, niceMax, plotHours, timeoutShare } from "../../src/dashboard/plot.ts";
 import { METER_HOURS_MAX } from "../../src/limits.ts";
+import { fc } from "../properties.ts";
 
 const HOUR_MS = 3_600_000;
 
 describe("niceMax", () => {
   test.each([
     [0, 1],
+    [Number.MIN_VALUE, 1e-300],
     [0.13, 0.2],
     [0.2, 0.2],
     [1, 1],

@@ -1,11 +1,10 @@
 // Goal: text on a screen holds no control characters, cannot reorder its surroundings, and has a bounded length.
 // Method: tables, then properties over arbitrary strings with surrogates and bidirectional controls.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { displayedText, displayLine, displayLines, wellFormed } from "../../src/declarative/index.ts";
 import { BODY_CODE_POINTS_MAX, TITLE_CODE_POINTS_MAX } from "../../src/limits.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { message, parsed } from "./support.ts";
 
 describe("cleaning", () => {

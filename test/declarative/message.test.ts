@@ -1,12 +1,11 @@
 // Goal: the parser reads members by the book, never throws, and takes nothing from prototypes or beyond its bounds.
 // Method: single messages for the rules vectors do not reach, then properties over arbitrary bytes and messages.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, utf8Encode } from "../../src/bytes.ts";
 import { decide, parseDeclarative } from "../../src/declarative/index.ts";
 import { JSON_DEPTH_MAX } from "../../src/limits.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { context, EPOCH_MS, jsonBytes, message, parsed, reasonOf } from "./support.ts";
 
 describe("members", () => {

@@ -1,10 +1,9 @@
 // Goal: UTF-8 is decoded the WHATWG way with and without the engine's TextDecoder.
 // Method: known malformed sequences with the number of U+FFFD each must give, and properties.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { utf8Decode, utf8DecodePortable, utf8Encode, utf8EncodePortable } from "../../src/bytes.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 const R = "\ufffd";
 

@@ -6,7 +6,6 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AgentStatus } from "../../src/agent/status.ts";
 import {
@@ -16,6 +15,7 @@ import {
   NOTIFICATION_CHARS_MAX,
 } from "../../src/limits.ts";
 import { ALL_CODES } from "../error-codes.ts";
+import { fc } from "../properties.ts";
 import { type Message, SocketClient } from "./socket-client.ts";
 import { AGENT, type Program, Stage } from "./stage.ts";
 

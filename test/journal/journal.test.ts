@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Goal: after any damage the agent starts with as much as is intact and knows what is missing; nothing throws. Method:
 // cut and flip one sample segment at every byte, mix segments, and feed random bytes.
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes } from "../../src/bytes.ts";
 import { encodeRecord } from "../../src/journal/record-codec.ts";
@@ -9,7 +8,7 @@ import { keySealer, plainSealer } from "../../src/journal/seal.ts";
 import { encodeFrame, makeSalt, parseHeader, SEGMENT_HEADER_BYTES } from "../../src/journal/segment.ts";
 import { JournalState } from "../../src/journal/state.ts";
 import { encodeCbor } from "../../src/wire/cbor.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import {
   bytesOf,
   DEVICE_KEY,

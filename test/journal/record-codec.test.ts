@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Goal: every record type survives its bytes, secrets are bound to their record, and nothing malformed gets through.
 // Method: one sample of each type; changed, swapped and foreign encodings; random bytes.
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
 import { decodeRecord, encodeRecord } from "../../src/journal/record-codec.ts";
 import type { JournalRecord } from "../../src/journal/records.ts";
 import { keySealer, plainSealer } from "../../src/journal/seal.ts";
 import { encodeCbor } from "../../src/wire/cbor.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import {
   ascii,
   bytesOf,

@@ -12,7 +12,7 @@ import type {
 import { plainSealer, type Sealer } from "../../src/journal/seal.ts";
 import { checkpointRecords, JournalState } from "../../src/journal/state.ts";
 import { JournalWriter } from "../../src/journal/writer.ts";
-import { numRuns } from "../property-runs.ts";
+import { numRuns } from "../properties.ts";
 
 export const BINDING = bytesOf(16, 0xb0);
 export const OTHER_BINDING = bytesOf(16, 0xc0);

@@ -3,10 +3,9 @@
 // stream before its body is gathered. Method: packets with lengths of one to four bytes, through a stream cut at random.
 
 import { PassThrough } from "node:stream";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BoundedMqttStream } from "../../src/node/bounded-mqtt-stream.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 const BOUND = 20_000;
 

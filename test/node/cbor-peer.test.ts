@@ -2,9 +2,9 @@
 // Goal: our CBOR is everybody's CBOR. Method: random values of the profile go through cbor-x in both directions.
 
 import { Encoder } from "cbor-x";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeCbor, encodeCbor } from "../../src/wire/cbor.ts";
+import { fc } from "../properties.ts";
 
 const peer = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false });
 const limits = { depthMax: 16, itemsMax: 100_000 };

@@ -2,7 +2,6 @@
 // Goal: the node:crypto provider is indistinguishable from the portable one and speaks with programs we did not write.
 // Method: the shared suites on it, properties that run both providers on the same message, http_ece and web-push as peers.
 import { createECDH, type ECDH } from "node:crypto";
-import fc from "fast-check";
 import ece from "http_ece";
 import { describe, expect, test } from "vitest";
 import webPush from "web-push";
@@ -13,7 +12,7 @@ import { encrypt } from "../../src/webpush/encrypt.ts";
 import { generateKeys } from "../../src/webpush/keys.ts";
 import { nobleSigningProvider } from "../../src/webpush/noble-signing.ts";
 import { signVapid, verifyVapid } from "../../src/webpush/vapid.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { describeProvider } from "../webpush/provider-suite.ts";
 import { codeOf, seededFill } from "../webpush/support.ts";
 import { describeVapid } from "../webpush/vapid-suite.ts";

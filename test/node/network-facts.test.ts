@@ -2,7 +2,6 @@
 // Goal: one network has one label, another network another, "no network" means that nothing can be sent, and nothing a tool
 // prints makes the agent fall over. Method: answers in the form of iproute2, iw and mmcli, whole, damaged and random.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NETWORK_LABEL_CHARS_MAX } from "../../src/limits.ts";
 import {
@@ -16,6 +15,7 @@ import {
   readOperator,
   readSsid,
 } from "../../src/node/network-facts.ts";
+import { fc } from "../properties.ts";
 
 const UP = ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"];
 const GLOBAL = { family: "inet", local: "192.168.1.20", prefixlen: 24, scope: "global" };

@@ -2,12 +2,11 @@
 // Method: Node's URL on the checked-in corpus, on every BMP character in a host and a path, and on 150,000 URLs put
 // together from fragments of the grammar; then plain ASCII http(s) URLs, whose refusals are counted.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { originOf, resolveUrl } from "../../src/declarative/index.ts";
 import { resolvePortable } from "../../src/declarative/url-portable.ts";
 import { NASTY_URLS, REFUSED_URLS } from "../declarative/nasty-urls.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 function platformHref(text: string, base: string | null): string | null {
   try {

@@ -2,9 +2,9 @@
 // Goal: the portable UTF-8 decoder is the platform's. Method: Node's TextDecoder on arbitrary bytes around the chunk size of
 // the portable one.
 
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { utf8DecodePortable } from "../../src/bytes.ts";
+import { fc } from "../properties.ts";
 
 test("the portable decoder equals the engine's", () => {
   const decoder = new TextDecoder();

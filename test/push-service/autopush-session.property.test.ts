@@ -4,14 +4,13 @@
 // they name. Method: fast-check moves of a store, a device and the time between them against the pure session; then everything
 // comes to rest and is counted.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AUTOPUSH_BATCH_MAX, AUTOPUSH_IN_FLIGHT_MAX } from "../../src/limits.ts";
 import { AutopushSession } from "../../src/push-service/autopush-session.ts";
 import type { SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
 import type { AutopushDownstream, AutopushUpstream } from "../../src/wire/autopush.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { idOf } from "./autopush-session-bench.ts";
 import { channelRecord, START_MS, uaid } from "./session-bench.ts";
 

@@ -4,11 +4,11 @@
 
 import { once } from "node:events";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
-import fc from "fast-check";
 import mqttPacket from "mqtt-packet";
 import { afterEach, expect, test, vi } from "vitest";
 import { LINK_FRAMES_BURST_MAX, MQTT_REGISTER_TIMEOUT_MS } from "../../src/limits.ts";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
+import { fc } from "../properties.ts";
 import { gate, TestBench } from "./bench.ts";
 import { registration, subscribedDevice } from "./mqtt-device.ts";
 import { type MqttTestDevice, until } from "./mqtt-suite.ts";

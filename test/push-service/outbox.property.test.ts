@@ -3,13 +3,13 @@
 // acknowledgements, no message is lost, none goes out once it left the store, and the window holds. Method: random
 // sequences against a store that answers late; then everything is let through and must have arrived.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MESSAGES_IN_FLIGHT_MAX } from "../../src/limits.ts";
 import { Session } from "../../src/push-service/session.ts";
 import type { SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
 import { type Upstream, URGENCIES } from "../../src/wire/dialect.ts";
+import { fc } from "../properties.ts";
 
 type Step =
   | {

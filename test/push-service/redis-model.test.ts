@@ -3,11 +3,11 @@
 // old can neither read nor change anything. Method: random sequences of operations on both, over few devices, channels, topics and
 // times, so that they meet; every member of the port with a fence that was claimed anew.
 
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MemoryStore } from "../../src/push-service/store/memory.ts";
 import { openRedisStore, type RedisStore } from "../../src/push-service/store/redis.ts";
 import type { DeviceQuota, Store } from "../../src/push-service/store/store.ts";
+import { fc } from "../properties.ts";
 import { isRedisInstalled, TestCluster } from "./redis-cluster.ts";
 import { messageOf, uaidOf } from "./store-contract.ts";
 

@@ -2,7 +2,6 @@
 // Goal: the firmware's own cryptography is indistinguishable from the portable one. Method: inside the firmware's engine, over the real
 // bridge.crypto: every vector, the suites of the other providers, and both providers on the same random messages.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hexEncode } from "../../src/bytes.ts";
 import type { BridgeCrypto } from "../../src/quickjs/bridge.d.ts";
@@ -12,7 +11,7 @@ import { decrypt } from "../../src/webpush/decrypt.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { generateKeyPair, generateKeys } from "../../src/webpush/keys.ts";
 import { nobleSigningProvider as noble } from "../../src/webpush/noble-signing.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { describeProvider } from "../webpush/provider-suite.ts";
 import { seededFill } from "../webpush/support.ts";
 import { describeVectors } from "../webpush/vector-suite.ts";

@@ -2,9 +2,9 @@
 // Goal: any number of waits share the bridge's one timer: each fires once, in order, not before its time, none that was taken
 // back. Method: a clock of our own that fires that timer; then random waits beside a sorted list.
 
-import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Timers } from "../../src/quickjs/timers.ts";
+import { fc } from "../properties.ts";
 
 /** A bridge with nothing but a clock and a timer. */
 class Clock {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Goal: what an owner sees of ids tells it nothing of others, and means the same again and again. Method: the ids as they are.
 
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { nodeProvider } from "../../src/node/crypto.ts";
 import { OwnerIds } from "../../src/user-agent/owner-ids.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 const KINDS = ["subscription", "notification", "delivery"] as const;
 const ID_MAX = 2 ** 48 - 1;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Goal: one text per array and one array per text, whichever codec the engine has. Method: RFC 4648 vectors, a list of
 // careless spellings, and properties that hold the table codec against the one in use.
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { utf8Encode } from "../../src/bytes.ts";
 import {
@@ -11,7 +10,7 @@ import {
   base64urlEncode,
   base64urlEncodePortable,
 } from "../../src/webpush/base64url.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { codeOf } from "./support.ts";
 
 describe("base64url", () => {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Goal: whatever is encrypted decrypts to itself, and whatever is damaged is refused with a listed code. Method: properties
 // over messages, paddings and mutations from a seeded byte source; limits at their edges.
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decrypt } from "../../src/webpush/decrypt.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
 import { generateKeys } from "../../src/webpush/keys.ts";
 import { createNobleProvider } from "../../src/webpush/noble.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 import { codeOf, seededFill } from "./support.ts";
 
 const provider = createNobleProvider();

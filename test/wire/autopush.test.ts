@@ -3,7 +3,6 @@
 // agents write, and no text can do worse than a listed GodwitError. Method: fast-check over all message types, mutated and
 // random texts, the canonical shapes letter by letter, and single frames for each refusal.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
 import {
@@ -26,7 +25,7 @@ import {
   parseUuid,
 } from "../../src/wire/autopush.ts";
 import { ALL_CODES } from "../error-codes.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 const channelId = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const code = fc.nat(0xffff);

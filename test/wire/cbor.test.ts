@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Goal: whatever the bytes, decodeCbor gives a value of the profile or one of three named errors, and encodeCbor writes
 // what other implementations read. Method: examples of RFC 8949 Appendix A, one malformed input per rule, properties.
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hexDecode, hexEncode } from "../../src/bytes.ts";
 import { GodwitError } from "../../src/errors.ts";
 import { decodeCbor, encodeCbor } from "../../src/wire/cbor.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 const LIMITS = { depthMax: 8, itemsMax: 1000 };
 

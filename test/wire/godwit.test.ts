@@ -2,7 +2,6 @@
 // Goal: every frame of godwit.v1 survives a round trip, and no bytes can do worse than a listed GodwitError. Method:
 // fast-check over all message types, mutated and random bytes, and single frames for each refusal.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GodwitError } from "../../src/errors.ts";
 import { FRAME_BYTES_MAX } from "../../src/limits.ts";
@@ -19,7 +18,7 @@ import {
 import { channelsDigest } from "../../src/wire/digest.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 import { ALL_CODES } from "../error-codes.ts";
-import { numRuns } from "../property-runs.ts";
+import { fc, numRuns } from "../properties.ts";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const ref = fc.nat(0xffff_ffff);
