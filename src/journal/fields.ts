@@ -16,13 +16,13 @@ export interface Field<V> {
 
 /** The same field in the sealed part. */
 export function secret<V>(field: Field<V>): Field<V> {
-  return { isSecret: true, encode: field.encode, decode: field.decode };
+  return { ...field, isSecret: true };
 }
 
 /** `null` or what `field` holds. */
 export function nullable<V>(field: Field<V>): Field<V | null> {
   return {
-    isSecret: field.isSecret,
+    ...field,
     encode: (value) => (value === null ? null : field.encode(value)),
     decode: (raw) => (raw === null ? null : field.decode(raw)),
   };
@@ -34,16 +34,10 @@ export function added<V>(field: Field<V>, before: V): Field<V> {
 }
 
 /** Integer from 0 to 2^53 - 1. */
-export const uint: Field<number> = checked(
-  (raw): raw is number => typeof raw === "number" && Number.isSafeInteger(raw) && raw >= 0,
-);
+export const uint: Field<number> = checked(isUint);
 
 /** Milliseconds since 1970; a fraction is cut off. */
-export const epochMs: Field<number> = {
-  isSecret: false,
-  encode: (value) => uint.encode(Math.floor(value)),
-  decode: (raw) => uint.decode(raw),
-};
+export const epochMs: Field<number> = { ...uint, encode: (value) => uint.encode(Math.floor(value)) };
 
 export const text: Field<string> = checked((raw): raw is string => typeof raw === "string");
 
@@ -51,41 +45,41 @@ export const boolean: Field<boolean> = checked((raw): raw is boolean => typeof r
 
 /** A count from 0, or true for a bare flag. */
 export const countOrFlag: Field<number | true> = checked(
-  (raw): raw is number | true =>
-    raw === true || (typeof raw === "number" && Number.isSafeInteger(raw) && raw >= 0),
+  (raw): raw is number | true => raw === true || isUint(raw),
 );
 
-export const uints: Field<readonly number[]> = {
-  isSecret: false,
-  encode: (value) => value.map((item) => uint.encode(item)),
-  decode: (raw) => (Array.isArray(raw) ? raw.map((item) => uint.decode(item)) : refuse()),
-};
+export const uints: Field<readonly number[]> = clear(
+  (value) => value.map(uint.encode),
+  (raw) => (Array.isArray(raw) ? raw.map(uint.decode) : refuse()),
+);
 
 /** A byte string of exactly `length` bytes, or of any length when that is left out. */
 export function bytes(length?: number): Field<Uint8Array> {
-  return {
-    isSecret: false,
-    encode: (value) => (length === undefined || value.length === length ? value : refuse()),
-    decode: (raw) =>
-      raw instanceof Uint8Array && (length === undefined || raw.length === length) ? raw.slice() : refuse(),
-  };
+  const { encode, decode } = checked(
+    (raw): raw is Uint8Array => raw instanceof Uint8Array && (length === undefined || raw.length === length),
+  );
+  return clear(encode, (raw) => decode(raw).slice());
 }
 
 /** One of `values`; written as its index. */
 export function oneOf<const T extends string>(values: readonly T[]): Field<T> {
-  return {
-    isSecret: false,
-    encode: (value) => (values.includes(value) ? values.indexOf(value) : refuse()),
-    decode: (raw) => (typeof raw === "number" ? values[raw] : undefined) ?? refuse(),
-  };
+  return clear<T>(
+    (value) => (values.includes(value) ? values.indexOf(value) : refuse()),
+    (raw) => (typeof raw === "number" ? values[raw] : undefined) ?? refuse(),
+  );
+}
+
+function clear<V>(encode: Field<V>["encode"], decode: Field<V>["decode"]): Field<V> {
+  return { isSecret: false, encode, decode };
 }
 
 function checked<V>(isValue: (raw: unknown) => raw is V): Field<V> {
-  return {
-    isSecret: false,
-    encode: (value) => (isValue(value) ? value : refuse()),
-    decode: (raw) => (isValue(raw) ? raw : refuse()),
-  };
+  const check = (raw: unknown): V => (isValue(raw) ? raw : refuse());
+  return clear<V>(check, check);
+}
+
+function isUint(raw: unknown): raw is number {
+  return Number.isSafeInteger(raw) && (raw as number) >= 0;
 }
 
 function refuse(): never {

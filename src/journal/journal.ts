@@ -13,7 +13,7 @@ import { FrameReader, parseHeader, type SegmentHeader } from "./segment.ts";
 import { JournalState } from "./state.ts";
 
 /** What recovery found besides the state; numbers and flags only, fit for a log. */
-export interface JournalReport {
+export interface JournalReport extends Readonly<Counts> {
   /** The device key is not available yet: nothing was read. Recover again with the key; write nothing until then. */
   readonly locked: boolean;
   /** A segment of another device (cloned image) was ignored. */
@@ -28,16 +28,6 @@ export interface JournalReport {
   readonly incompleteCheckpoint: boolean;
   /** A second segment is still there; the next checkpoint removes it and what may be secret in it. */
   readonly staleSegment: boolean;
-  /** Bytes of a write that a power cut interrupted. Nobody was told that it had succeeded. */
-  readonly tornTailBytes: number;
-  /** Damaged places with intact records behind them, and intact frames that hold no proper record. */
-  readonly corruptRecords: number;
-  /** Records read behind the first damaged place. */
-  readonly salvagedRecords: number;
-  /** Records of a type or version of a later release, skipped. */
-  readonly unknownRecords: number;
-  /** Records whose secrets did not open. */
-  readonly unopenedRecords: number;
   /** None of the sealed records opened: it is not the key they were sealed under. */
   readonly wrongKey: boolean;
   /** The secrets lie there in clear although the device has a key now; the next checkpoint seals them. */
@@ -142,14 +132,20 @@ interface Reading {
   readonly endsClean: boolean;
 }
 
+/** What was met while the segment was read. */
 interface Counts {
   records: number;
-  /** Whose secrets were to be opened. */
+  /** Records whose secrets were to be opened. */
   sealedRecords: number;
+  /** Bytes of a write that a power cut interrupted. Nobody was told that it had succeeded. */
   tornTailBytes: number;
+  /** Damaged places with intact records behind them, and intact frames that hold no proper record. */
   corruptRecords: number;
+  /** Records read behind the first damaged place. */
   salvagedRecords: number;
+  /** Records of a type or version of a later release, skipped. */
   unknownRecords: number;
+  /** Records whose secrets did not open. */
   unopenedRecords: number;
 }
 
@@ -232,13 +228,9 @@ function recoveryOf(chosen: Reading, survey: Survey, sealer: Sealer): JournalRec
     cleanStop: chosen.endsClean && counts.tornTailBytes === 0 && !damaged,
     report: {
       ...surveyReport(survey),
+      ...counts,
       usedOlderSegment,
       incompleteCheckpoint,
-      tornTailBytes: counts.tornTailBytes,
-      corruptRecords: counts.corruptRecords,
-      salvagedRecords: counts.salvagedRecords,
-      unknownRecords: counts.unknownRecords,
-      unopenedRecords: counts.unopenedRecords,
       wrongKey: counts.unopenedRecords > 0 && counts.unopenedRecords === counts.sealedRecords,
       unsealed,
       damaged,
@@ -267,11 +259,7 @@ function surveyReport(survey: Survey): JournalReport {
     usedOlderSegment: false,
     incompleteCheckpoint: false,
     staleSegment: survey.segments > 1,
-    tornTailBytes: 0,
-    corruptRecords: 0,
-    salvagedRecords: 0,
-    unknownRecords: 0,
-    unopenedRecords: 0,
+    ...newCounts(),
     wrongKey: false,
     unsealed: false,
     damaged: survey.own.length === 0 && survey.unreadableSegments > 0,

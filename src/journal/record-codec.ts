@@ -31,22 +31,23 @@ import {
 } from "./records.ts";
 import type { Sealer } from "./seal.ts";
 
+/** Of every record type so far. */
+const VERSION = 1;
+
 /**
- * Number, version and fields of one record type. The order of the fields is their order on disk: a later release may
- * only add at the end, with a `decode` that accepts `undefined`; anything else needs a new `version`.
+ * Number and fields of one record type. The order of the fields is their order on disk: a later release may only add at
+ * the end, with a `decode` that accepts `undefined`; anything else needs a new version.
  */
 interface Layout<R> {
   readonly number: number;
-  readonly version: number;
   readonly fields: { readonly [Name in Exclude<keyof R, "type">]: Field<R[Name]> };
 }
 
 const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
-  endOfCheckpoint: { number: 0, version: 1, fields: {} },
-  device: { number: 1, version: 1, fields: { deviceSecret: secret(bytes(32)) } },
+  endOfCheckpoint: { number: 0, fields: {} },
+  device: { number: 1, fields: { deviceSecret: secret(bytes(32)) } },
   userAgent: {
     number: 2,
-    version: 1,
     fields: {
       uaid: bytes(16),
       storeEpoch: uint,
@@ -54,11 +55,10 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       service: added(text, ""),
     },
   },
-  userAgentRemoved: { number: 3, version: 1, fields: {} },
-  pendingForget: { number: 4, version: 1, fields: {} },
+  userAgentRemoved: { number: 3, fields: {} },
+  pendingForget: { number: 4, fields: {} },
   subscription: {
     number: 5,
-    version: 1,
     fields: {
       id: uint,
       owner: text,
@@ -80,12 +80,11 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       usedEpochMs: added(epochMs, 0),
     },
   },
-  subscriptionRemoved: { number: 6, version: 1, fields: { id: uint } },
-  pendingUnregister: { number: 7, version: 1, fields: { channel: uint } },
-  pendingUnregisterDone: { number: 8, version: 1, fields: { channel: uint } },
+  subscriptionRemoved: { number: 6, fields: { id: uint } },
+  pendingUnregister: { number: 7, fields: { channel: uint } },
+  pendingUnregisterDone: { number: 8, fields: { channel: uint } },
   owner: {
     number: 9,
-    version: 1,
     fields: {
       owner: text,
       permission: oneOf(PERMISSIONS),
@@ -96,10 +95,9 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       owesChange: added(boolean, false),
     },
   },
-  ownerRemoved: { number: 10, version: 1, fields: { owner: text } },
+  ownerRemoved: { number: 10, fields: { owner: text } },
   message: {
     number: 11,
-    version: 1,
     fields: {
       storeEpoch: uint,
       id: uint,
@@ -120,13 +118,11 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
   },
   messageAttempt: {
     number: 12,
-    version: 1,
     fields: { storeEpoch: uint, id: uint, attempt: uint, handed: boolean },
   },
-  messageDone: { number: 13, version: 1, fields: { storeEpoch: uint, id: uint } },
+  messageDone: { number: 13, fields: { storeEpoch: uint, id: uint } },
   notification: {
     number: 14,
-    version: 1,
     fields: {
       notificationId: uint,
       owner: text,
@@ -135,15 +131,14 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       notificationJson: secret(text),
     },
   },
-  notificationClosed: { number: 15, version: 1, fields: { notificationId: uint } },
-  handled: { number: 16, version: 1, fields: { storeEpoch: uint, ids: uints } },
-  counters: { number: 17, version: 1, fields: { subscriptionIdMax: uint, notificationIdMax: uint } },
-  run: { number: 18, version: 1, fields: { runId: uint } },
-  clean: { number: 19, version: 1, fields: {} },
-  suspect: { number: 20, version: 1, fields: { storeEpoch: nullable(uint), idMax: uint } },
+  notificationClosed: { number: 15, fields: { notificationId: uint } },
+  handled: { number: 16, fields: { storeEpoch: uint, ids: uints } },
+  counters: { number: 17, fields: { subscriptionIdMax: uint, notificationIdMax: uint } },
+  run: { number: 18, fields: { runId: uint } },
+  clean: { number: 19, fields: {} },
+  suspect: { number: 20, fields: { storeEpoch: nullable(uint), idMax: uint } },
   network: {
     number: 21,
-    version: 1,
     fields: {
       label: secret(text),
       loMs: uint,
@@ -155,7 +150,7 @@ const LAYOUTS: { readonly [T in RecordType]: Layout<RecordOf<T>> } = {
       transport: added(text, ""),
     },
   },
-  choices: { number: 22, version: 1, fields: { paused: boolean, optedOut: boolean } },
+  choices: { number: 22, fields: { paused: boolean, optedOut: boolean } },
 };
 
 /** The bytes of one record, before framing. */
@@ -173,7 +168,7 @@ export interface EncodedRecord {
  */
 export function encodeRecord(record: JournalRecord, sealer: Sealer): EncodedRecord {
   const layout: AnyLayout = LAYOUTS[record.type];
-  const clear: unknown[] = [layout.number, layout.version];
+  const clear: unknown[] = [layout.number, VERSION];
   const secrets: unknown[] = [];
   for (const [name, field] of Object.entries(layout.fields)) {
     const value = field.encode((record as unknown as Record<string, unknown>)[name]);
@@ -198,9 +193,8 @@ export function encodeRecord(record: JournalRecord, sealer: Sealer): EncodedReco
 export function decodeRecord(encoded: EncodedRecord, sealer: Pick<Sealer, "open">): JournalRecord | null {
   const clear = decodeArray(encoded.clear);
   const type = TYPE_OF_NUMBER.get(clear[0]);
-  if (type === undefined) return null;
+  if (type === undefined || clear[1] !== VERSION) return null;
   const layout: AnyLayout = LAYOUTS[type];
-  if (clear[1] !== layout.version) return null;
   const fields = Object.entries(layout.fields);
   const plain = fields.some(([, field]) => field.isSecret)
     ? sealer.open(encoded.sealed, encoded.clear)
@@ -221,7 +215,6 @@ export function decodeRecord(encoded: EncodedRecord, sealer: Pick<Sealer, "open"
 
 type AnyLayout = {
   readonly number: number;
-  readonly version: number;
   readonly fields: Record<string, Field<unknown>>;
 };
 
