@@ -24,6 +24,7 @@ import { baseUrlOf, isOwner, NO_OWNER_TEXT } from "./owner.ts";
 import type { Permissions } from "./permissions.ts";
 import { Rates } from "./rates.ts";
 import type { Registry } from "./registry.ts";
+import { refused, replied } from "./report.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface AppRequestsOptions {
@@ -49,8 +50,7 @@ export class AppRequests {
 
   handle(requestId: number, owner: string, request: AppRequest, now: Instant): void {
     const { subscriptions, registry } = this.#options;
-    if (!isOwner(owner))
-      return this.#reply(requestId, { type: "error", code: "ERR_OWNER", message: NO_OWNER_TEXT });
+    if (!isOwner(owner)) return this.#options.emit(refused(requestId, "ERR_OWNER", NO_OWNER_TEXT));
     switch (request.type) {
       case "subscribe":
         return subscriptions.subscribe(requestId, owner, request, now);
@@ -108,7 +108,7 @@ export class AppRequests {
     else if (badgeValue(badge) !== "nothing" && registry.permissionOf(owner) === "denied")
       problem = "permission was denied";
     if (problem !== null) return this.#refuse(requestId, problem);
-    badges.apply(owner, null, badge, now);
+    badges.apply(owner, badge, now);
     if (deliveryId !== null) deliveries.noteBadge(deliveryId, badge);
     this.#reply(requestId, { type: "done" });
   }
@@ -153,11 +153,11 @@ export class AppRequests {
   }
 
   #refuse(requestId: number, message: string): void {
-    this.#reply(requestId, { type: "error", code: "ERR_NOTIFICATION", message });
+    this.#options.emit(refused(requestId, "ERR_NOTIFICATION", message));
   }
 
   #reply(requestId: number, reply: AppReply): void {
-    this.#options.emit({ type: "appReply", requestId, reply });
+    this.#options.emit(replied(requestId, reply));
   }
 }
 

@@ -4,7 +4,7 @@
  * too often is written when it may be again, with its last value. Pure.
  */
 
-import { type AppBadge, mergeBadge } from "../declarative/index.ts";
+import type { AppBadge } from "../declarative/index.ts";
 import type { JournalState } from "../journal/index.ts";
 import { BADGE_REFILL_MS, BADGE_WINDOW_MS, BADGES_BURST_MAX } from "../limits.ts";
 import { earlier } from "./deadlines.ts";
@@ -36,9 +36,8 @@ export class Badges {
       if (badge !== null) this.#options.emit({ type: "setBadge", owner, badge });
   }
 
-  /** What the handler set wins over what the message declared; null leaves the badge alone. */
-  apply(owner: string, declared: AppBadge | null, setByHandler: AppBadge | null, now: Instant): void {
-    const badge = mergeBadge(declared, setByHandler);
+  /** Null leaves the badge alone. */
+  apply(owner: string, badge: AppBadge | null, now: Instant): void {
     if (badge === null) return;
     this.#waiting.delete(owner);
     if (this.#rates.take(owner, now.monotonicMs)) this.#set(owner, badge);
@@ -52,7 +51,7 @@ export class Badges {
 
   handleAlarm(now: Instant): void {
     for (const [owner, badge] of this.#waiting)
-      if (now.monotonicMs >= this.#rates.nextAtMs(owner)) this.apply(owner, badge, null, now);
+      if (now.monotonicMs >= this.#rates.nextAtMs(owner)) this.apply(owner, badge, now);
   }
 
   nextDeadline(): Alarm | null {

@@ -20,6 +20,7 @@ import { isOwner, NO_OWNER_TEXT } from "./owner.ts";
 import type { Permissions } from "./permissions.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
+import { refused, replied } from "./report.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface ChoicesOptions {
@@ -148,12 +149,12 @@ export class Choices {
   #write(requestId: number, ...records: JournalRecord[]): void {
     this.#options.persistence.erase(
       records,
-      () => this.#options.emit({ type: "appReply", requestId, reply: { type: "done" } }),
+      () => this.#options.emit(replied(requestId, { type: "done" })),
       (code) => this.#refuse(requestId, code, "it holds, but could not be written down yet"),
     );
   }
 
   #refuse(requestId: number, code: ErrorCode, message: string): void {
-    this.#options.emit({ type: "appReply", requestId, reply: { type: "error", code, message } });
+    this.#options.emit(refused(requestId, code, message));
   }
 }

@@ -53,13 +53,13 @@ export class Deliveries {
 
   /** Takes up what waited in the journal. */
   restore(now: Instant): void {
-    const { state, registry, persistence, cleanStop } = this.#options;
+    const { state, registry, cleanStop } = this.#options;
     for (const record of [...state.messages.values()]) {
       const { storeEpoch, id } = record;
       const subscription = registry.byId(record.subscriptionId);
       if (subscription === null) {
         // Written while its subscription was being ended: its keys are gone.
-        persistence.note({ type: "messageDone", storeEpoch, id });
+        this.#waiting.noteDone({ record });
         continue;
       }
       const redelivered = record.handed || !cleanStop;

@@ -235,7 +235,7 @@ export class Inbox {
       // What is paused got here only where the service does not keep it.
       if (!this.#options.registry.isPaused(owner)) {
         this.show(owner, record, disposition.notification, false, now);
-        return this.#options.badges.apply(owner, disposition.appBadge, null, now);
+        return this.#options.badges.apply(owner, disposition.appBadge, now);
       }
     } else if (!hasHandler) return this.#drop(record.id, messageId, "rejected", "the app handles no push");
     const redelivered = record.attempt > 1 && this.#isSuspect(record);

@@ -171,8 +171,7 @@ export class Persistence {
     if (!hasBatch && !hasNotes && !this.#isErasing && this.#retryAtMs === null) return;
     this.#isAsked = false;
     if (this.#isErasing || writer.isCheckpointDue) this.#checkpoint();
-    else if (hasBatch || hasNotes) this.#append();
-    else this.#retryAtMs = null;
+    else this.#append();
   }
 
   /** The next attempt after a failed write, or the end of the notes' patience. */

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: MIT
-/** One way to say what happened, and what of it still matters. Pure. */
+/** One way to say what happened, what of it still matters, and how a request is answered. Pure. */
 
-import type { Effect, Report } from "./events.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { AppReply, Effect, Report } from "./events.ts";
 import type { AgentStatus } from "./status.ts";
 
 /** The effect that tells people `report`. */
 export function reported(report: Report): Effect {
   return { type: "report", report };
+}
+
+/** The effect that answers a request or a choice. */
+export function replied(requestId: number, reply: AppReply): Effect {
+  return { type: "appReply", requestId, reply };
+}
+
+/** The same with an error. */
+export function refused(requestId: number, code: ErrorCode, message: string): Effect {
+  return replied(requestId, { type: "error", code, message });
 }
 
 /** What went wrong since the agent was last registered. */

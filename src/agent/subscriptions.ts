@@ -28,7 +28,7 @@ import type { PermissionOutcome, Permissions } from "./permissions.ts";
 import { Rates } from "./rates.ts";
 import { viewOf } from "./registry.ts";
 import { Renewal, type RenewalOptions } from "./renewal.ts";
-import { reported } from "./report.ts";
+import { refused, replied, reported } from "./report.ts";
 import { type Answer, isGranted } from "./requests.ts";
 import type { Usage } from "./usage.ts";
 
@@ -422,10 +422,10 @@ export class Subscriptions {
   }
 
   #refuse(requestIds: readonly number[], code: ErrorCode, message: string): void {
-    for (const requestId of requestIds) this.#reply(requestId, { type: "error", code, message });
+    for (const requestId of requestIds) this.#options.emit(refused(requestId, code, message));
   }
 
   #reply(requestId: number, reply: AppReply): void {
-    this.#options.emit({ type: "appReply", requestId, reply });
+    this.#options.emit(replied(requestId, reply));
   }
 }

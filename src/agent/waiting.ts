@@ -91,7 +91,8 @@ export class Waiting {
     if (registry.byId(record.subscriptionId) === null) return this.drop(entry, "rejected", "unsubscribed");
     const declared = (isShown ? entry.opened : this.open(entry))?.declared;
     if (!declared) return;
-    if (badge === null) badges.apply(owner, declared.appBadge, null, now);
+    // What the handler set wins over what the message declared.
+    if (badge === null) badges.apply(owner, declared.appBadge, now);
     if (isShown) return this.#finish(entry, "ok");
     this.#entries.delete(messageKey(record.storeEpoch, record.id));
     const isAcknowledged = entry.journal === "written";

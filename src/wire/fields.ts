@@ -19,11 +19,7 @@ export class Fields {
 
   /** An integer in [min, max]. */
   int(name: string, min: number, max: number): number {
-    const value = this.#next();
-    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
-      throw fieldError(name, `an integer from ${min} to ${max}`);
-    }
-    return value;
+    return boundedInt(name, this.#next(), min, max);
   }
 
   /** Like {@link int}, or null. */
@@ -87,6 +83,14 @@ export class Fields {
   #next(): unknown {
     return this.#values[this.#at++];
   }
+}
+
+/** `value`, an integer in [min, max], or the error that names the field it is of. */
+export function boundedInt(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+    throw fieldError(name, `an integer from ${min} to ${max}`);
+  }
+  return value;
 }
 
 /** The error for a field that is not what it must be. The value itself is never quoted: it may be a secret. */

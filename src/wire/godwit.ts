@@ -33,7 +33,7 @@ import {
   URGENCIES,
 } from "./dialect.ts";
 import { CHANNELS_DIGEST_BYTES } from "./digest.ts";
-import { Fields, fieldError } from "./fields.ts";
+import { boundedInt, Fields, fieldError } from "./fields.ts";
 
 /** WebSocket subprotocol (RFC 6455 §1.9) of this dialect. */
 export const GODWIT_SUBPROTOCOL = "godwit.v1";
@@ -283,7 +283,7 @@ function readRegistered(fields: Fields): Downstream {
     epochMs: fields.int("epochMs", 0, ID_MAX),
     storeEpoch: fields.int("storeEpoch", 0, ID_MAX),
     channels: fields.listOrNull("channels", SUBSCRIPTIONS_MAX, (value) =>
-      boundedInt("channel", value, CHANNEL_MAX),
+      boundedInt("channel", value, 0, CHANNEL_MAX),
     ),
     lastId: fields.int("lastId", 0, ID_MAX),
   };
@@ -320,12 +320,12 @@ function readConditions(fields: Fields): Conditions {
 
 function readRange(value: unknown): IdRange {
   if (Array.isArray(value) && value.length === 2) {
-    const first = boundedInt("range", value[0], ID_MAX);
-    const last = boundedInt("range", value[1], ID_MAX);
+    const first = boundedInt("range", value[0], 0, ID_MAX);
+    const last = boundedInt("range", value[1], 0, ID_MAX);
     if (first > last) throw fieldError("range", "ascending");
     return [first, last];
   }
-  const id = boundedInt("range", value, ID_MAX);
+  const id = boundedInt("range", value, 0, ID_MAX);
   return [id, id];
 }
 
@@ -341,13 +341,6 @@ function readChannel(fields: Fields): number {
 function readStatus(fields: Fields): Status {
   const status = fields.int("status", 100, 599);
   return STATUSES.find((known) => known === status) ?? STATUS.unavailable;
-}
-
-function boundedInt(name: string, value: unknown, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) {
-    throw fieldError(name, `an integer from 0 to ${max}`);
-  }
-  return value;
 }
 
 function unknownType(type: number): GodwitError {
