@@ -136,6 +136,9 @@ static int http__received(struct request *request, const char *part, size_t byte
 {
     if (bytes > LIMIT_HTTP_RESPONSE_BYTES_MAX - request->answer_bytes)
         return http__end(request, "overflow");
+    /* Nothing may have been allocated yet. */
+    if (bytes == 0)
+        return 0;
     if (request->answer_bytes + bytes > request->answer_bytes_allocated) {
         size_t allocated = request->answer_bytes + bytes < 1024 ? 1024 : LIMIT_HTTP_RESPONSE_BYTES_MAX;
         char *grown = bridge_realloc(request->answer, allocated);

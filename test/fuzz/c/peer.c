@@ -35,6 +35,14 @@ static int peer__listener(uint16_t *port)
     return fd;
 }
 
+int peer_port(void)
+{
+    uint16_t port;
+
+    (void) peer__listener(&port);
+    return port;
+}
+
 void peer_await(struct peer *peer, struct bridge *b)
 {
     uint16_t port;

@@ -16,6 +16,8 @@ struct peer {
     char head[4096];
 };
 
+/* The port all connections of this process go to. */
+int peer_port(void);
 /* Emits `go` with a port, and waits until the script has dialled and said something. */
 void peer_await(struct peer *peer, struct bridge *b);
 /* In one piece; the loop takes what it takes. The bridge may have hung up. */
