@@ -145,24 +145,25 @@ const dashboard = await build({
 for (const name of ["index.html", "icon.svg"])
   copyFileSync(`src/dashboard/${name}`, `dist/dashboard/${name}`);
 
+/** What scripts that need nothing else have in them of others: { entry, packages } by the name of the file. */
+const bundles = {
+  "dist/dashboard/dashboard.js": { entry: "src/dashboard/main.ts", packages: packagesIn(dashboard.metafile) },
+};
+
 await buildForQuickJs("src/quickjs/main.ts", "dist/godwit.quickjs.js", budgets.quickjs, {
   mangleProps: INTERNAL_NAMES,
 });
 
 /** What firmware-bridge compiles into libgodwit and godwitd: a script for each, and the bounds its C shares with us. */
-const firmwarePackages = new Set(packagesIn(dashboard.metafile));
 for (const [name, entry] of Object.entries(FIRMWARE_SCRIPTS)) {
-  const metafile = await buildForQuickJs(entry, `dist/firmware/${name}.js`, budgets[`firmware/${name}`], {
+  await buildForQuickJs(entry, `dist/firmware/${name}.js`, budgets[`firmware/${name}`], {
     plugins: [nobleRewrites],
     ...(name === "config"
       ? { define: { ...shared.define, __GODWIT_KNOWN_OPTIONS__: await knownOptions() } }
       : {}),
   });
-  for (const bundled of packagesIn(metafile)) firmwarePackages.add(bundled);
 }
 await writeLimits("dist/firmware/script_limits.h");
-// Of others, in these scripts or the dashboard: a release names them and brings their licences.
-writeFileSync("dist/firmware/packages.json", `${JSON.stringify([...firmwarePackages].sort(), null, 2)}\n`);
 
 checkSize("dist/dashboard", budgets.dashboard);
 
@@ -172,19 +173,23 @@ const PAGE_SCRIPTS = {
   "dist/apps.install.js": { entry: "src/apps/install-entry.ts", format: "iife" },
 };
 for (const [outfile, { entry, format }] of Object.entries(PAGE_SCRIPTS)) {
-  await build({
+  const { metafile } = await build({
     ...shared,
     entryPoints: [entry],
     outfile,
     format,
     platform: "neutral",
     minify: true,
+    metafile: true,
     mangleProps: INTERNAL_PAGE_NAMES,
   });
+  bundles[outfile] = { entry, packages: packagesIn(metafile) };
   // A function put into its only caller takes less space here, and more when gzipped, as pages get it.
   await shorten(outfile, { module: format === "esm", compress: { inline: 1, reduce_funcs: false } });
   checkSize(outfile, budgets.apps);
 }
+// For bills of materials, and the licences a release brings.
+writeFileSync("dist/bundles.json", `${JSON.stringify(bundles, null, 2)}\n`);
 
 if (!quick) {
   run("tsc", ["-p", "tsconfig.types.json"]);
@@ -208,7 +213,7 @@ async function knownOptions() {
   return JSON.stringify(knownOptions(COMMANDS), (name, value) => (name === "help" ? "" : value));
 }
 
-/** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. Returns what is in it. */
+/** One script that any QuickJS can evaluate: an error when it would need anything from outside, or is over its budget. */
 async function buildForQuickJs(entry, outfile, budget, { plugins = [], ...options } = {}) {
   const { metafile } = await build({
     ...shared,
@@ -228,16 +233,17 @@ async function buildForQuickJs(entry, outfile, budget, { plugins = [], ...option
   if (outside.length > 0) fail(`${outfile} imports ${outside.map((i) => i.path).join(", ")}`);
   await shorten(outfile);
   checkSize(outfile, budget);
-  return metafile;
+  bundles[outfile] = { entry, packages: packagesIn(metafile) };
 }
 
-/** npm packages a bundle has something of. */
+/** npm packages a bundle has something of, sorted. */
 function packagesIn({ outputs }) {
   const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs));
-  return inputs.flatMap(([path, { bytesInOutput }]) => {
+  const names = inputs.flatMap(([path, { bytesInOutput }]) => {
     const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path) ?? [];
     return name === undefined || bytesInOutput === 0 ? [] : [name];
   });
+  return [...new Set(names)].sort();
 }
 
 /** package.json says that no module of ours has side effects; this one is imported for nothing else. */

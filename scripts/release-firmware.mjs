@@ -23,8 +23,8 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { commit } from "./firmware.mjs";
-import { billOfMaterials } from "./firmware-sbom.mjs";
 import { lockedQuickJsSource, QuickJsSourceError } from "./quickjs-ng.mjs";
+import { BillError, firmwareBill, npmBill, sourceDateEpochS } from "./sbom.mjs";
 
 /** As they are in the repository: the C part, what its documents lead to, and what C and script have agreed on. */
 const TRACKED = [
@@ -59,7 +59,7 @@ export class ReleaseError extends Error {}
 /**
  * Writes the tarball, and its hash beside it; returns the tarball's path. To be called in the repository, with dist/ built.
  * @param {string} directory where to
- * @throws {ReleaseError|QuickJsSourceError}
+ * @throws {ReleaseError|BillError|QuickJsSourceError}
  */
 export function releaseFirmware(directory) {
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -78,16 +78,22 @@ export function releaseFirmware(directory) {
     for (const path of BUILT) cpSync(path, join(root, path), { recursive: true });
     const quickJs = lockedQuickJsSource();
     cpSync(quickJs.source, join(root, "quickjs-ng"), { recursive: true });
-    const packages = JSON.parse(readFileSync("dist/firmware/packages.json", "utf8"));
-    addLicences(join(root, "licences"), packages, quickJs.source);
-    const bill = billOfMaterials({
+    const bundles = JSON.parse(readFileSync("dist/bundles.json", "utf8"));
+    const bill = firmwareBill({
       root,
       version,
       epochS,
-      packages,
+      bundles,
       quickJs: quickJs.lock,
       npmBill: npmBill(),
+      program: null,
     });
+    const packages = bill.components.filter(({ purl }) => purl?.startsWith("pkg:npm/"));
+    addLicences(
+      join(root, "licences"),
+      packages.map(({ name }) => name),
+      quickJs.source,
+    );
     writeFileSync(join(root, "sbom.cdx.json"), `${JSON.stringify(bill, null, 2)}\n`);
     writeFileSync(join(root, "SHA256SUMS"), hashesOf(root));
     mkdirSync(directory, { recursive: true });
@@ -99,14 +105,6 @@ export function releaseFirmware(directory) {
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
-}
-
-/** https://reproducible-builds.org/specs/source-date-epoch/; without it that of the commit. */
-function sourceDateEpochS() {
-  const given = process.env.SOURCE_DATE_EPOCH || output("git", ["log", "-1", "--format=%ct"]).trim();
-  if (!/^\d{1,11}$/.test(given))
-    throw new ReleaseError(`SOURCE_DATE_EPOCH is ${given}: no seconds since 1970`);
-  return Number(given);
 }
 
 /** One licence file for each part of others that is in the tarball. */
@@ -122,13 +120,6 @@ function addLicences(directory, packages, quickJsSource) {
   if (!notice.includes("Permission is hereby granted"))
     throw new ReleaseError("quickjs.c does not begin with its licence");
   writeFileSync(join(directory, "quickjs-ng.txt"), `${notice}\n`);
-}
-
-/** What npm says of the packages in package-lock.json. It asks nobody. */
-function npmBill() {
-  return JSON.parse(
-    output("npm", ["sbom", "--sbom-format", "cyclonedx", "--package-lock-only", "--omit", "dev"]),
-  );
 }
 
 /** As sha256sum prints and checks them. */
@@ -185,7 +176,7 @@ function main(args) {
     console.log(`${tarball}: ${readFileSync(tarball).length} bytes`);
     console.log(readFileSync(`${tarball}.sha256`, "utf8").trim());
   } catch (error) {
-    if (!(error instanceof ReleaseError) && !(error instanceof QuickJsSourceError)) throw error;
+    if (![ReleaseError, BillError, QuickJsSourceError].some((kind) => error instanceof kind)) throw error;
     console.error(`release: ${error.message}`);
     process.exit(1);
   }

@@ -46,6 +46,10 @@ switch (job) {
     build();
     runNode(["scripts/release-firmware.mjs", ...args]);
     break;
+  case "sbom":
+    build();
+    runNode(["scripts/sbom.mjs", ...args]);
+    break;
   case "bench":
     build();
     // What cannot be built says why; the benchmark then says that it is missing.
@@ -60,7 +64,7 @@ switch (job) {
     break;
   default:
     console.error(
-      "usage: node scripts/run.mjs start|test|test:long|fuzz|bench|sim|firmware|release:firmware [ARGUMENTS]",
+      "usage: node scripts/run.mjs start|test|test:long|fuzz|bench|sim|firmware|release:firmware|sbom [ARGUMENTS]",
     );
     process.exit(2);
 }
