@@ -3,9 +3,9 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Board } from "../scripts/board.mjs";
 import { type HerdResult, runHerd } from "./battery/herd.ts";
 import { type BatteryRow, runScenario } from "./battery/suite.ts";
-import type { Board } from "./firmware.ts";
 import { aligned } from "./harness.ts";
 import { FIGURE_PX, figureSvg } from "./plot.ts";
 import { figuresOf } from "./reporting/figures.ts";

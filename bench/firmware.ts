@@ -5,15 +5,10 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { type Board, circumstances } from "../scripts/board.mjs";
 import type { Row } from "./harness.ts";
 import { repositoryRoot } from "./quickjs.ts";
 import type { FirmwareSuite } from "./usage.ts";
-
-/** What figures belong to; what the system does not tell is null. */
-export interface Board {
-  readonly schema: "godwit-bench/1";
-  readonly [fact: string]: string | number | null;
-}
 
 /** @throws {Error} with one sentence when there is no such program, or it failed */
 export async function runFirmwareBench(
@@ -35,7 +30,8 @@ export async function runFirmwareBench(
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as unknown);
-  return { board: board as Board, rows: rows as Row[] };
+  const how = circumstances(`npm run bench -- --runtime quickjs ${suite}`);
+  return { board: { ...(board as Board), ...how }, rows: rows as Row[] };
 }
 
 /** One line for people. */

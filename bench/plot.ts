@@ -27,10 +27,11 @@ const TITLE_PX = 15;
 const NOTE_PX = 11;
 const MARGIN_PX = 12;
 
-/** One SVG document, `widthPx` wide and as high as it has to be. */
-export function figureSvg({ title, description, notes, plot }: Figure, widthPx: number): string {
+/** One SVG document, `widthPx` wide and as high as it has to be; `hasTitle`: with the title in sight. */
+export function figureSvg(figure: Figure, widthPx: number, hasTitle = true): string {
+  const { title, description, notes, plot } = figure;
   const room = widthPx - 2 * MARGIN_PX;
-  const titles = wrap(title, room, TITLE_PX);
+  const titles = hasTitle ? wrap(title, room, TITLE_PX) : [];
   const notesWrapped = notes.flatMap((note) => wrap(note, room, NOTE_PX));
   const top = MARGIN_PX + titles.length * (TITLE_PX + 5) + 6;
   const drawn = draw(plot, room);

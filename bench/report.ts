@@ -1,56 +1,116 @@
 // SPDX-License-Identifier: MIT
 /** The report: suites measured, or read from a file; the page, its figures and the rows written side by side. */
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PROOF_DIRECTORY } from "../scripts/proof.mjs";
 import { whyUnreadable } from "../src/configuration/arguments.ts";
-import { batteryCommand, herdRow, runBattery } from "./battery.ts";
-import { circumstances, nodeBoard } from "./board.ts";
-import { runFirmwareBench } from "./firmware.ts";
-import type { Budget, MeasureOptions, Row } from "./harness.ts";
+import { type Budget, ROUNDS_MIN } from "./harness.ts";
 import { FIGURE_PX, figureSvg } from "./plot.ts";
 import { figuresOf } from "./reporting/figures.ts";
 import { reportPage } from "./reporting/page.ts";
-import { type Recording, readRecordings, recordingLines } from "./reporting/recording.ts";
-import type { BenchArguments, MEASURING, Suite } from "./usage.ts";
+import {
+  type AnyRow,
+  isMeasured,
+  type Recording,
+  readRecordings,
+  recordingLines,
+} from "./reporting/recording.ts";
+import { type BatteryArguments, type BenchArguments, type Suite, WITHOUT_ROUNDS } from "./usage.ts";
 
 /** Of the repository; the figures that README.md shows are among what is written there. */
 export const REPORT_DIRECTORY = "bench/report";
+/** Of a report that only shows that it works. */
+export const QUICK_REPORT_DIRECTORY = "build/report";
+const MINUTE_MS = 60_000;
+/** How long each may take: two to three times what it takes on two quiet cores. */
+const SUITE_MS_MAX: Readonly<Record<Suite, number>> = {
+  bundle: MINUTE_MS,
+  decrypt: 5 * MINUTE_MS,
+  parse: 5 * MINUTE_MS,
+  footprint: 6 * MINUTE_MS,
+  delivery: 12 * MINUTE_MS,
+  growth: 8 * MINUTE_MS,
+  battery: 6 * MINUTE_MS,
+};
 /** Suites that `godwitd bench` has too. */
-const BY_FIRMWARE = ["decrypt", "parse"] as const;
-const QUICK_SEED_MAX = 2;
-const QUICK_SCENARIO = "commuter-7d";
+const BY_FIRMWARE: readonly Suite[] = ["decrypt", "parse"];
 
-export type Runs = Readonly<Record<(typeof MEASURING)[number], (options: MeasureOptions) => Promise<Row[]>>>;
 export type Budgets = Readonly<Record<string, Readonly<Record<string, Budget>>>>;
 
-/** What the report is made of: the rows of `--from` for all suites that are not measured now. */
-export async function recordingsFor(given: BenchArguments, runs: Runs): Promise<Recording[]> {
-  const { suites, report } = given;
-  const recorded = report?.from == null ? [] : recordedIn(report.from);
-  const kept = recorded
-    .map(({ board, rows }) => ({
-      board,
-      rows: rows.filter((row) => !suites.some((suite) => suite === row.suite)),
-    }))
-    .filter(({ rows }) => rows.length > 0);
-  const measured: Recording[] = [];
-  for (const suite of suites) {
-    process.stderr.write(`${suite}\n`);
-    measured.push(...(await record(suite, given, runs)));
-  }
-  return [...kept, ...measured];
+/** One process that measures. */
+export interface SuiteRun {
+  /** Behind `npm run bench --`. */
+  readonly args: readonly string[];
+  readonly msMax: number;
+  /** Whether `row` of an earlier report is out of date when this was measured. */
+  readonly replaces: (row: AnyRow) => boolean;
 }
 
-/** Writes page, figures and rows; returns their paths. */
-export function writeReport(made: readonly Recording[], budgets: Budgets, directory: string): string[] {
+/** What has to be measured for the report. */
+export function suiteRuns({ suites, rounds, isQuick, battery }: BenchArguments): SuiteRun[] {
+  return suites.flatMap((suite): SuiteRun[] => {
+    const msMax = SUITE_MS_MAX[suite];
+    const how = [
+      "--json",
+      ...(isQuick ? ["--quick"] : []),
+      ...(WITHOUT_ROUNDS.includes(suite) || rounds === ROUNDS_MIN ? [] : ["--rounds", String(rounds)]),
+    ];
+    if (suite === "battery") how.push(...batteryArguments(battery));
+    const isOwn = (row: AnyRow) => row.suite === suite;
+    if (!BY_FIRMWARE.includes(suite)) return [{ args: [suite, ...how], msMax, replaces: isOwn }];
+    const isFirmware = (row: AnyRow) => isOwn(row) && isMeasured(row) && row.runtime === "godwitd";
+    return [
+      { args: [suite, ...how], msMax, replaces: (row) => isOwn(row) && !isFirmware(row) },
+      { args: ["--runtime", "quickjs", suite, ...how], msMax, replaces: isFirmware },
+    ];
+  });
+}
+
+/**
+ * Measures all `runs`, one after the other. What `from`, an earlier report, has of others or of one that fails stays.
+ *
+ * @param progress gets all rows after each run
+ * @returns what failed, a sentence each
+ */
+export async function gather(
+  runs: readonly SuiteRun[],
+  from: readonly Recording[],
+  measure: (run: SuiteRun) => Promise<Recording[]>,
+  progress: (recordings: readonly Recording[]) => void,
+): Promise<string[]> {
+  const failures: string[] = [];
+  const measured: Recording[] = [];
+  let kept = from;
+  progress(kept);
+  for (const run of runs) {
+    try {
+      measured.push(...(await measure(run)));
+      kept = kept
+        .map(({ board, rows }) => ({ board, rows: rows.filter((row) => !run.replaces(row)) }))
+        .filter(({ rows }) => rows.length > 0);
+    } catch (error) {
+      failures.push(`${run.args.join(" ")}: ${(error as Error).message}`);
+    }
+    progress([...kept, ...measured]);
+  }
+  return failures;
+}
+
+/** Writes page, figures and rows; returns their paths. `proofs` stay in files of their own. */
+export function writeReport(
+  made: readonly Recording[],
+  proofs: readonly Recording[],
+  budgets: Budgets,
+  directory: string,
+): string[] {
   const lines = recordingLines(made);
   // What is drawn is what is written, so that it can be drawn again.
   const recordings = readRecordings(lines);
   const figures = figuresOf(recordings);
   mkdirSync(directory, { recursive: true });
   const files = [
-    ["index.html", reportPage({ figures, recordings, budgets })],
+    ["index.html", reportPage({ figures, recordings, proofs, budgets })],
     ["rows.jsonl", lines],
     ...figures.map(({ name, figure }) => [`${name}.svg`, figureSvg(figure, FIGURE_PX)]),
   ] as const;
@@ -61,36 +121,8 @@ export function writeReport(made: readonly Recording[], budgets: Budgets, direct
   });
 }
 
-async function record(suite: Suite, given: BenchArguments, runs: Runs): Promise<Recording[]> {
-  const isQuick = given.report?.isQuick === true;
-  const { isAll: _isAll, ...battery } = given.battery;
-  if (suite === "battery") {
-    const one = battery.scenarios[QUICK_SCENARIO];
-    const scenarios = one ? { [QUICK_SCENARIO]: one } : battery.scenarios;
-    const options = isQuick ? { ...battery, scenarios, toSeed: QUICK_SEED_MAX } : battery;
-    const board = nodeBoard(batteryCommand(options));
-    const rows = runBattery(options);
-    return [{ board, rows: isQuick ? rows : [...rows, herdRow()] }];
-  }
-  const board = nodeBoard(`npm run bench -- ${suite}`);
-  const own = { board, rows: await runs[suite]({ rounds: given.rounds, isQuick }) };
-  const firmware = BY_FIRMWARE.find((name) => name === suite);
-  return firmware === undefined ? [own] : [own, ...(await recordFirmware(firmware, given.rounds))];
-}
-
-/** None, with a note on stderr, where there is no build of the firmware. */
-async function recordFirmware(suite: (typeof BY_FIRMWARE)[number], rounds: number): Promise<Recording[]> {
-  const how = circumstances(`npm run bench -- --runtime quickjs ${suite}`);
-  try {
-    const { board, rows } = await runFirmwareBench(suite, rounds);
-    return [{ board: { ...board, ...how }, rows }];
-  } catch (error) {
-    process.stderr.write(`bench: ${(error as Error).message}; the report goes without it\n`);
-    return [];
-  }
-}
-
-function recordedIn(path: string): Recording[] {
+/** @throws {Error} with one sentence when there is no such file, or something else is in it */
+export function recordedIn(path: string): Recording[] {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -102,4 +134,16 @@ function recordedIn(path: string): Recording[] {
   } catch (error) {
     throw new Error(`file ${path}: ${(error as Error).message}`);
   }
+}
+
+/** What the long suites left; nothing where none was run. */
+export function recordedProofs(directory = PROOF_DIRECTORY): Recording[] {
+  if (!existsSync(directory)) return [];
+  const files = readdirSync(directory).filter((name) => name.endsWith(".jsonl"));
+  return files.toSorted().flatMap((name) => recordedIn(join(directory, name)));
+}
+
+function batteryArguments({ isAll, scenarios, fromSeed, toSeed }: BatteryArguments): string[] {
+  const [scenario = ""] = Object.keys(scenarios);
+  return ["--graceful", "--seeds", `${fromSeed}-${toSeed}`, ...(isAll ? [] : ["--scenario", scenario])];
 }

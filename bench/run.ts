@@ -3,6 +3,8 @@
  * The benchmark program: `node dist/bench/run.js [SUITE…] [OPTIONS]`, see usage.ts. Rows on stdout, everything else on stderr;
  * exit code 1 when a suite cannot run or `--check` finds a broken budget, 2 on wrong usage.
  */
+
+import { nodeBoard } from "../scripts/board.mjs";
 import {
   type BatteryBudget,
   batteryCommand,
@@ -13,8 +15,8 @@ import {
   runBattery,
   writePlots,
 } from "./battery.ts";
-import { nodeBoard } from "./board.ts";
 import budgets from "./budgets.json" with { type: "json" };
+import { run as bundle } from "./bundle.ts";
 import { run as decrypt } from "./decrypt.ts";
 import { ALLOCATION_CHILD, runAllocationChild } from "./decrypt-allocation.ts";
 import { DELIVERY_CHILD, runDeliveryChild } from "./delivery/child.ts";
@@ -25,11 +27,21 @@ import { run as growth } from "./growth.ts";
 import { type Budget, brokenBudgets, type MeasureOptions, type Row, table } from "./harness.ts";
 import { run as parse } from "./parse.ts";
 import { PARSE_ALLOCATION_CHILD, runParseAllocationChild } from "./parse-allocation.ts";
-import { REPORT_DIRECTORY, recordingsFor, writeReport } from "./report.ts";
-import { isBattery, isMeasured, recordingLines } from "./reporting/recording.ts";
+import { recordIn } from "./recording-process.ts";
+import {
+  gather,
+  QUICK_REPORT_DIRECTORY,
+  REPORT_DIRECTORY,
+  recordedIn,
+  recordedProofs,
+  suiteRuns,
+  writeReport,
+} from "./report.ts";
+import { brokenProofs } from "./reporting/proof.ts";
+import { isBattery, isMeasured, isProof, type Recording, recordingLines } from "./reporting/recording.ts";
 import { type BenchArguments, help, type MEASURING, readArguments } from "./usage.ts";
 
-const RUNS = { decrypt, parse, footprint, delivery, growth } satisfies Record<
+const RUNS = { bundle, decrypt, parse, footprint, delivery, growth } satisfies Record<
   (typeof MEASURING)[number],
   (options: MeasureOptions) => Promise<Row[]>
 >;
@@ -55,32 +67,50 @@ async function main(args: readonly string[]): Promise<number> {
       continue;
     }
     const rows = await RUNS[suite](given);
-    const board = nodeBoard(`npm run bench -- ${suite}`);
+    const board = nodeBoard(`npm run bench -- ${suite}${given.isQuick ? " --quick" : ""}`);
     process.stdout.write(given.isJson ? recordingLines([{ board, rows }]) : `${table(rows)}\n`);
     broken.push(...brokenOf(suite, rows, (name) => suite === "footprint" || !name.endsWith("@godwitd")));
   }
   return given.isCheck ? told(broken) : 0;
 }
 
+/** Written anew after each suite: what was measured is there whatever becomes of the rest. */
 async function report(given: BenchArguments): Promise<number> {
-  const recordings = await recordingsFor(given, RUNS);
-  for (const path of writeReport(recordings, budgets.bench, REPORT_DIRECTORY))
-    process.stdout.write(`${path}\n`);
-  if (!given.isCheck) return 0;
+  const directory = given.isQuick ? QUICK_REPORT_DIRECTORY : REPORT_DIRECTORY;
+  const from = given.report?.from == null ? [] : recordedIn(given.report.from);
+  const proofs = recordedProofs();
+  let recordings: readonly Recording[] = [];
+  let paths: string[] = [];
+  const failures = await gather(
+    suiteRuns(given),
+    from,
+    ({ args, msMax }) => {
+      process.stderr.write(`${args.join(" ")}\n`);
+      return recordIn([process.argv[1] ?? "", ...args], msMax);
+    },
+    (all) => {
+      recordings = all;
+      paths = writeReport(all, proofs, budgets.bench, directory);
+    },
+  );
+  for (const path of paths) process.stdout.write(`${path}\n`);
+  for (const sentence of failures) process.stderr.write(`bench: ${sentence}; the report goes without it\n`);
+  const broken = given.isCheck ? brokenIn(recordings, proofs) : [];
+  return told(broken) === 0 && failures.length === 0 ? 0 : 1;
+}
+
+function brokenIn(recordings: readonly Recording[], proofs: readonly Recording[]): string[] {
   const rows = recordings.flatMap((recording) => recording.rows);
   const measured = rows.filter(isMeasured);
-  const suites = new Set(measured.map(({ suite }) => suite));
   const simulated = rows.filter(isBattery);
-  return told([
-    ...[...suites].flatMap((suite) =>
-      brokenOf(
-        suite,
-        measured.filter((row) => row.suite === suite),
-        () => true,
-      ),
+  const ofSuite = (suite: string) => measured.filter((row) => row.suite === suite);
+  return [
+    ...[...new Set(measured.map(({ suite }) => suite))].flatMap((suite) =>
+      brokenOf(suite, ofSuite(suite), () => true),
     ),
     ...(simulated.length === 0 ? [] : brokenBatteryBudgets(simulated, budgets.battery)),
-  ]);
+    ...brokenProofs(proofs.flatMap((recording) => recording.rows).filter(isProof)),
+  ];
 }
 
 /** The suites of the firmware's own benchmark, which prints as it goes. */
@@ -115,7 +145,8 @@ function battery({ battery: { isAll, ...options }, isJson }: BenchArguments): st
   const rows = runBattery(options);
   const board = nodeBoard(batteryCommand(options));
   process.stdout.write(isJson ? recordingLines([{ board, rows }]) : `${batteryTable(rows)}\n`);
-  for (const path of writePlots(rows, board, REPORT_DIRECTORY)) process.stderr.write(`plot: ${path}\n`);
+  if (!isJson)
+    for (const path of writePlots(rows, board, REPORT_DIRECTORY)) process.stderr.write(`plot: ${path}\n`);
   const limits: Readonly<Record<string, BatteryBudget>> = budgets.battery;
   if (!isAll) {
     const names = Object.keys(options.scenarios);

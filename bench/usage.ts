@@ -9,7 +9,7 @@ import { SCENARIOS } from "./battery/scenarios.ts";
 import { ROUNDS_MIN } from "./harness.ts";
 
 /** Suites that measure, in the order they run; `battery`, which simulates, comes last. */
-export const MEASURING = ["decrypt", "parse", "footprint", "delivery", "growth"] as const;
+export const MEASURING = ["bundle", "decrypt", "parse", "footprint", "delivery", "growth"] as const;
 export const SUITES = [...MEASURING, "battery"] as const;
 /** Those of `godwitd bench`. */
 export const FIRMWARE_SUITES = ["decrypt", "parse", "wire", "journal", "startup"] as const;
@@ -23,6 +23,8 @@ export interface BenchArguments {
   readonly isHelp: boolean;
   readonly isJson: boolean;
   readonly isCheck: boolean;
+  /** Few rounds, seeds and devices: to see that it works. */
+  readonly isQuick: boolean;
   readonly runtime: Runtime;
   readonly suites: readonly Suite[];
   /** With the runtime quickjs, in place of `suites`. */
@@ -36,7 +38,6 @@ export interface BenchArguments {
 export interface ReportArguments {
   /** Rows recorded before, for what is not measured now; null for none. */
   readonly from: string | null;
-  readonly isQuick: boolean;
 }
 
 export interface BatteryArguments {
@@ -50,12 +51,14 @@ export interface BatteryArguments {
 }
 
 /** Suites that say themselves how often they measure. */
-const WITHOUT_ROUNDS: readonly Suite[] = ["footprint", "delivery", "battery"];
+export const WITHOUT_ROUNDS: readonly Suite[] = ["bundle", "footprint", "delivery", "battery"];
+const QUICK_SCENARIO = "commuter-7d";
+const QUICK_SEEDS = "1-2";
 /** In place of suites. */
 const REPORT = "report";
 /** Options that mean something to one kind of suite only. */
 const OF_BATTERY = ["scenario", "seeds", "graceful"];
-const OF_REPORT = ["suites", "from", "quick"];
+const OF_REPORT = ["suites", "from"];
 
 /**
  * Reads what stands behind `npm run bench --`.
@@ -100,9 +103,11 @@ export function readArguments(args: readonly string[]): BenchArguments {
     throw new Error(`--rounds must be a whole number from ${ROUNDS_MIN}`);
   const isHelp = values.help === true;
   const isCheck = values.check === true;
-  const scenario = values.scenario as string | undefined;
+  const isQuick = values.quick === true;
+  const scenario = (values.scenario as string | undefined) ?? (isQuick ? QUICK_SCENARIO : undefined);
   return {
     isHelp,
+    isQuick,
     isJson: values.json === true,
     isCheck,
     runtime,
@@ -112,12 +117,10 @@ export function readArguments(args: readonly string[]): BenchArguments {
     battery: {
       scenarios: scenario === undefined || isHelp ? SCENARIOS : { [scenario]: scenarioOf(scenario) },
       isAll: scenario === undefined,
-      ...readSeeds((values.seeds as string | undefined) ?? "1-20"),
+      ...readSeeds((values.seeds as string | undefined) ?? (isQuick ? QUICK_SEEDS : "1-20")),
       isGraceful: values.graceful === true || isCheck || isReport,
     },
-    report: isReport
-      ? { from: (values.from as string | undefined) ?? null, isQuick: values.quick === true }
-      : null,
+    report: isReport ? { from: (values.from as string | undefined) ?? null } : null,
   };
 }
 
@@ -167,9 +170,10 @@ function scenarioOf(name: string): (seed: number) => Scenario {
 export function help(): string {
   const algorithms = ["godwit", "godwit-hold", ...ALGORITHMS.map(({ name }) => name)];
   return `usage: npm run bench -- [SUITE…] [OPTIONS]
-       npm run bench -- report [--suites A,B] [--from FILE] [--quick]
+       npm run bench -- report [--suites A,B] [--from FILE]
 
 suites (default: all of them)
+  bundle               bytes of what the build made, and of that gzipped
   decrypt              one message: Godwit beside http_ece and beside the bare ECDH, and in QuickJS
   parse                one declarative message beside the bare parsers it needs, and in QuickJS
   footprint            memory, flash and start of the agent: godwitd beside Node and mosquitto_sub
@@ -184,14 +188,15 @@ suites of --runtime quickjs, which runs \`godwitd bench\` of the firmware's buil
   journal              a record; a journal of 100 subscriptions, written, read, and an agent started with it
   startup              the daemon's script made ready, in this process and in one of its own
 
-report: all suites on Node, decrypt and parse of the firmware too: bench/report/index.html, its figures,
-and beside them rows.jsonl, which it was made of
+report: all suites on Node, decrypt and parse of the firmware too, each a process of its own, and what the
+long suites left in bench/report/proof: bench/report/index.html, its figures, beside them rows.jsonl, which
+it was made of, and the figures in README.md. What failed is left out and said in the end, with exit code 1.
   --suites A,B         measure these only (default: all, or none with --from)
   --from FILE          rows recorded before, for what is not measured now
-  --quick              few rounds, seeds and devices: to see that it works
 
 options
   --runtime NAME       node (the default), or quickjs: the engine of the firmware
+  --quick              few rounds, seeds and devices: to see that it works; a report goes to build/report
   --json               one JSON object per line instead of tables
   --check              exit code 1 when a limit of bench/budgets.json is broken; battery: as with --graceful
   --rounds N           decrypt, parse: samples of each side (${ROUNDS_MIN}, the default, or more)

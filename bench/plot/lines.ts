@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/** How values grow with a number: lines of marks with their quartiles, both axes logarithmic. */
+/** How values grow with a number: lines of marks with their quartiles, both axes logarithmic, or both linear and from zero. */
 
-import { element, line, logScale, mark, type Role, short, text, textWidth } from "./svg.ts";
+import { element, line, linearScale, logScale, mark, type Role, short, text, textWidth } from "./svg.ts";
 
 export interface LinePlot {
   readonly kind: "lines";
+  readonly scale: "log" | "linear";
   readonly xLabel: string;
   readonly yLabel: string;
   readonly lines: readonly {
@@ -22,25 +23,32 @@ export interface LinePlot {
 const LEFT = 52;
 const BOTTOM = 40;
 
-export function drawLines({ xLabel, yLabel, lines }: LinePlot, widthPx: number) {
+/** With more points than this a line goes without marks. */
+const MARKS_MAX = 24;
+
+export function drawLines({ scale, xLabel, yLabel, lines }: LinePlot, widthPx: number) {
   const legend = legendOf(lines, widthPx);
   const top = legend.heightPx + 24;
   const heightPx = top + Math.max(220, Math.min(300, widthPx * 0.42)) + BOTTOM;
   const floor = heightPx - BOTTOM;
   const points = lines.flatMap((one) => one.points);
-  const xs = logScale(
+  const scaleOf = scale === "log" ? logScale : linearScale;
+  const xs = scaleOf(
     points.map(({ x }) => x),
     LEFT + 8,
     widthPx - 24,
   );
-  const ys = logScale(
-    points.flatMap(({ value, low, high }) => [value, low, high].filter((one) => one > 0)),
+  const ys = scaleOf(
+    points.flatMap(({ value, low, high }) =>
+      [value, low, high].filter((one) => one > 0 || scale === "linear"),
+    ),
     floor,
     top,
   );
   const decades = xs.ticks.filter((tick) => Number.isInteger(Math.log10(tick)));
   const last = Math.max(...points.map(({ x }) => x));
-  const ticks = decades.includes(last) ? decades : [...decades.filter((tick) => tick < last / 2), last];
+  const growing = decades.includes(last) ? decades : [...decades.filter((tick) => tick < last / 2), last];
+  const ticks = scale === "log" ? growing : xs.ticks;
   return {
     heightPx,
     elements: [
@@ -65,7 +73,7 @@ export function drawLines({ xLabel, yLabel, lines }: LinePlot, widthPx: number) 
           ...(high > low && low > 0
             ? [line(xs.at(x), ys.at(low), xs.at(x), ys.at(high), `${role} whisker`)]
             : []),
-          mark(xs.at(x), ys.at(value), role),
+          ...(of.length <= MARKS_MAX ? [mark(xs.at(x), ys.at(value), role)] : []),
         ]),
       ]),
     ],
@@ -78,7 +86,7 @@ function legendOf(lines: LinePlot["lines"], widthPx: number) {
   let x = 6;
   let y = 10;
   for (const { name, role } of lines) {
-    const width = 16 + textWidth(name) + 14;
+    const width = 16 + textWidth(name) + 22;
     if (x > 6 && x + width > widthPx) {
       x = 6;
       y += 18;

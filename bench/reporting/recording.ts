@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /** Rows of benchmarks with what they belong to, as lines of JSON: a line about the machine, then the rows that were measured on it. */
 
+import type { Board } from "../../scripts/board.mjs";
+import type { ProofRow } from "../../scripts/proof.mjs";
 import type { BatteryRow } from "../battery/suite.ts";
 import type { HerdRow } from "../battery.ts";
-import type { Board } from "../firmware.ts";
 import type { Row } from "../harness.ts";
 
 /** A row of any suite. */
-export type AnyRow = Row | BatteryRow | HerdRow;
+export type AnyRow = Row | BatteryRow | HerdRow | ProofRow;
 
 /** One run of one suite. */
 export interface Recording {
@@ -49,7 +50,12 @@ export function isBattery(row: AnyRow): row is BatteryRow {
 }
 
 export function isMeasured(row: AnyRow): row is Row {
-  return "case" in row;
+  return "value" in row;
+}
+
+/** Of a long suite, see scripts/proof.mjs. */
+export function isProof(row: AnyRow): row is ProofRow {
+  return "figures" in row;
 }
 
 function parse(line: string): unknown {
@@ -70,8 +76,17 @@ function isRow(value: unknown): value is AnyRow {
   const areNumbers = (...names: string[]) => names.every((name) => typeof members[name] === "number");
   const areTexts = (...names: string[]) => names.every((name) => typeof members[name] === "string");
   if (!areTexts("suite")) return false;
+  if (members.figures !== undefined) return areTexts("case") && areFigures(members.figures);
   if (members.suite !== "battery") return areTexts("case", "runtime", "unit") && areNumbers("value");
   return members.scenario === "herd"
     ? areNumbers("ratio")
     : areTexts("scenario", "algorithm") && areNumbers("joulesDay", "deafMinDay");
+}
+
+function areFigures(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).every(
+    (one) =>
+      typeof one?.value === "number" && typeof one.unit === "string" && Array.isArray(one.series ?? []),
+  );
 }

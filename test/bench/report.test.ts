@@ -7,15 +7,19 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { BatteryRow } from "../../bench/battery/suite.ts";
 import budgets from "../../bench/budgets.json" with { type: "json" };
-import type { Board } from "../../bench/firmware.ts";
 import { type Row, rowOf } from "../../bench/harness.ts";
 import { ROLES, THEMES } from "../../bench/plot/svg.ts";
 import { FIGURE_PX, figureSvg } from "../../bench/plot.ts";
-import { writeReport } from "../../bench/report.ts";
+import { recordIn } from "../../bench/recording-process.ts";
+import { gather, recordedProofs, suiteRuns, writeReport } from "../../bench/report.ts";
 import { figuresOf } from "../../bench/reporting/figures.ts";
-import { readRecordings, recordingLines } from "../../bench/reporting/recording.ts";
+import { PROOFS as ALL_PROOFS, brokenProofs } from "../../bench/reporting/proof.ts";
+import { type Recording, readRecordings, recordingLines } from "../../bench/reporting/recording.ts";
+import { readArguments } from "../../bench/usage.ts";
+import type { Board } from "../../scripts/board.mjs";
+import { type ProofRow, writeProof } from "../../scripts/proof.mjs";
 
-const PHONE_PX = 336;
+const PHONE_PX = 296;
 const directory = mkdtempSync(join(tmpdir(), "godwit-report-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -79,6 +83,22 @@ const ROWS = [
 ];
 const RECORDINGS = [{ board, rows: ROWS }];
 
+const zero = { value: 0, unit: "", valueMax: 0 };
+const PROOF_ROWS: readonly Omit<ProofRow, "suite">[] = [
+  { case: "worlds", figures: { events: { value: 1_000_123, unit: "" }, lost: zero } },
+];
+const SOAKED: ProofRow = {
+  ...{ suite: "soak", case: "half an hour" },
+  figures: {
+    memory: {
+      ...{ value: 61.5, unit: "MB", valueMax: 64 },
+      series: Array.from({ length: 60 }, (_, i) => [i * 30, 60 + (i % 3)] as const),
+    },
+    lost: zero,
+  },
+};
+const PROOFS = [{ board, rows: [SOAKED] }];
+
 const NAMES = [
   ...["energy", "decrypt", "parse", "bytes", "footprint", "start", "delivery"],
   ...["growth-subscriptions", "growth-queued", "growth-devices"],
@@ -101,7 +121,7 @@ function faultsOf(markup: string, areVoid: readonly string[] = []): string[] {
 }
 
 describe("a report of a few rows", () => {
-  const paths = writeReport(RECORDINGS, budgets.bench, directory);
+  const paths = writeReport(RECORDINGS, PROOFS, budgets.bench, directory);
   const page = readFileSync(join(directory, "index.html"), "utf8");
 
   test("is a page, the rows, and a figure for each kind of them", () => {
@@ -125,9 +145,10 @@ describe("a report of a few rows", () => {
 
   test("says in words what each figure shows, and leads to it", () => {
     const alts = [...page.matchAll(/<img [^>]*alt="([^"]*)"/g)].map(([, alt]) => alt ?? "");
-    expect(alts).toHaveLength(NAMES.length);
+    // One of the soak's memory.
+    expect(alts).toHaveLength(NAMES.length + 1);
     for (const alt of alts) expect(alt.length).toBeGreaterThan(80);
-    for (const name of NAMES) {
+    for (const name of [...NAMES, ...ALL_PROOFS.map(({ suite }) => suite)]) {
       expect(page.match(new RegExp(` id="${name}"`, "g"))).toHaveLength(1);
       expect(page).toContain(`href="#${name}"`);
     }
@@ -137,9 +158,9 @@ describe("a report of a few rows", () => {
   test("has the numbers of each figure in a table, with the limit", () => {
     const section = page.slice(page.indexOf('id="decrypt"'), page.indexOf('id="parse"'));
     expect(section).toMatch(
-      /native-200B<\/th><td>node<\/td><td>121 µs<\/td><td>115 – 127<\/td><td>5<\/td><td>http_ece<\/td>/,
+      /native-200B<\/th><td>node<\/td><td class="number">121 µs<\/td><td class="number">115 – 127<\/td><td class="number">5<\/td><td>http_ece<\/td>/,
     );
-    expect(section).toMatch(/<td>2\.000<\/td><td>× 0\.95<\/td>/);
+    expect(section).toMatch(/<td class="number">2\.000<\/td><td>× 0\.95<\/td>/);
     expect(page.match(/<table>/g)?.length).toBe(page.match(/<caption>/g)?.length);
   });
 
@@ -168,6 +189,13 @@ describe("a report of a few rows", () => {
     },
   );
 
+  test("what the long suites found is in it, with its limits, and what was not run is said", () => {
+    const section = (suite: string) => page.slice(page.indexOf(`id="${suite}"`)).split("</section>")[0] ?? "";
+    expect(section("soak")).toMatch(/<th scope="row">half an hour<\/th><td>61\.5 MB \(≤ 64\)<\/td>/);
+    expect(section("soak")).toContain("npm run bench -- all, 2026-11-23. &lt;Cpu&gt; &amp; Co, 2 CPUs");
+    expect(section("chaos")).toContain("Not run: <code>npm run test:long -- chaos</code>");
+  });
+
   test("every algorithm is named in the figure of energy", () => {
     const svg = readFileSync(join(directory, "energy.svg"), "utf8");
     for (const name of ["godwit", "godwit-hold", "oracle", "gcm", "silent"])
@@ -195,6 +223,69 @@ describe("a report of a few rows", () => {
       );
     const [first] = readRecordings(`${JSON.stringify(ROWS[5])}\n`);
     expect(first).toMatchObject({ board: null, rows: [{ case: "native-200B" }] });
+  });
+});
+
+describe("proofs", () => {
+  test("a later run of a case replaces its row, and others stay", () => {
+    const proofs = join(directory, "proof");
+    writeProof("simulation", "first", [...PROOF_ROWS, { case: "other", figures: { lost: zero } }], proofs);
+    writeProof("simulation", "second", PROOF_ROWS, proofs);
+    writeProof("simulation", "third", [{ case: "other", figures: { lost: zero } }], proofs);
+    const recordings = recordedProofs(proofs);
+    expect(recordings.map(({ board: of, rows }) => [of?.command, rows])).toEqual([
+      ["second", [{ suite: "simulation", ...PROOF_ROWS[0] }]],
+      ["third", [{ suite: "simulation", case: "other", figures: { lost: zero } }]],
+    ]);
+  });
+
+  test("what is not as it is held to is said", () => {
+    expect(brokenProofs([SOAKED])).toEqual([]);
+    const lost = {
+      ...SOAKED,
+      figures: { lost: { ...zero, value: 2 }, seen: { value: 1, unit: "", valueMin: 3 } },
+    };
+    expect(brokenProofs([lost])).toEqual([
+      "soak half an hour: lost 2, limit ≤ 0",
+      "soak half an hour: seen 1, limit ≥ 3",
+    ]);
+  });
+});
+
+describe("gathering", () => {
+  const runs = suiteRuns(readArguments(["report", "--suites", "decrypt,growth"]));
+  const rowsOf = (recordings: readonly Recording[]) =>
+    recordings.flatMap(({ rows }) =>
+      rows.map((one) => ("runtime" in one ? `${one.case}@${one.runtime}` : "")),
+    );
+
+  test("a suite that fails takes no other's rows along, and keeps what was recorded before", async () => {
+    const earlier = [{ board, rows: ROWS.filter(({ suite }) => suite === "decrypt" || suite === "growth") }];
+    const seen: string[][] = [];
+    const failures = await gather(
+      runs,
+      earlier,
+      async ({ args }) => {
+        if (args.includes("quickjs")) throw new Error("took too long");
+        return [{ board, rows: [row(args[0] ?? "", "new", "us", 1)] }];
+      },
+      (all) => seen.push(rowsOf(all)),
+    );
+    expect(failures).toEqual(["--runtime quickjs decrypt --json: took too long"]);
+    expect(seen.map(({ length }) => length)).toEqual([8, 8, 8, 3]);
+    expect(seen.at(-1)).toEqual(["native-200B@godwitd", "new@node", "new@node"]);
+  });
+
+  test("a process that hangs is ended with what it started", async () => {
+    const hanging =
+      "process.stdout.write(String(require('child_process').spawn('sleep', ['600']).pid)); setInterval(() => {}, 1000)";
+    await expect(recordIn(["-e", hanging], 1)).rejects.toThrow(/^took longer than 0 s and was ended$/);
+    await expect(recordIn(["-e", "process.exit(3)"], 60_000)).rejects.toThrow(/^ended with 3$/);
+    await expect(recordIn(["-e", "console.log('no row')"], 60_000)).rejects.toThrow(/^line 1 is neither/);
+    const line = JSON.stringify(ROWS[5]);
+    expect(await recordIn(["-e", `console.log(${JSON.stringify(line)})`], 60_000)).toMatchObject([
+      { rows: [{ case: "native-200B" }] },
+    ]);
   });
 });
 

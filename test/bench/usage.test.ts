@@ -47,7 +47,7 @@ describe("arguments", () => {
   });
 
   test("a report: of everything, of some suites, of rows recorded before", () => {
-    const report = { from: null, isQuick: false };
+    const report = { from: null };
     expect(readArguments(["report"])).toMatchObject({
       suites: SUITES,
       report,
@@ -55,7 +55,7 @@ describe("arguments", () => {
     });
     expect(readArguments(["decrypt"]).report).toBeNull();
     const some = readArguments(["report", "--suites", "growth,decrypt", "--from", "a.jsonl", "--quick"]);
-    expect(some).toMatchObject({ suites: ["decrypt", "growth"], report: { from: "a.jsonl", isQuick: true } });
+    expect(some).toMatchObject({ suites: ["decrypt", "growth"], report: { from: "a.jsonl" }, isQuick: true });
     expect(readArguments(["report", "--from", "a.jsonl"])).toMatchObject({ suites: [] });
   });
 
@@ -75,13 +75,13 @@ describe("arguments", () => {
   test.each([
     [["--bogus"], /^unknown option --bogus$/],
     [["--runtime", "deno"], /^--runtime must be one of node, quickjs$/],
-    [["wire"], /^no suite wire; there are decrypt, parse, footprint, delivery, growth, battery$/],
+    [["wire"], /^no suite wire; there are bundle, decrypt, parse, footprint, delivery, growth, battery$/],
     [
       ["--runtime", "quickjs", "battery"],
       /^no suite battery; there are decrypt, parse, wire, journal, startup$/,
     ],
     [["--runtime", "quickjs", "wire", "--seeds", "1"], /^--seeds means nothing to wire$/],
-    [["batery"], /^no suite batery; there are decrypt, parse, footprint, delivery, growth, battery$/],
+    [["batery"], /^no suite batery; there are bundle, decrypt, parse, footprint, delivery, growth, battery$/],
     [["battery", "--scenario", "nosuch"], /^no scenario and no file nosuch; there are commuter-1d, /],
     [["battery", "--scenario", "constructor"], /^no scenario and no file constructor/],
     [["battery", "--scenario", "src"], /^scenario file src is a directory$/],

@@ -4,14 +4,15 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { arch, cpus, loadavg, release, type } from "node:os";
-import { join } from "node:path";
-import type { Board } from "./firmware.ts";
-import { repositoryRoot } from "./quickjs.ts";
 
-/** `command`: what made the rows, as one would type it. */
-export function nodeBoard(command: string): Board {
-  const root = repositoryRoot();
-  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+/**
+ * `command`: what made the rows, as one would type it. The present directory is the repository's root.
+ *
+ * @param {string} command
+ * @returns {import("./board.mjs").Board}
+ */
+export function nodeBoard(command) {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
   const all = cpus();
   return {
     schema: "godwit-bench/1",
@@ -25,17 +26,22 @@ export function nodeBoard(command: string): Board {
     engine: `Node ${process.versions.node}`,
     crypto: `OpenSSL ${process.versions.openssl}`,
     version,
-    commit: commitOf(root),
+    commit: presentCommit(),
   };
 }
 
-/** Load of the minute before: figures of a machine that was busy with something else say so. */
-export function circumstances(command: string) {
+/**
+ * Load of the minute before: figures of a machine that was busy with something else say so.
+ *
+ * @param {string} command
+ */
+export function circumstances(command) {
   const load = Math.round((loadavg()[0] ?? 0) * 10) / 10;
   return { command, takenAt: new Date().toISOString(), load };
 }
 
-function firstLineOf(path: string): string | null {
+/** @param {string} path */
+function firstLineOf(path) {
   if (!existsSync(path)) return null;
   return (
     readFileSync(path, "latin1")
@@ -45,9 +51,8 @@ function firstLineOf(path: string): string | null {
 }
 
 /** With `+` when there is more in the directory than in the commit; null outside of a repository. */
-function commitOf(root: string): string | null {
+function presentCommit() {
   const { status, stdout } = spawnSync("git", ["describe", "--always", "--dirty=+", "--exclude=*"], {
-    cwd: root,
     encoding: "utf8",
   });
   return status === 0 ? stdout.trim() : null;
