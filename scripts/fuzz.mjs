@@ -24,6 +24,7 @@ const USAGE = `usage: npm run fuzz -- TARGET…|all|ts|c [--seconds N] [--jobs N
   --minimise     in the end write the fewest inputs that reach as much to test/fuzz/corpus
   --replay FILE  run that input alone
   --files        coverage by source file
+  --missed       and the lines that were not reached
   --hang-ms N    an input that is still being read after this hangs (default 10000)
 targets: `;
 
@@ -59,6 +60,7 @@ function readArguments() {
         seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
         minimise: { type: "boolean", default: false },
         files: { type: "boolean", default: false },
+        missed: { type: "boolean", default: false },
         replay: { type: "string" },
         "hang-ms": { type: "string", default: "10000" },
         help: { type: "boolean", default: false },
@@ -80,8 +82,8 @@ function readArguments() {
   const jobs = Number(values.jobs);
   if (!(seconds >= 0) || !Number.isInteger(seed) || !(hangMs > 0) || !(jobs > 0))
     return refuse("--seconds, --jobs, --seed and --hang-ms are numbers");
-  const { minimise, files, replay } = values;
-  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, files, replay } };
+  const { minimise, files, missed, replay } = values;
+  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, files, missed, replay } };
 }
 
 function refuse(why) {
@@ -201,8 +203,10 @@ function end(name, { runs, tookMs, lines, outcomes, inputsKept, kept }, seed) {
   console.log(
     `${name}: ${runs} executions (${perSecond}/s), ${reached} of ${all} lines reached (${percent} %), ${outcomes} outcomes, ${inputsKept} inputs, seed ${seed}`,
   );
-  if (options.files)
-    for (const { file, reached: some, lines: of } of lines) console.log(`  ${file}: ${some} of ${of}`);
+  for (const { file, reached: some, lines: of, missed } of lines) {
+    if (options.files || options.missed) console.log(`  ${file}: ${some} of ${of}`);
+    if (options.missed) for (const line of missed) console.log(`    ${line}`);
+  }
   if (kept.length > 0) writeCorpus(name, kept);
 }
 

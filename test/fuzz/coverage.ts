@@ -33,6 +33,8 @@ export interface LinesReached {
   readonly file: string;
   readonly reached: number;
   readonly lines: number;
+  /** Those that were not. */
+  readonly missed: readonly string[];
 }
 
 export class Coverage {
@@ -87,7 +89,7 @@ export class Coverage {
     // Outer functions first, so that inner ones have the last word about themselves.
     const functions = [...this.#functions.values()].sort((a, b) => a.start - b.start || b.end - a.end);
     for (const each of functions) reached.set(each.reached.subarray(0, text.length - each.start), each.start);
-    const files = new Map<string, { reached: number; lines: number }>();
+    const files = new Map<string, { reached: number; lines: number; missed: string[] }>();
     let file = "";
     let at = 0;
     for (const line of text.split("\n")) {
@@ -96,9 +98,10 @@ export class Coverage {
       const begin = at + line.search(/\S|$/);
       const isCode = /\w/.test(line) && !/^\s*(?:\/[/*]|\*)/.test(line);
       if (isCode && covers.some((path) => file.startsWith(path))) {
-        const counts = files.get(file) ?? { reached: 0, lines: 0 };
+        const counts = files.get(file) ?? { reached: 0, lines: 0, missed: [] };
         counts.lines++;
-        counts.reached += reached[begin] ?? 0;
+        if (reached[begin] === 1) counts.reached++;
+        else counts.missed.push(line);
         files.set(file, counts);
       }
       at += line.length + 1;
