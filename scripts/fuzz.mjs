@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
 import { buildCFuzzers, C_TARGETS, runCFuzzer, whyNoCFuzzers } from "./fuzz-c.mjs";
+import { writeProof } from "./proof.mjs";
 
 const OUT = "build/fuzz";
 /** The present input as the worker shows it; longer ones are shown in part. */
@@ -25,6 +26,7 @@ const USAGE = `usage: npm run fuzz -- TARGET…|all|ts|c [--seconds N] [--jobs N
   --replay FILE  run that input alone
   --files        coverage by source file
   --missed       and the lines that were not reached
+  --report       puts the figures into bench/report/proof, for the report
   --hang-ms N    an input that is still being read after this hangs (default 10000)
 targets: `;
 
@@ -37,6 +39,8 @@ export const TARGETS = readdirSync("test/fuzz/targets")
 const { names, options } = readArguments();
 await bundle(names.filter((name) => !C_TARGETS.includes(name)));
 let findings = 0;
+/** For the report. */
+const rows = [];
 const waiting = buildable(names);
 await Promise.all(
   Array.from({ length: options.jobs }, async () => {
@@ -47,6 +51,8 @@ await Promise.all(
     }
   }),
 );
+if (options.report && rows.length > 0)
+  writeProof("fuzz", `npm run fuzz -- ${process.argv.slice(2).join(" ")}`, rows);
 process.exitCode = findings > 0 ? 1 : 0;
 
 function readArguments() {
@@ -61,6 +67,7 @@ function readArguments() {
         minimise: { type: "boolean", default: false },
         files: { type: "boolean", default: false },
         missed: { type: "boolean", default: false },
+        report: { type: "boolean", default: false },
         replay: { type: "string" },
         "hang-ms": { type: "string", default: "10000" },
         help: { type: "boolean", default: false },
@@ -82,8 +89,8 @@ function readArguments() {
   const jobs = Number(values.jobs);
   if (!(seconds >= 0) || !Number.isInteger(seed) || !(hangMs > 0) || !(jobs > 0))
     return refuse("--seconds, --jobs, --seed and --hang-ms are numbers");
-  const { minimise, files, missed, replay } = values;
-  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, files, missed, replay } };
+  const { minimise, files, missed, report, replay } = values;
+  return { names: named, options: { seconds, jobs, seed, hangMs, minimise, files, missed, report, replay } };
 }
 
 function refuse(why) {
@@ -139,9 +146,9 @@ function buildable(all) {
 
 /** Runs one target in C; how many findings there were. */
 async function runC(name) {
-  const { findings, kept } = await runCFuzzer(name, { ...options, inputs: knownInputs(name) });
-  if (kept.length > 0) writeCorpus(name, kept);
-  return findings;
+  const result = await runCFuzzer(name, { ...options, inputs: knownInputs(name) });
+  tell(name, { ...result, outcomes: null });
+  return result.findings;
 }
 
 /** Runs one target to its end; how many findings there were. */
@@ -182,7 +189,8 @@ function run(name) {
     }, hangMs);
     worker.on("message", (message) => {
       if (message.type === "finding") report(message.input, message.text);
-      else end(name, message, seed);
+      else
+        tell(name, { ...message, perSecond: Math.round((1000 * message.runs) / message.tookMs), findings });
       // What is left is the tidying up, which no input makes slow.
       if (message.type === "end") clearInterval(watch);
     });
@@ -195,18 +203,29 @@ function run(name) {
   });
 }
 
-function end(name, { runs, tookMs, lines, outcomes, inputsKept, kept }, seed) {
+/** One line of what a target came to, its row, and its corpus where that is wanted. */
+function tell(name, { runs, perSecond, lines, outcomes, inputsKept, kept, findings }) {
   const reached = lines.reduce((sum, file) => sum + file.reached, 0);
   const all = lines.reduce((sum, file) => sum + file.lines, 0);
-  const perSecond = Math.round((1000 * runs) / tookMs);
-  const percent = ((100 * reached) / all).toFixed(1);
+  const percent = all === 0 ? 0 : Math.round((1000 * reached) / all) / 10;
+  const said = outcomes === null ? "" : `, ${outcomes} outcomes`;
   console.log(
-    `${name}: ${runs} executions (${perSecond}/s), ${reached} of ${all} lines reached (${percent} %), ${outcomes} outcomes, ${inputsKept} inputs, seed ${seed}`,
+    `${name}: ${runs} executions (${perSecond}/s), ${reached} of ${all} lines reached (${percent} %)${said}, ${inputsKept} inputs, seed ${options.seed}`,
   );
   for (const { file, reached: some, lines: of, missed } of lines) {
     if (options.files || options.missed) console.log(`  ${file}: ${some} of ${of}`);
     if (options.missed) for (const line of missed) console.log(`    ${line}`);
   }
+  rows.push({
+    case: basename(name, ".ts"),
+    figures: {
+      executions: { value: runs, unit: "" },
+      "lines reached": { value: percent, unit: "%" },
+      "lines concerned": { value: all, unit: "" },
+      "inputs in the corpus": { value: kept.length > 0 ? kept.length : knownInputs(name).length, unit: "" },
+      findings: { value: findings, unit: "", valueMax: 0 },
+    },
+  });
   if (kept.length > 0) writeCorpus(name, kept);
 }
 

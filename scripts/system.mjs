@@ -45,8 +45,8 @@ export const FIRMWARE_PACKAGES = {
 };
 /** Besides for `npm run test:long`. */
 const LONG_PACKAGES = { valgrind: "valgrind" };
-/** Besides to fuzz the firmware: clang, and its libFuzzer, which lies where only clang finds it. */
-const FUZZ_PACKAGES = ["clang", "libclang-rt-dev"];
+/** Besides to fuzz the firmware: clang, its libFuzzer, which lies where only clang finds it, and what tells which lines ran. */
+const FUZZ_PACKAGES = ["clang", "libclang-rt-dev", "llvm"];
 /** Debian puts some of them outside the PATH of ordinary users. */
 const PATH = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(delimiter);
 
@@ -71,14 +71,18 @@ export function missingFirmwarePackages() {
 
 /** Installs what the firmware is fuzzed with and is missing, or says how. */
 export function installFuzzPackages() {
-  if (hasLibFuzzer() || process.getuid?.() !== 0 || !isInstalled("apt-get")) return;
+  if (hasFuzzPackages() || process.getuid?.() !== 0 || !isInstalled("apt-get")) return;
   console.error(`installing ${FUZZ_PACKAGES.join(", ")}`);
   if (apt("update")) aptInstall(FUZZ_PACKAGES);
 }
 
 /** What to do about packages the firmware is fuzzed with; null when all are there. */
 export function missingFuzzPackages() {
-  return hasLibFuzzer() ? null : `on Debian, as root: ${commandFor(FUZZ_PACKAGES)}`;
+  return hasFuzzPackages() ? null : `on Debian, as root: ${commandFor(FUZZ_PACKAGES)}`;
+}
+
+function hasFuzzPackages() {
+  return isInstalled("llvm-cov") && isInstalled("llvm-profdata") && hasLibFuzzer();
 }
 
 /** Whether clang makes a program with it. */

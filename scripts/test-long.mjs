@@ -133,7 +133,7 @@ const SUITES = {
     // Its figures and findings are to be seen while it runs.
     const { status } = spawnSync(
       process.execPath,
-      ["scripts/fuzz.mjs", "all", "--jobs", "2", "--seconds", FUZZ_SECONDS],
+      ["scripts/fuzz.mjs", "all", "--jobs", "2", "--seconds", FUZZ_SECONDS, "--report"],
       {
         stdio: "inherit",
       },
