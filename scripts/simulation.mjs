@@ -47,7 +47,7 @@ const simulatedModules = {
 };
 
 /** @param {import("./simulation.mjs").Mutation} mutation */
-function mutate({ name, file, find, replace }) {
+export function mutate({ name, file, find, replace }) {
   return {
     name: "mutation",
     setup(/** @type {import("esbuild").PluginBuild} */ { onLoad }) {

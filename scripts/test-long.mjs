@@ -126,6 +126,11 @@ const SUITES = {
     if (built("firmware") === null) return;
     tally.vitest("every power cut", ["test/firmware/power-cut.test.ts"], { GODWIT_LONG: "1" });
   },
+  /** The journal at every cut of a 500-operation history, and at 100,000 random ones; TEST_CUTS_SEED of an earlier run. */
+  "journal-cuts"() {
+    const specs = ["--project", "node", "test/power-cuts"];
+    tally.vitest("every power cut of a history, and random ones", specs, { GODWIT_LONG: "1" });
+  },
   /** Ten minutes, or FUZZ_SECONDS, of each target. */
   fuzz() {
     const { FUZZ_SECONDS = "600" } = process.env;

@@ -9,7 +9,7 @@ import { JOURNAL_SEGMENT_BYTES_MAX } from "../limits.ts";
 import { decodeRecord, type EncodedRecord } from "./record-codec.ts";
 import type { JournalRecord } from "./records.ts";
 import { plainSealer, type Sealer } from "./seal.ts";
-import { FrameReader, parseHeader, type SegmentHeader } from "./segment.ts";
+import { FrameReader, parseHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts";
 import { JournalState } from "./state.ts";
 
 /** What recovery found besides the state; numbers and flags only, fit for a log. */
@@ -166,8 +166,15 @@ function readSegment(segment: Segment, sealer: Sealer): Reading {
   let checkpointBytes = 0;
   let last: JournalRecord | null = null;
   let damaged = false;
+  let hasHole = false;
+  let end = SEGMENT_HEADER_BYTES;
   for (let frame = frames.next(); frame !== null; frame = frames.next()) {
-    if (frame.skippedBytes > 0) {
+    hasHole ||= frame.skippedBytes > 0;
+    // A disk writes sectors in any order: until another append begins nobody was told that this one had succeeded.
+    if (hasHole && frame.continues) continue;
+    end = frame.end;
+    if (hasHole) {
+      hasHole = false;
       damaged = true;
       counts.corruptRecords++;
     }
@@ -178,7 +185,7 @@ function readSegment(segment: Segment, sealer: Sealer): Reading {
     state.apply(last);
   }
   if (frames.isExhausted) counts.corruptRecords++;
-  counts.tornTailBytes = image.length - frames.offset;
+  counts.tornTailBytes = image.length - end;
   return { segment, state, counts, checkpointBytes, endsClean: last?.type === "clean" };
 }
 

@@ -6,7 +6,7 @@
  * ```
  * segment = header header frame*
  * header  = "GODWIT" version(1) flags(1) generation(4) deviceBinding(16) salt(8) crc32c(4)            40 bytes
- * frame   = sync(2) crc32c(4) clearBytes(2) sealedBytes(2) clear sealed
+ * frame   = sync(2) crc32c(4) continues(1 bit) clearBytes(15 bits) sealedBytes(2) clear sealed
  * ```
  *
  * All numbers are big-endian. The header stands twice, so that no single damaged byte costs the segment. `sync` is the
@@ -37,6 +37,8 @@ const BINDING_AT = 12;
 const SALT_AT = 28;
 const HEADER_CRC_AT = 36;
 const FLAG_SEALED = 1;
+/** In `clearBytes`, whose highest bit no record needs. */
+const CONTINUES = 0x8000;
 
 /** What a segment says about itself. */
 export interface SegmentHeader {
@@ -91,9 +93,10 @@ export function segmentGeneration(image: Uint8Array): number | null {
 /**
  * The frame of `record` for the segment with this `salt`; the caller owns it.
  *
+ * @param continues the record before it is written together with it
  * @throws {GodwitError} ERR_JOURNAL_RECORD when it is longer than {@link JOURNAL_RECORD_BYTES_MAX}, framed
  */
-export function encodeFrame(record: EncodedRecord, salt: Uint8Array): Uint8Array {
+export function encodeFrame(record: EncodedRecord, salt: Uint8Array, continues = false): Uint8Array {
   const length = FRAME_OVERHEAD_BYTES + record.clear.length + record.sealed.length;
   if (length > JOURNAL_RECORD_BYTES_MAX) {
     throw new GodwitError("ERR_JOURNAL_RECORD", `a record of ${length} bytes is too long for the journal`);
@@ -101,7 +104,7 @@ export function encodeFrame(record: EncodedRecord, salt: Uint8Array): Uint8Array
   const frame = new Uint8Array(length);
   const view = new DataView(frame.buffer);
   frame.set(salt.subarray(0, 2));
-  view.setUint16(6, record.clear.length);
+  view.setUint16(6, record.clear.length | (continues ? CONTINUES : 0));
   view.setUint16(8, record.sealed.length);
   frame.set(record.clear, FRAME_OVERHEAD_BYTES);
   frame.set(record.sealed, FRAME_OVERHEAD_BYTES + record.clear.length);
@@ -112,6 +115,8 @@ export function encodeFrame(record: EncodedRecord, salt: Uint8Array): Uint8Array
 /** One intact frame; the parts of `record` view the image. */
 export interface Frame {
   readonly record: EncodedRecord;
+  /** It was written together with the record before it. */
+  readonly continues: boolean;
   /** Offset of the byte behind it. */
   readonly end: number;
   /** Bytes passed over to find it: 0 when it begins where the frame before ended. */
@@ -138,7 +143,7 @@ export class FrameReader {
     this.#searchBytesLeft = 4 * image.length + JOURNAL_RECORD_BYTES_MAX;
   }
 
-  /** The next intact frame, or null when none is left: what is behind {@link FrameReader.offset} is then a torn tail. */
+  /** The next intact frame, or null when none is left. */
   next(): Frame | null {
     const start = this.#at;
     for (let at = start; at < this.#image.length && this.#searchBytesLeft > 0; at++) {
@@ -146,14 +151,9 @@ export class FrameReader {
       if (record === null) continue;
       const end = at + FRAME_OVERHEAD_BYTES + record.clear.length + record.sealed.length;
       this.#at = end;
-      return { record, end, skippedBytes: at - start };
+      return { record, continues: this.#view.getUint16(at + 6) >= CONTINUES, end, skippedBytes: at - start };
     }
     return null;
-  }
-
-  /** Offset of the byte behind the last intact frame. */
-  get offset(): number {
-    return this.#at;
   }
 
   /** True when the search was given up: there may be intact frames in what looks like a torn tail. */
@@ -166,7 +166,7 @@ export class FrameReader {
     if (image[at] !== this.#salt[0] || image[at + 1] !== this.#salt[1]) return null;
     if (at + FRAME_OVERHEAD_BYTES > image.length) return null;
     const clearAt = at + FRAME_OVERHEAD_BYTES;
-    const sealedAt = clearAt + this.#view.getUint16(at + 6);
+    const sealedAt = clearAt + (this.#view.getUint16(at + 6) & ~CONTINUES);
     const end = sealedAt + this.#view.getUint16(at + 8);
     if (end > image.length || end - at > JOURNAL_RECORD_BYTES_MAX) return null;
     if (at !== this.#at) this.#searchBytesLeft -= end - at;

@@ -67,7 +67,9 @@ export class JournalWriter {
     const active = this.#active;
     if (active === null)
       throw new GodwitError("ERR_JOURNAL_IO", "no active segment: a checkpoint is needed first");
-    const bytes = concatBytes(...records.map((record) => this.#frame(record, active.header.salt)));
+    const bytes = concatBytes(
+      ...records.map((record, at) => this.#frame(record, active.header.salt, at > 0)),
+    );
     this.#active = { ...active, segmentBytes: active.segmentBytes + bytes.length };
     return bytes;
   }
@@ -99,7 +101,7 @@ export class JournalWriter {
     this.#active = null;
   }
 
-  #frame(record: JournalRecord, salt: Uint8Array): Uint8Array {
-    return encodeFrame(encodeRecord(record, this.#options.sealer), salt);
+  #frame(record: JournalRecord, salt: Uint8Array, continues?: boolean): Uint8Array {
+    return encodeFrame(encodeRecord(record, this.#options.sealer), salt, continues);
   }
 }

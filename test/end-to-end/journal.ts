@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type JournalState, plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { decodeRecord } from "../../src/journal/record-codec.ts";
 import type { JournalRecord } from "../../src/journal/records.ts";
-import { FrameReader, parseHeader } from "../../src/journal/segment.ts";
+import { FrameReader, parseHeader, SEGMENT_HEADER_BYTES } from "../../src/journal/segment.ts";
 
 /** Offsets of the first byte of a frame and of the byte behind it. */
 export interface Place {
@@ -49,7 +49,8 @@ export function findRecords(image: Uint8Array, isIt: (record: JournalRecord) => 
   if (typeof header === "string") throw new Error(header);
   const frames = new FrameReader(image, header.salt);
   const found: Place[] = [];
-  for (let start = frames.offset, frame = frames.next(); frame !== null; frame = frames.next()) {
+  let start = SEGMENT_HEADER_BYTES;
+  for (let frame = frames.next(); frame !== null; frame = frames.next()) {
     const record = decodeRecord(frame.record, plainSealer());
     if (record !== null && isIt(record)) found.push({ start, end: frame.end });
     start = frame.end;

@@ -117,6 +117,31 @@ describe("torn tail", () => {
     }
   });
 
+  test("of an append whose sectors came out of order: records behind the hole are cut too", () => {
+    const { image, checkpointEnd } = writeSegment(baseState(), []);
+    const writer = writerAfter(recover([image]));
+    const appended = writer.appendBytes([message(1), message(2), message(3)]);
+    for (let at = 0; at < appended.length / 3; at++) {
+      const torn = concatBytes(image, appended);
+      torn.fill(0, checkpointEnd, checkpointEnd + at + 1);
+      const { state, report, active } = recover([torn]);
+      expect(plain(state)).toEqual(plain(baseState()));
+      expect(report).toMatchObject({ damaged: false, tornTailBytes: appended.length, salvagedRecords: 0 });
+      expect(active).toBeNull();
+    }
+  });
+
+  test("is damage once another append stands behind it: that one is read", () => {
+    const { image, checkpointEnd } = writeSegment(baseState(), []);
+    const writer = writerAfter(recover([image]));
+    const first = writer.appendBytes([message(1), message(2)]);
+    const damaged = concatBytes(image, first, writer.appendBytes([message(3), message(4)]));
+    damaged.fill(0, checkpointEnd, checkpointEnd + 1);
+    const { state, report } = recover([damaged]);
+    expect([...state.messages.keys()]).toEqual(["7:90", "7:3", "7:4"]);
+    expect(report).toMatchObject({ damaged: true, corruptRecords: 1, salvagedRecords: 2, tornTailBytes: 0 });
+  });
+
   test("is not written on: the next write is a checkpoint that heals it", () => {
     const torn = recover([SAMPLE.image.subarray(0, SAMPLE.image.length - 3)]);
     const writer = writerAfter(torn);

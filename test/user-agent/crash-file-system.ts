@@ -18,11 +18,27 @@ export const SURVIVALS = [
 export type Survival = (typeof SURVIVALS)[number];
 
 /** What a disk writes as a whole. */
-const SECTOR_BYTES = 512;
+export const SECTOR_BYTES = 512;
 
+/** Neither array is ever changed in place: a write makes another one, so that disks can share them. */
 interface Inode {
   content: Uint8Array;
   durable: Uint8Array;
+}
+
+/** A file, and the same array twice where all of it is on disk. */
+export interface CachedFile {
+  readonly path: string;
+  /** What is on disk, and what the process sees. Borrowed. */
+  readonly durable: Uint8Array;
+  readonly content: Uint8Array;
+}
+
+/** What a power cut leaves, name by name and file by file. */
+export interface Remains {
+  /** The name is as it is now, there or not; else as it was when the directory was last synced. */
+  isNameNew(path: string): boolean;
+  bytes(file: CachedFile): Uint8Array;
 }
 
 /** Thrown by each call from the power cut on. */
@@ -107,20 +123,42 @@ export class CrashFileSystem implements FileSystem {
    * @param isSectorWritten for "some sectors": whether the next one that was not synced is on disk
    */
   afterPowerCut(survival: Survival, isSectorWritten: () => boolean = everySecond()): CrashFileSystem {
+    return this.remaining({
+      isNameNew: (path) => isNameNew(survival, this.#names.has(path)),
+      bytes: (file) => survivingContent(file, survival, isSectorWritten),
+    });
+  }
+
+  /** Likewise, as `remains` has it. */
+  remaining(remains: Remains): CrashFileSystem {
     const next = new CrashFileSystem();
-    for (const [path, inode] of this.#survivingNames(survival)) {
-      const content = survivingContent(inode, survival, isSectorWritten);
-      const again = { content, durable: content.slice() };
-      next.#names.set(path, again);
-      next.#durableNames.set(path, again);
+    for (const path of new Set([...this.#durableNames.keys(), ...this.#names.keys()])) {
+      const inode = (remains.isNameNew(path) ? this.#names : this.#durableNames).get(path);
+      if (inode === undefined) continue;
+      next.put(path, remains.bytes({ path, content: inode.content, durable: inode.durable }));
     }
     return next;
   }
 
-  #survivingNames(survival: Survival): Map<string, Inode> {
-    if (survival === "everything" || survival === "names only") return this.#names;
-    if (survival !== "removals only") return this.#durableNames;
-    return new Map([...this.#durableNames].filter(([path]) => this.#names.has(path)));
+  /** Names that are there or gone, or mean another file, since the directory was last synced. */
+  unsyncedNames(): string[] {
+    const paths = new Set([...this.#durableNames.keys(), ...this.#names.keys()]);
+    return [...paths].filter((path) => this.#names.get(path) !== this.#durableNames.get(path));
+  }
+
+  /** Under each name, new or old, where there is more to it than what is on disk. */
+  unsyncedFiles(): CachedFile[] {
+    const files: CachedFile[] = [];
+    for (const [path, { content, durable }] of [...this.#durableNames, ...this.#names]) {
+      if (content !== durable && !files.some((file) => file.path === path && file.content === content))
+        files.push({ path, content, durable });
+    }
+    return files;
+  }
+
+  /** Each name on disk with its bytes. */
+  durableFiles(): [path: string, bytes: Uint8Array][] {
+    return [...this.#durableNames].map(([path, { durable }]) => [path, durable]);
   }
 
   /** Every byte that is on disk under some name. */
@@ -136,10 +174,9 @@ export class CrashFileSystem implements FileSystem {
   /** One bit of a file is another one from now on. */
   rot(path: string, bit: number): void {
     const inode = this.#inode(path);
-    for (const bytes of new Set([inode.content, inode.durable])) {
-      const at = (bit >> 3) % Math.max(1, bytes.length);
-      bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7));
-    }
+    const { content, durable } = inode;
+    inode.content = flipped(content, bit);
+    inode.durable = content === durable ? inode.content : flipped(durable, bit);
   }
 
   paths(): string[] {
@@ -147,7 +184,7 @@ export class CrashFileSystem implements FileSystem {
   }
 
   put(path: string, content: Uint8Array): void {
-    const inode = { content, durable: content.slice() };
+    const inode = { content, durable: content };
     this.#names.set(path, inode);
     this.#durableNames.set(path, inode);
   }
@@ -169,7 +206,7 @@ export class CrashFileSystem implements FileSystem {
     return inode;
   }
 
-  #usedBytes(): number {
+  usedBytes(): number {
     let used = 0;
     for (const inode of new Set([...this.#names.values(), ...this.#durableNames.values()])) {
       used += Math.max(inode.content.length, inode.durable.length);
@@ -204,7 +241,7 @@ export class CrashFileSystem implements FileSystem {
     return {
       write: (bytes, offset, length, position) =>
         step("write", () => {
-          const room = this.capacityBytes - this.#usedBytes() + Math.max(0, inode.content.length - position);
+          const room = this.capacityBytes - this.usedBytes() + Math.max(0, inode.content.length - position);
           const shortBytes = path.endsWith("reserve") ? length : this.writeBytesMax;
           const bytesWritten = Math.min(length, shortBytes, room);
           if (bytesWritten <= 0) throw systemError("ENOSPC");
@@ -232,10 +269,18 @@ function everySecond(): () => boolean {
   };
 }
 
-function survivingContent(inode: Inode, survival: Survival, isSectorWritten: () => boolean): Uint8Array {
-  const { content, durable } = inode;
-  if (survival === "everything" || survival === "data only") return content.slice();
-  if (survival === "nothing" || survival === "removals only") return durable.slice();
+function isNameNew(survival: Survival, isThere: boolean): boolean {
+  if (survival === "everything" || survival === "names only") return true;
+  return survival === "removals only" && !isThere;
+}
+
+function survivingContent(
+  { content, durable }: CachedFile,
+  survival: Survival,
+  isSectorWritten: () => boolean,
+): Uint8Array {
+  if (survival === "everything" || survival === "data only") return content;
+  if (survival === "nothing" || survival === "removals only") return durable;
   // The length may be on disk before the data: zeros then.
   const mixed = new Uint8Array(content.length);
   mixed.set(durable.subarray(0, content.length));
@@ -250,6 +295,14 @@ function survivingContent(inode: Inode, survival: Survival, isSectorWritten: () 
     mixed.set(content.subarray(0, Math.max(0, half)));
   }
   return mixed;
+}
+
+/** Without it in place: other disks may have these bytes too. */
+function flipped(bytes: Uint8Array, bit: number): Uint8Array {
+  const rotten = bytes.slice();
+  const at = (bit >> 3) % Math.max(1, bytes.length);
+  rotten[at] = (rotten[at] ?? 0) ^ (1 << (bit & 7));
+  return rotten;
 }
 
 function systemError(code: string): Error {

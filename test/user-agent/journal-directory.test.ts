@@ -216,6 +216,18 @@ describe("faults", () => {
     expect([...recovery.state.messages.keys()]).toEqual(["7:4", "7:5"]);
   });
 
+  test("what was read at a start survives a power cut, though its fdatasync had failed", async () => {
+    const fileSystem = new CrashFileSystem();
+    const { files, writer } = await started(fileSystem);
+    fileSystem.fault = (operation) => (operation === "datasync" ? "EIO" : null);
+    expect(await codeOf(files.append(writer.appendBytes([message(1)])))).toBe("ERR_JOURNAL_IO");
+    fileSystem.fault = () => null;
+    const found = await recoveredFrom(fileSystem);
+    expect(found.state.messages.size).toBe(1);
+    const { state } = await recoveredFrom(fileSystem.afterPowerCut("nothing"), 3);
+    expect(plain(state)).toEqual(plain(found.state));
+  });
+
   test("a checkpoint that fails at any step leaves the old segment or the new one, and refuses appends", async () => {
     const old = plain(fold([message(1)]));
     const next = plain(fold([message(1), message(2)]));
