@@ -4,6 +4,7 @@
 import type { Attempt } from "../../src/push-service/outbox.ts";
 import { Session } from "../../src/push-service/session.ts";
 import type { SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
+import { SparseMap } from "../../src/push-service/sparse-map.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
 import { parseConditions } from "../../src/push-service/upgrade.ts";
 import { base64urlDecode } from "../../src/webpush/base64url.ts";
@@ -39,7 +40,7 @@ export class SimulatedService {
   readonly #link: ServiceLink;
   readonly #messages = new Map<number, StoredMessage>();
   readonly #indexById = new Map<number, number>();
-  #attempts = new Map<number, Attempt>();
+  #attempts = new SparseMap<number, Attempt>();
   #current: Connection | null = null;
   #isRegistered = false;
   #lastId = 0;
@@ -64,10 +65,12 @@ export class SimulatedService {
       uaid: UAID,
       conditions,
       channelsDigest: base64urlDecode(headers["Godwit-Channels"] ?? ""),
-      storeEpoch: STORE_EPOCH,
-      reconnectSpreadS: this.#spreadS,
-      idleLimitS: null,
-      canary: "/v1/canary",
+      settings: {
+        storeEpoch: STORE_EPOCH,
+        reconnectSpreadS: this.#spreadS,
+        idleLimitS: null,
+        canary: "/v1/canary",
+      },
       attempts: this.#attempts,
     });
     this.#current?.cancelAlarm();
@@ -105,7 +108,7 @@ export class SimulatedService {
     }
     current.cancelAlarm();
     this.#current = null;
-    this.#attempts = new Map();
+    this.#attempts = new SparseMap();
   }
 
   /** A message was POSTed; its number in the scenario is `index`. */

@@ -89,6 +89,7 @@ async function drain(bodies: readonly Uint8Array[]): Promise<Drained> {
     ...{ store, hub, fleet: new LocalFleet(store, hub), tokens: new Tokens(new Sealer(newKeyring())) },
     ...{
       publicOrigin: "https://push.example",
+      storeEpoch: store.epoch,
       reconnectSpreadS: 0,
       idleLimitS: null,
       canary: null,

@@ -12,8 +12,6 @@ import {
   AUTOPUSH_FRAME_WEIGHT_BYTES,
   AUTOPUSH_FRAMES_EARLY_MAX,
   AUTOPUSH_HELLO_TIMEOUT_MS,
-  LINK_FRAMES_BURST_MAX,
-  LINK_FRAMES_PER_SECOND_MAX,
 } from "../limits.ts";
 import {
   type AutopushDownstream,
@@ -25,11 +23,13 @@ import {
 import type { ByeReason } from "../wire/dialect.ts";
 import { AutopushSession } from "./autopush-session.ts";
 import { stored } from "./endpoint.ts";
+import { type HeardWebSocket, listenTo, type WebSocketEar } from "./heard-websocket.ts";
 import { HttpError } from "./http-errors.ts";
 import { TokenBucket } from "./rate-limit.ts";
 import { type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
 import { UAID_BYTES } from "./tokens.ts";
-import { WebSocketQueue } from "./websocket-queue.ts";
+import { FRAME_RATE } from "./upstream-frames.ts";
+import { type QueueOwner, WebSocketQueue } from "./websocket-queue.ts";
 
 /** How a link ends: close code and reason, as Mozilla's service names them. */
 const CLOSE = {
@@ -54,7 +54,7 @@ const CLOSE_OF = {
 
 export interface AutopushLinkOptions {
   readonly services: SessionServices;
-  readonly webSocket: WebSocket;
+  readonly webSocket: HeardWebSocket;
   /** The one below it. */
   readonly socket: Duplex;
   /** Brings a new device into the store; as `Enrolment.admitAutopush`. */
@@ -63,13 +63,10 @@ export interface AutopushLinkOptions {
   readonly greeted: () => void;
 }
 
-export class AutopushLink implements LinkPort<AutopushDownstream> {
+export class AutopushLink implements LinkPort<AutopushDownstream>, WebSocketEar, QueueOwner {
   readonly #options: AutopushLinkOptions;
   readonly #queue: WebSocketQueue;
-  readonly #rate = new TokenBucket({
-    burstMax: LINK_FRAMES_BURST_MAX,
-    perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
-  });
+  readonly #rate = new TokenBucket(FRAME_RATE);
   #helloTimer: NodeJS.Timeout | null;
   #host: SessionHost<AutopushUpstream, AutopushDownstream> | null = null;
   /** What came while it was found out who the device is; null before and after. */
@@ -78,15 +75,9 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
   constructor(options: AutopushLinkOptions) {
     this.#options = options;
     const { webSocket, socket } = options;
-    this.#queue = new WebSocketQueue(webSocket, socket, (isCongested) =>
-      this.#host?.handle({ type: "congested", isCongested }),
-    );
+    this.#queue = new WebSocketQueue(webSocket, socket, this);
     this.#helloTimer = setTimeout(() => this.#end("helloTimeout"), AUTOPUSH_HELLO_TIMEOUT_MS);
-    webSocket.on("message", (data, isBinary) => this.#received(data as Buffer, isBinary));
-    for (const sign of ["ping", "pong"] as const) webSocket.on(sign, () => this.#alive());
-    // Nothing more is read or sent.
-    webSocket.on("error", () => this.#host?.handle({ type: "goodbye", reason: "protocol", retryAfterS: 0 }));
-    webSocket.on("close", () => this.#closed());
+    listenTo(webSocket, this, true);
   }
 
   send(message: AutopushDownstream): void {
@@ -102,7 +93,25 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
     this.#end(CLOSE_OF[reason]);
   }
 
-  #received(data: Buffer, isBinary: boolean): void {
+  congested(isCongested: boolean): void {
+    this.#host?.handle({ type: "congested", isCongested });
+  }
+
+  failed(): void {
+    this.#host?.handle({ type: "goodbye", reason: "protocol", retryAfterS: 0 });
+  }
+
+  closed(): void {
+    this.#stopTimer();
+    if (this.#host === null) this.#options.greeted();
+    this.#host?.detach();
+  }
+
+  pinged(): void {
+    if (this.#take(1)) this.#host?.handle({ type: "activity" });
+  }
+
+  received(data: Buffer, isBinary: boolean): void {
     if (!this.#take(1 + Math.floor(data.length / AUTOPUSH_FRAME_WEIGHT_BYTES))) return;
     if (isBinary) return this.#end("binary");
     let message: AutopushUpstream;
@@ -121,10 +130,6 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
   #keep(message: AutopushUpstream): void {
     if ((this.#early?.length ?? 0) >= AUTOPUSH_FRAMES_EARLY_MAX) this.#end("misuse");
     else this.#early?.push(message);
-  }
-
-  #alive(): void {
-    if (this.#take(1)) this.#host?.handle({ type: "activity" });
   }
 
   /** False when nothing more is read of a device: it takes nothing, or sends more than any honest one would. */
@@ -148,8 +153,8 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
       if (webSocket.readyState !== WebSocket.OPEN) return;
       const uaid = known ?? new Uint8Array(randomBytes(UAID_BYTES));
       const { broadcasts } = hello;
-      const { store, delivered } = services;
-      const session = new AutopushSession({ uaid, storeEpoch: store.epoch, broadcasts, delivered });
+      const { storeEpoch, delivered } = services;
+      const session = new AutopushSession({ uaid, storeEpoch, broadcasts, delivered });
       const create = known === null ? () => admit(uaid) : null;
       const host = new SessionHost({ services, uaid, dialect: "autopush", create, session, link: this });
       await host.start(null, () => {
@@ -180,12 +185,6 @@ export class AutopushLink implements LinkPort<AutopushDownstream> {
     this.#stopTimer();
     const [code, reason] = CLOSE[close];
     this.#options.webSocket.close(code, reason);
-  }
-
-  #closed(): void {
-    this.#stopTimer();
-    if (this.#host === null) this.#options.greeted();
-    this.#host?.detach();
   }
 
   #stopTimer(): void {

@@ -5,8 +5,8 @@
  */
 
 import type { WebSocket } from "ws";
-import { hexEncode } from "../bytes.ts";
 import { CANARIES_PER_DEVICE_MAX, CANARY_LIFETIME_MS, CANARY_PINGS_BURST_MAX } from "../limits.ts";
+import { deviceKey } from "./device-key.ts";
 import { TokenBucket } from "./rate-limit.ts";
 
 export class Canaries {
@@ -18,7 +18,7 @@ export class Canaries {
    * of the longest silent: most likely a network has forgotten that one, and no close of the device's ever came through.
    */
   add(uaid: Uint8Array, webSocket: WebSocket): void {
-    const name = hexEncode(uaid);
+    const name = deviceKey(uaid);
     const links = this.#links.get(name) ?? new Set<WebSocket>();
     const [longestSilent] = links;
     if (links.size >= CANARIES_PER_DEVICE_MAX && longestSilent !== undefined) {
@@ -42,7 +42,7 @@ export class Canaries {
 
   /** Closes the canaries of one device, or of all. */
   closeAll(uaid?: Uint8Array): void {
-    const all = uaid === undefined ? [...this.#links.values()] : [this.#links.get(hexEncode(uaid)) ?? []];
+    const all = uaid === undefined ? [...this.#links.values()] : [this.#links.get(deviceKey(uaid)) ?? []];
     for (const links of all) for (const webSocket of links) webSocket.close(1001, "going away");
   }
 

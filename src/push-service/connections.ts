@@ -82,5 +82,6 @@ export class Connections {
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+  // Joined it is one flat string, not a chain of three.
+  return [remoteAddress, remotePort].join(" ");
 }

@@ -5,10 +5,10 @@
  */
 
 import type { IncomingHttpHeaders } from "node:http";
-import { hexEncode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { AUTOPUSH_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX } from "../limits.ts";
 import type { DeviceDialect } from "../wire/dialect.ts";
+import { deviceKey } from "./device-key.ts";
 import { addressGroup } from "./enrolment.ts";
 import type { Fleet } from "./fleet.ts";
 import { emptyReply, HttpError, type HttpErrorName, type Reply } from "./http-errors.ts";
@@ -187,7 +187,7 @@ export class Publishing {
   #resource(claims: EndpointClaims): PushResource {
     const known = this.#resources.get(claims);
     if (known !== undefined) return known;
-    const device = hexEncode(claims.uaid);
+    const device = deviceKey(claims.uaid);
     const resource = {
       deviceName: deviceName(claims.uaid),
       device,

@@ -152,14 +152,37 @@ class LocalDevice implements HeldDevice {
     this.#uaid = uaid;
   }
 
-  getDevice = () => this.#store.getDevice(this.#uaid);
-  noteSeen = (nowMs: number) => this.#store.noteSeen(this.#uaid, nowMs);
-  removeDevice = () => this.#store.removeDevice(this.#uaid);
-  register = (registrationId: Uint8Array, key: Uint8Array | null, nowMs: number) =>
-    this.#store.register(this.#uaid, registrationId, key, nowMs);
-  channels = () => this.#store.channels(this.#uaid);
-  unregister = (channel: number) => this.#store.unregister(this.#uaid, channel);
-  messages = (query: Parameters<Store["messages"]>[1]) => this.#store.messages(this.#uaid, query);
-  ack = (ranges: readonly IdRange[]) => this.#store.ack(this.#uaid, ranges);
-  release = () => {};
+  getDevice(): Promise<DeviceRecord | null> {
+    return this.#store.getDevice(this.#uaid);
+  }
+
+  noteSeen(nowMs: number): Promise<void> {
+    return this.#store.noteSeen(this.#uaid, nowMs);
+  }
+
+  removeDevice(): Promise<void> {
+    return this.#store.removeDevice(this.#uaid);
+  }
+
+  register(registrationId: Uint8Array, key: Uint8Array | null, nowMs: number): Promise<RegisterResult> {
+    return this.#store.register(this.#uaid, registrationId, key, nowMs);
+  }
+
+  channels(): Promise<ChannelRecord[]> {
+    return this.#store.channels(this.#uaid);
+  }
+
+  unregister(channel: number): Promise<boolean> {
+    return this.#store.unregister(this.#uaid, channel);
+  }
+
+  messages(query: Parameters<Store["messages"]>[1]): Promise<MessagePage> {
+    return this.#store.messages(this.#uaid, query);
+  }
+
+  ack(ranges: readonly IdRange[]): Promise<number> {
+    return this.#store.ack(this.#uaid, ranges);
+  }
+
+  release(): void {}
 }

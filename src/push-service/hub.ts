@@ -4,9 +4,10 @@
  * input or output.
  */
 
-import { hexEncode } from "../bytes.ts";
+import { deviceKey } from "./device-key.ts";
 import type { Attempt } from "./outbox.ts";
 import type { SessionEvent } from "./session-events.ts";
+import { SparseMap } from "./sparse-map.ts";
 
 /** What sessions of every dialect hear, since no message of a device is in it. */
 export type ServiceEvent = Exclude<SessionEvent, { type: "upstream" }>;
@@ -22,9 +23,9 @@ export interface DeviceLink {
 interface Device {
   link: DeviceLink | null;
   /** Links whose upgrade is not answered yet. They hear everything from the start, so that nothing is missed. */
-  readonly pending: Set<DeviceLink>;
+  readonly pending: SparseMap<DeviceLink, true>;
   /** By message id. Kept while the device is away, dropped with the messages. */
-  readonly attempts: Map<number, Attempt>;
+  readonly attempts: SparseMap<number, Attempt>;
 }
 
 export class Hub {
@@ -46,7 +47,7 @@ export class Hub {
 
   /** From now on `link` hears of the device beside the link there is, until {@link attach} or {@link detach}. */
   expect(uaid: Uint8Array, link: DeviceLink): void {
-    this.#device(uaid).pending.add(link);
+    this.#device(uaid).pending.set(link, true);
     this.#pending++;
   }
 
@@ -68,29 +69,29 @@ export class Hub {
       device.link = null;
       this.#connected--;
     }
-    this.#tidy(hexEncode(uaid), device);
+    this.#tidy(deviceKey(uaid), device);
   }
 
   isConnected(uaid: Uint8Array): boolean {
-    return (this.#devices.get(hexEncode(uaid))?.link ?? null) !== null;
+    return (this.#devices.get(deviceKey(uaid))?.link ?? null) !== null;
   }
 
   /** Tells the device's sessions, if there are any. That it was replaced is for its link alone: one on its way has yet to claim the device. */
   notify(uaid: Uint8Array, event: ServiceEvent): void {
-    const name = hexEncode(uaid);
+    const name = deviceKey(uaid);
     const device = this.#devices.get(name);
     if (event.type === "stored" && !device?.link && !device?.pending.size) this.#absent(uaid, false);
     if (device === undefined) return;
     const isReplaced = event.type === "goodbye" && event.reason === "replaced";
     device.link?.handle(event);
-    if (!isReplaced) for (const link of [...device.pending]) link.handle(event);
+    if (!isReplaced) for (const link of [...device.pending.keys()]) link.handle(event);
     drop(device.attempts, event);
     this.#tidy(name, device);
   }
 
   /** Drops the counts of a channel that left the store, or of a whole device; its session may have ended before. */
   forget(uaid: Uint8Array, channel?: number): void {
-    const name = hexEncode(uaid);
+    const name = deviceKey(uaid);
     const device = this.#devices.get(name);
     if (device === undefined) return;
     if (channel === undefined) device.attempts.clear();
@@ -99,7 +100,7 @@ export class Hub {
   }
 
   /** The counts of one device, shared by its sessions. */
-  attempts(uaid: Uint8Array): Map<number, Attempt> {
+  attempts(uaid: Uint8Array): SparseMap<number, Attempt> {
     return this.#device(uaid).attempts;
   }
 
@@ -131,13 +132,17 @@ export class Hub {
   /** All links, pending ones included. */
   links(): DeviceLink[] {
     return [...this.#devices.values()].flatMap(({ link, pending }) =>
-      link === null ? [...pending] : [link, ...pending],
+      link === null ? [...pending.keys()] : [link, ...pending.keys()],
     );
   }
 
   #device(uaid: Uint8Array): Device {
-    const name = hexEncode(uaid);
-    const device = this.#devices.get(name) ?? { link: null, pending: new Set(), attempts: new Map() };
+    const name = deviceKey(uaid);
+    const device = this.#devices.get(name) ?? {
+      link: null,
+      pending: new SparseMap<DeviceLink, true>(),
+      attempts: new SparseMap<number, Attempt>(),
+    };
     this.#devices.set(name, device);
     return device;
   }
@@ -148,12 +153,12 @@ export class Hub {
 }
 
 /** Drops the counts of messages that left the store, also when no session is there to do it. */
-function drop(attempts: Map<number, Attempt>, event: ServiceEvent): void {
+function drop(attempts: SparseMap<number, Attempt>, event: ServiceEvent): void {
   if (event.type === "withdrawn") attempts.delete(event.id);
   if (event.type === "stored" && event.replacedId !== null) attempts.delete(event.replacedId);
   if (event.type === "revoked") dropChannel(attempts, event.channel);
 }
 
-function dropChannel(attempts: Map<number, Attempt>, channel: number): void {
+function dropChannel(attempts: SparseMap<number, Attempt>, channel: number): void {
   for (const [id, attempt] of attempts) if (attempt.channel === channel) attempts.delete(id);
 }

@@ -254,7 +254,7 @@ export class MqttDevices {
       reconnectSpreadS: services.reconnectSpreadS,
       canary: null,
       epochMs: services.clock.epochMs(),
-      storeEpoch: services.store.epoch,
+      storeEpoch: services.storeEpoch,
       channels: null,
       lastId: 0,
     };
@@ -268,7 +268,7 @@ class MqttLink implements LinkPort {
   readonly #device: DeviceId;
   readonly #broker: Broker;
   /** How often each message was sent that is not acknowledged yet; the hub's. */
-  readonly #attempts: ReadonlyMap<number, unknown>;
+  readonly #attempts: { readonly size: number };
   readonly #isShared: boolean;
   readonly #forget: () => void;
   #host: SessionHost | null = null;
@@ -281,7 +281,7 @@ class MqttLink implements LinkPort {
     device: DeviceId,
     options: {
       readonly broker: Broker;
-      readonly attempts: ReadonlyMap<number, unknown>;
+      readonly attempts: { readonly size: number };
       readonly isShared: boolean;
     },
     forget: () => void,

@@ -6,6 +6,7 @@
 
 import { LOW_URGENCY_MARGIN_MS, LOW_URGENCY_WINDOW_S_MAX, MESSAGES_IN_FLIGHT_MAX } from "../limits.ts";
 import { type Conditions, type IdRange, type Notification, URGENCIES } from "../wire/dialect.ts";
+import { SparseMap } from "./sparse-map.ts";
 import type { StoredMessage } from "./store/store.ts";
 
 /** Times of one event. */
@@ -36,6 +37,11 @@ interface InFlight {
   readonly receivedMs: number;
 }
 
+/** Where notifications go. */
+export interface NotificationWay {
+  send(notification: Notification): void;
+}
+
 /** One acknowledgement under way. */
 interface Settling {
   readonly ranges: readonly IdRange[];
@@ -47,19 +53,20 @@ interface Settling {
 const ATTEMPT_MAX = 0xffff;
 
 /**
- * Decides; sends nothing itself. Whatever is to be sent is given to the `send` callback of the constructor, in order.
+ * Decides; sends nothing itself. Whatever is to be sent is given to the `way` of the constructor, in order.
  *
  * Messages that may not go now are simply left in the store: once the reason is gone (Resume, other Conditions, other
  * traffic, GetAllMessages) the cursor goes back and the pass is made again. So no second queue can disagree with it.
  */
 export class Outbox {
-  readonly #send: (notification: Notification) => void;
-  readonly #attempts: Map<number, Attempt>;
+  readonly #way: NotificationWay;
+  readonly #attempts: SparseMap<number, Attempt>;
   #conditions: Conditions;
-  readonly #inFlight = new Map<number, InFlight>();
-  readonly #held = new Set<number>();
+  readonly #inFlight = new SparseMap<number, InFlight>();
+  /** Channels. */
+  readonly #held = new SparseMap<number, true>();
   /** Acknowledged, but the store has not said so yet: a page read meanwhile may still hold them. */
-  readonly #settling = new Map<number, Settling>();
+  readonly #settling = new SparseMap<number, Settling>();
   /** Every message up to here was sent or passed over. */
   #cursor = 0;
   /** Where the cursor ever was. */
@@ -85,16 +92,12 @@ export class Outbox {
 
   /**
    * @param attempts owned by whoever keeps it across the device's sessions; changed here
-   * @param send called with each message to send
+   * @param way is given each message to send
    */
-  constructor(
-    conditions: Conditions,
-    attempts: Map<number, Attempt>,
-    send: (notification: Notification) => void,
-  ) {
+  constructor(conditions: Conditions, attempts: SparseMap<number, Attempt>, way: NotificationWay) {
     this.#conditions = conditions;
     this.#attempts = attempts;
-    this.#send = send;
+    this.#way = way;
   }
 
   /** True when everything that may go has gone and was acknowledged. */
@@ -216,7 +219,7 @@ export class Outbox {
 
   /** The channel's messages go back to the store until {@link resume}. */
   hold(channel: number): void {
-    this.#held.add(channel);
+    this.#held.set(channel, true);
     this.#forgetInFlight(channel);
   }
 
@@ -317,7 +320,7 @@ export class Outbox {
     const leavesMs = Math.max(expiresMs, now.epochMs + LOW_URGENCY_MARGIN_MS);
     this.#inFlight.set(id, { channel, expiresMs: leavesMs, receivedMs });
     const ttlLeftS = Math.max(0, Math.ceil((expiresMs - now.epochMs) / 1000));
-    this.#send({
+    this.#way.send({
       type: "notification",
       id,
       attempt,

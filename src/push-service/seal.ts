@@ -119,18 +119,27 @@ export class Sealer {
   }
 
   /**
-   * What `parse` makes of the plaintext of `text`; most often the same object again as long as the ring stays: not to be changed.
+   * The plaintext of `text`.
    *
    * @throws {GodwitError} ERR_SEAL_MALFORMED not base64url, too short or too long
    * @throws {GodwitError} ERR_SEAL_FOREIGN no key of this ring sealed it
    * @throws {GodwitError} ERR_SEAL_FORGED the key is known but did not seal this, or sealed another kind
-   * @throws what `parse` throws
    */
-  open<T>(kind: SealKind, text: string, parse: (plaintext: Uint8Array) => T): T {
+  open(kind: SealKind, text: string): Uint8Array {
+    return this.#unseal(kind, decode(text));
+  }
+
+  /**
+   * What `parse` makes of the plaintext of `text`, for texts that come again: most often the same object as long as the ring stays, not
+   * to be changed.
+   *
+   * @throws {GodwitError} as {@link open}, and what `parse` throws
+   */
+  recall<T>(kind: SealKind, text: string, parse: (plaintext: Uint8Array) => T): T {
     const name = `${kind} ${text}`;
     const known = this.#opened.get(name) as T | undefined;
     if (known !== undefined) return known;
-    const opened = parse(this.#unseal(kind, decode(text)));
+    const opened = parse(this.open(kind, text));
     this.#opened.set(name, opened);
     for (const oldest of this.#opened.keys()) {
       if (this.#opened.size <= SEALS_REMEMBERED_MAX) break;

@@ -45,7 +45,14 @@ import type {
   PushServiceStats,
 } from "./service-options.ts";
 import { Tokens } from "./tokens.ts";
-import { AUTOPUSH_PATH, CANARY_PATH, DeviceWebSockets, refuseUpgrade, WEBSOCKET_PATH } from "./websocket.ts";
+import {
+  AUTOPUSH_PATH,
+  CANARY_PATH,
+  cutBroken,
+  DeviceWebSockets,
+  refuseUpgrade,
+  WEBSOCKET_PATH,
+} from "./websocket.ts";
 
 /**
  * A push service that does not listen yet.
@@ -268,6 +275,7 @@ class Service implements PushService {
       hub: this.#hub,
       fleet,
       publicOrigin,
+      storeEpoch: store.epoch,
       reconnectSpreadS: this.#options.reconnectSpreadS ?? limits.RECONNECT_SPREAD_S,
       idleLimitS: this.#options.idleLimitS ?? null,
       canary: CANARY_PATH,
@@ -325,8 +333,7 @@ class Service implements PushService {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!isWebSocketUpgrade(request)) return servePlain(this.#server, request, socket, head);
     this.#connections.upgraded(socket);
-    // Node leaves the socket to us: without a listener an error on it would end the process.
-    socket.on("error", () => socket.destroy());
+    socket.on("error", cutBroken);
     const path = request.url?.split("?", 1)[0] ?? "";
     const isKnown = [WEBSOCKET_PATH, AUTOPUSH_PATH, CANARY_PATH].includes(path);
     if (this.#devices === null || this.#isLeaving || !isKnown) {
@@ -343,6 +350,8 @@ class Service implements PushService {
     }
     const error = await this.#devices.handleUpgrade(path, request, socket, head);
     if (error !== null) this.#refused(path, error);
+    // `ws` listens now.
+    else socket.off("error", cutBroken);
   }
 
   #refused(routeName: string, error: unknown): Reply {

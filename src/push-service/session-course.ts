@@ -22,7 +22,10 @@ export class SessionCourse<Down> {
 
   /** The next effect in order, or undefined. */
   poll(): SessionEffect<Down> | undefined {
-    return this.#effects.shift();
+    const effect = this.#effects.shift();
+    // Else the array would keep its room for 17, as long as the link is there.
+    if (this.#effects.length === 0) this.#effects.length = 0;
+    return effect;
   }
 
   /** True when the phase changed. A session that ends takes its alarm with it. */

@@ -15,6 +15,7 @@ import type {
   Upstream,
 } from "../wire/dialect.ts";
 import type { Attempt, Instant } from "./outbox.ts";
+import type { SparseMap } from "./sparse-map.ts";
 import type { ChannelRecord, StoredMessage } from "./store/store.ts";
 
 /**
@@ -23,12 +24,8 @@ import type { ChannelRecord, StoredMessage } from "./store/store.ts";
  */
 export type Delivered = (delayMs: number) => void;
 
-export interface SessionOptions {
-  /** 16 bytes. */
-  readonly uaid: Uint8Array;
-  readonly conditions: Conditions;
-  /** 8 bytes: what the device believes its channels are. */
-  readonly channelsDigest: Uint8Array;
+/** What all sessions of a service share. */
+export interface SessionSettings {
   readonly storeEpoch: number;
   readonly reconnectSpreadS: number;
   /** What a balancer or proxy in front allows a silent link; null for none. */
@@ -38,8 +35,17 @@ export interface SessionOptions {
   /** Path of the canary responder, or null. */
   readonly canary: string | null;
   readonly delivered?: Delivered;
+}
+
+export interface SessionOptions {
+  readonly settings: SessionSettings;
+  /** 16 bytes. */
+  readonly uaid: Uint8Array;
+  readonly conditions: Conditions;
+  /** 8 bytes: what the device believes its channels are. */
+  readonly channelsDigest: Uint8Array;
   /** How often messages of this device were sent; outlives the session, changed by it. */
-  readonly attempts: Map<number, Attempt>;
+  readonly attempts: SparseMap<number, Attempt>;
 }
 
 /** What the store knew of the device when its link opened. */

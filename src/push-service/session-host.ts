@@ -5,7 +5,7 @@
  */
 
 import { GodwitError } from "../errors.ts";
-import { DEVICE_SEEN_STEP_MS, HEARTBEAT_S_MAX, STORE_RETRY_MS } from "../limits.ts";
+import { DEVICE_SEEN_STEP_MS, STORE_RETRY_MS } from "../limits.ts";
 import type { ByeReason, DeviceDialect, Downstream, Status, Upstream } from "../wire/dialect.ts";
 import { STATUS } from "../wire/dialect.ts";
 import { type Clock, ENDPOINT_PATH, stored } from "./endpoint.ts";
@@ -21,6 +21,7 @@ import type {
   SessionEffect,
   SessionEvent,
   SessionOptions,
+  SessionSettings,
 } from "./session-events.ts";
 import type { ChannelRecord, DeviceRecord, RegisterResult, Store } from "./store/store.ts";
 import { endpointKeyHash, type Tokens } from "./tokens.ts";
@@ -38,18 +39,12 @@ export interface LinkPort<Down = Downstream> {
 }
 
 /** What all sessions of one service share. */
-export interface SessionServices {
+export interface SessionServices extends SessionSettings {
   readonly store: Store;
   readonly tokens: Tokens;
   readonly hub: Hub;
   readonly fleet: Fleet;
   readonly publicOrigin: string;
-  readonly reconnectSpreadS: number;
-  /** What a balancer in front allows a silent link, or null. */
-  readonly idleLimitS: number | null;
-  readonly canary: string | null;
-  /** A longer heartbeat counts as this where nobody can be sure to hear of a device that is gone; default `HEARTBEAT_S_MAX`. */
-  readonly heartbeatSMax?: number;
   /** An MQTT broker that checks passwords itself, or null. */
   readonly credentials: DeviceCredentials | null;
   readonly delivered: Delivered;
@@ -92,21 +87,9 @@ export function godwitSession(
   device: GodwitDevice,
   link: LinkPort,
 ): SessionHostOptions<Upstream, Downstream> {
-  const {
-    store,
-    hub,
-    delivered,
-    reconnectSpreadS,
-    idleLimitS,
-    canary,
-    heartbeatSMax = HEARTBEAT_S_MAX,
-  } = services;
-  const session = new Session({
-    ...device,
-    ...{ reconnectSpreadS, idleLimitS, heartbeatSMax, canary, delivered },
-    storeEpoch: store.epoch,
-    attempts: hub.attempts(device.uaid),
-  });
+  const { uaid, conditions, channelsDigest } = device;
+  const attempts = services.hub.attempts(uaid);
+  const session = new Session({ settings: services, uaid, conditions, channelsDigest, attempts });
   return { services, uaid: device.uaid, dialect: "godwit.v1", create: null, session, link };
 }
 
@@ -120,9 +103,8 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
   readonly #link: LinkPort<Down>;
   readonly #session: DeviceSession<Up, Down>;
   #create: (() => Promise<void>) | null;
-  /** Events that came while another one was being handled. */
-  readonly #events: SessionEvent<Up>[] = [];
-  #isHandling = false;
+  /** While one is being handled: those that came meanwhile. */
+  #events: SessionEvent<Up>[] | null = null;
   #alarm: NodeJS.Timeout | null = null;
   /** The page that is being read. */
   #loading: Promise<void> | null = null;
@@ -183,13 +165,16 @@ export class SessionHost<Up = Upstream, Down = Downstream> implements DeviceLink
 
   /** Handles `event` and everything that follows from it; from inside a handler it is queued. */
   handle(event: SessionEvent<Up>): void {
-    this.#events.push(event);
-    if (this.#isHandling) return;
-    this.#isHandling = true;
+    if (this.#events !== null) {
+      this.#events.push(event);
+      return;
+    }
+    const events = [event];
+    this.#events = events;
     try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#step(next);
+      for (let next = events.shift(); next !== undefined; next = events.shift()) this.#step(next);
     } finally {
-      this.#isHandling = false;
+      this.#events = null;
     }
   }
 

@@ -36,7 +36,9 @@ import type {
   SessionEffect,
   SessionEvent,
   SessionOptions,
+  SessionSettings,
 } from "./session-events.ts";
+import { SparseMap } from "./sparse-map.ts";
 
 /** A request of the device the store has not answered yet. */
 interface Operation {
@@ -47,23 +49,26 @@ interface Operation {
 /** One device link. Drain {@link poll} after every {@link handle}. */
 export class Session implements DeviceSession {
   readonly #course = new SessionCourse<Downstream>();
-  readonly #options: SessionOptions;
+  readonly #settings: SessionSettings;
+  readonly #uaid: Uint8Array;
+  /** Null once it was compared. */
+  #channelsDigest: Uint8Array | null;
   readonly #outbox: Outbox;
-  readonly #operations = new Map<number, Operation>();
+  readonly #operations = new SparseMap<number, Operation>();
   /** Revocations the device has not acknowledged, and when each was sent last. */
-  readonly #revocations = new Map<number, { readonly reason: RevokeReason; sentMs: number }>();
+  readonly #revocations = new SparseMap<number, { readonly reason: RevokeReason; sentMs: number }>();
   #conditions: Conditions;
   #drains: number[] = [];
   #lastOperationId = 0;
   #lastHeardMs = 0;
   #errors = 0;
 
-  constructor(options: SessionOptions) {
-    this.#options = options;
-    this.#conditions = options.conditions;
-    this.#outbox = new Outbox(options.conditions, options.attempts, (notification) => {
-      this.#course.send(notification);
-    });
+  constructor({ settings, uaid, conditions, channelsDigest, attempts }: SessionOptions) {
+    this.#settings = settings;
+    this.#uaid = uaid;
+    this.#channelsDigest = channelsDigest;
+    this.#conditions = conditions;
+    this.#outbox = new Outbox(conditions, attempts, this.#course);
   }
 
   get phase(): Phase {
@@ -110,7 +115,7 @@ export class Session implements DeviceSession {
       case "missed":
         return this.#outbox.missed();
       case "loadFailed":
-        return this.#goodbye("overload", this.#options.reconnectSpreadS);
+        return this.#goodbye("overload", this.#settings.reconnectSpreadS);
       case "acked":
         return this.#acked(event.operationId, event.isRemoved);
       case "registered":
@@ -143,15 +148,16 @@ export class Session implements DeviceSession {
 
   #opened(device: DeviceSnapshot, now: Instant): void {
     if (!this.#course.go("opened")) return;
-    const { uaid, storeEpoch, reconnectSpreadS, canary } = this.#options;
+    const { storeEpoch, reconnectSpreadS, canary } = this.#settings;
     const live = device.channels.filter(({ revoked }) => revoked === null).map(({ channel }) => channel);
-    const isKnown = bytesEqual(channelsDigest(live), this.#options.channelsDigest);
+    const isKnown = this.#channelsDigest !== null && bytesEqual(channelsDigest(live), this.#channelsDigest);
+    this.#channelsDigest = null;
     this.#lastHeardMs = now.monotonicMs;
     this.#outbox.opened(device.lastId);
     this.#course.send({
       type: "registered",
       status: STATUS.ok,
-      uaid,
+      uaid: this.#uaid,
       freshUaToken: device.freshUaToken,
       idleLimitS: this.#idleLimitS(),
       reconnectSpreadS,
@@ -253,7 +259,7 @@ export class Session implements DeviceSession {
 
   #ack(code: AckCode, ranges: readonly IdRange[], now: Instant): void {
     const operationId = ++this.#lastOperationId;
-    const { delivered } = this.#options;
+    const { delivered } = this.#settings;
     this.#outbox.acknowledged(ranges, operationId, (receivedMs) => delivered?.(now.epochMs - receivedMs));
     this.#course.want({ type: "ack", operationId, ranges, code });
   }
@@ -309,7 +315,7 @@ export class Session implements DeviceSession {
     if (this.#course.phase !== "open") return;
     this.#course.send({ type: "error", ref: null, status, text });
     if (status === STATUS.unknownType) return;
-    if (++this.#errors >= ERRORS_PER_LINK_MAX) this.#goodbye("protocol", this.#options.reconnectSpreadS);
+    if (++this.#errors >= ERRORS_PER_LINK_MAX) this.#goodbye("protocol", this.#settings.reconnectSpreadS);
   }
 
   #heard(now: Instant): void {
@@ -357,14 +363,14 @@ export class Session implements DeviceSession {
   }
 
   #idleMs(): number {
-    const { heartbeatSMax = HEARTBEAT_S_MAX } = this.#options;
+    const { heartbeatSMax = HEARTBEAT_S_MAX } = this.#settings;
     const declaredMs = Math.min(this.#conditions.heartbeatS, heartbeatSMax) * 1000;
     return (declaredMs || HEARTBEAT_DEFAULT_MS) * 1.5 + IDLE_GRACE_MS;
   }
 
   /** Told to the device only when it has to care: a limit below its heartbeat, or no heartbeat declared. */
   #idleLimitS(): number | null {
-    const { idleLimitS } = this.#options;
+    const { idleLimitS } = this.#settings;
     const declaredS = this.#conditions.heartbeatS;
     const limitS = Math.min(Math.floor(this.#idleMs() / 1000), idleLimitS ?? Number.POSITIVE_INFINITY);
     return declaredS === 0 || limitS <= declaredS ? limitS : null;

@@ -80,14 +80,13 @@ export class Tokens {
   }
 
   openUaToken(token: string): UaTokenClaims {
-    return this.#sealer.open("uaToken", token, (plaintext) => {
-      requireLength(plaintext, [UA_TOKEN_BYTES]);
-      return {
-        uaid: plaintext.slice(0, UAID_BYTES),
-        issuedMs: readUint(plaintext, 16, 8),
-        generation: readUint(plaintext, 24, 4),
-      };
-    });
+    const plaintext = this.#sealer.open("uaToken", token);
+    requireLength(plaintext, [UA_TOKEN_BYTES]);
+    return {
+      uaid: plaintext.slice(0, UAID_BYTES),
+      issuedMs: readUint(plaintext, 16, 8),
+      generation: readUint(plaintext, 24, 4),
+    };
   }
 
   /** The last part of an endpoint's path. The same claims give the same text while the current key stays. */
@@ -103,7 +102,7 @@ export class Tokens {
 
   /** Most often the same object for the same token. */
   openEndpoint(token: string): EndpointClaims {
-    return this.#sealer.open("endpoint", token, (plaintext) => {
+    return this.#sealer.recall("endpoint", token, (plaintext) => {
       requireLength(plaintext, ENDPOINT_LENGTHS);
       const isMarked = (plaintext.length - ENDPOINT_BYTES) % KEY_HASH_BYTES === 1;
       const keyHash = plaintext.slice(ENDPOINT_BYTES + (isMarked ? 1 : 0));

@@ -11,13 +11,15 @@ import type { SessionHost } from "./session-host.ts";
 /** After these the session reads the device's queue again from the start. */
 const REREADS: readonly Upstream["type"][] = ["resume", "conditions", "getAllMessages"];
 
+/** Of each link, in any dialect. */
+export const FRAME_RATE = {
+  burstMax: LINK_FRAMES_BURST_MAX,
+  perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
+} as const;
+
 export class UpstreamFrames {
   readonly #host: SessionHost;
-  readonly #rate = new TokenBucket({
-    burstMax: LINK_FRAMES_BURST_MAX,
-    perMinute: LINK_FRAMES_PER_SECOND_MAX * 60,
-  });
-
+  readonly #rate = new TokenBucket(FRAME_RATE);
   #isFlooding = false;
 
   constructor(host: SessionHost) {

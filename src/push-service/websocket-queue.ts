@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: MIT
-/** The sending end of one device's WebSocket: what waits there is bounded, and the session hears when it is much. */
+/** The sending end of one device's WebSocket: what waits there is bounded, and its link hears when it is much. */
 
 import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import { LINK_CONGESTED_BYTES, LINK_QUEUED_BYTES_MAX } from "../limits.ts";
 
+/** Whose frames wait. */
+export interface QueueOwner {
+  /** Much waits, or does not any more. */
+  congested(isCongested: boolean): void;
+}
+
 export class WebSocketQueue {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
-  readonly #congested: (isCongested: boolean) => void;
+  readonly #owner: QueueOwner;
   #isCongested = false;
   #isCorked = false;
 
   /** @param socket the one below `webSocket` */
-  constructor(webSocket: WebSocket, socket: Duplex, congested: (isCongested: boolean) => void) {
+  constructor(webSocket: WebSocket, socket: Duplex, owner: QueueOwner) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.#congested = congested;
+    this.#owner = owner;
   }
 
   /** Bytes go as a binary frame, a text as a text frame. Cuts a device that takes nothing. */
@@ -24,7 +30,8 @@ export class WebSocketQueue {
     const webSocket = this.#webSocket;
     if (webSocket.readyState !== WebSocket.OPEN) return;
     this.#cork();
-    webSocket.send(frame, this.#sent);
+    // Made for each frame: a device that only waits shall keep nothing of it.
+    webSocket.send(frame, () => this.#sent());
     const { bufferedAmount } = webSocket;
     if (bufferedAmount > LINK_QUEUED_BYTES_MAX) webSocket.terminate();
     else if (bufferedAmount > LINK_CONGESTED_BYTES) this.#setCongested(true);
@@ -43,22 +50,22 @@ export class WebSocketQueue {
     if (this.#isCorked) return;
     this.#isCorked = true;
     this.#socket.cork();
-    process.nextTick(this.#uncork);
+    process.nextTick(() => this.#uncork());
   }
 
-  readonly #uncork = (): void => {
+  #uncork(): void {
     if (!this.#isCorked) return;
     this.#isCorked = false;
     this.#socket.uncork();
-  };
+  }
 
-  readonly #sent = (): void => {
+  #sent(): void {
     if (this.#webSocket.bufferedAmount <= LINK_CONGESTED_BYTES / 2) this.#setCongested(false);
-  };
+  }
 
   #setCongested(isCongested: boolean): void {
     if (this.#isCongested === isCongested) return;
     this.#isCongested = isCongested;
-    this.#congested(isCongested);
+    this.#owner.congested(isCongested);
   }
 }

@@ -6,7 +6,7 @@
 
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocket, WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 import { AUTOPUSH_FRAME_BYTES_MAX, FRAME_BYTES_MAX, WEBSOCKET_CLOSE_MS } from "../limits.ts";
 import { AUTOPUSH_SUBPROTOCOL } from "../wire/autopush.ts";
 import { type ByeReason, type Downstream, STATUS } from "../wire/dialect.ts";
@@ -14,6 +14,7 @@ import { GODWIT_SUBPROTOCOL, godwitDialect } from "../wire/godwit.ts";
 import { AutopushLink } from "./autopush-link.ts";
 import type { Canaries } from "./canaries.ts";
 import type { Applicant, Enrolment } from "./enrolment.ts";
+import { HeardWebSocket, keepAmong, listenTo, type WebSocketEar } from "./heard-websocket.ts";
 import { errorReply, HttpError, type Reply } from "./http-errors.ts";
 import { godwitSession, type LinkPort, SessionHost, type SessionServices } from "./session-host.ts";
 import {
@@ -24,7 +25,7 @@ import {
   requireSubprotocol,
 } from "./upgrade.ts";
 import { UpstreamFrames } from "./upstream-frames.ts";
-import { WebSocketQueue } from "./websocket-queue.ts";
+import { type QueueOwner, WebSocketQueue } from "./websocket-queue.ts";
 
 export const WEBSOCKET_PATH = "/v1/ws";
 /** Dialect autopush: user agents are configured with an origin. */
@@ -52,7 +53,7 @@ const CLOSE_PROTOCOL_ERROR = 1002;
 const CLOSE_UNSUPPORTED_DATA = 1003;
 
 /** Names a framing fault as Mozilla's service does; `ws` gives none. */
-class AutopushWebSocket extends WebSocket {
+class AutopushWebSocket extends HeardWebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     super.close(code, code === CLOSE_PROTOCOL_ERROR ? (reason ?? "Protocol") : reason);
   }
@@ -73,6 +74,7 @@ export class DeviceWebSockets {
   readonly #server = new WebSocketServer({
     ...SERVER_OPTIONS,
     maxPayload: FRAME_BYTES_MAX,
+    WebSocket: HeardWebSocket,
     handleProtocols: () => GODWIT_SUBPROTOCOL,
   });
   readonly #autopushServer = new WebSocketServer({
@@ -189,41 +191,32 @@ export class DeviceWebSockets {
    *
    * @throws {HttpError} request, when `ws` refused the upgrade and answered itself
    */
-  #accept(server: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): WebSocket {
-    let accepted: WebSocket | null = null;
+  #accept(server: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): HeardWebSocket {
+    let accepted: HeardWebSocket | null = null;
     server.handleUpgrade(request, socket, head, (webSocket) => {
-      accepted = webSocket;
+      accepted = webSocket as HeardWebSocket;
     });
-    const webSocket = accepted as WebSocket | null;
+    const webSocket = accepted as HeardWebSocket | null;
     if (webSocket === null) throw new HttpError("request");
-    this.#sockets.add(webSocket);
-    webSocket.on("close", () => this.#sockets.delete(webSocket));
-    // `ws` closes after an error, in bounded time: cutting here could overtake the close frame. Without a listener the process would end.
-    webSocket.on("error", () => {});
+    keepAmong(this.#sockets, webSocket);
     return webSocket;
   }
 }
 
 /** One device's WebSocket as its session sees it. */
-class WebSocketLink implements LinkPort {
+class WebSocketLink implements LinkPort, WebSocketEar, QueueOwner {
   #webSocket: WebSocket | null = null;
+  #host: SessionHost | null = null;
   #queue: WebSocketQueue | null = null;
   #frames: UpstreamFrames | null = null;
 
   /** From now on frames go to `host`, and what it sends goes out. */
-  open(webSocket: WebSocket, socket: Duplex, host: SessionHost): void {
+  open(webSocket: HeardWebSocket, socket: Duplex, host: SessionHost): void {
     this.#webSocket = webSocket;
-    this.#queue = new WebSocketQueue(webSocket, socket, (isCongested) =>
-      host.handle({ type: "congested", isCongested }),
-    );
+    this.#host = host;
+    this.#queue = new WebSocketQueue(webSocket, socket, this);
     this.#frames = new UpstreamFrames(host);
-    webSocket.on("message", (data, isBinary) => this.#received(data as Buffer, isBinary));
-    webSocket.on("ping", () => {
-      if (!this.#queue?.isStuck() && this.#frames?.take()) host.handle({ type: "activity" });
-    });
-    // Nothing more is read or sent.
-    webSocket.on("error", () => host.handle({ type: "goodbye", reason: "protocol", retryAfterS: 0 }));
-    webSocket.on("close", () => host.detach());
+    listenTo(webSocket, this, false);
   }
 
   send(message: Downstream): void {
@@ -234,7 +227,23 @@ class WebSocketLink implements LinkPort {
     this.#webSocket?.close(CLOSE_CODES[reason], reason);
   }
 
-  #received(data: Buffer, isBinary: boolean): void {
+  congested(isCongested: boolean): void {
+    this.#host?.handle({ type: "congested", isCongested });
+  }
+
+  pinged(): void {
+    if (!this.#queue?.isStuck() && this.#frames?.take()) this.#host?.handle({ type: "activity" });
+  }
+
+  failed(): void {
+    this.#host?.handle({ type: "goodbye", reason: "protocol", retryAfterS: 0 });
+  }
+
+  closed(): void {
+    this.#host?.detach();
+  }
+
+  received(data: Buffer, isBinary: boolean): void {
     if (this.#queue?.isStuck()) return;
     if (!isBinary) {
       if (!this.#frames?.take()) return;
@@ -245,6 +254,11 @@ class WebSocketLink implements LinkPort {
     // A plain view: the decoder returns Buffers when it is fed one.
     this.#frames?.handle(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
+}
+
+/** Listener of a socket nobody else listens to yet: without one an error on it would end the process. */
+export function cutBroken(this: Duplex): void {
+  this.destroy();
 }
 
 /** Answers an upgrade with plain HTTP and closes. */

@@ -6,13 +6,14 @@ import { describe, expect, test } from "vitest";
 import { Hub } from "../../src/push-service/hub.ts";
 import type { Attempt } from "../../src/push-service/outbox.ts";
 import type { SessionEvent } from "../../src/push-service/session-events.ts";
+import type { SparseMap } from "../../src/push-service/sparse-map.ts";
 import { uaidOf } from "./store-contract.ts";
 
 const uaid = uaidOf(1);
 const NEVER_MS = Number.MAX_SAFE_INTEGER;
 
 /** A hub that counted attempts of messages 1 and 2 on channel 1 and of message 3 on channel 2. */
-function counted(): { hub: Hub; attempts: Map<number, Attempt> } {
+function counted(): { hub: Hub; attempts: SparseMap<number, Attempt> } {
   const hub = new Hub();
   const attempts = hub.attempts(uaid);
   for (const [id, channel] of [

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { MESSAGES_IN_FLIGHT_MAX } from "../../src/limits.ts";
 import { Session } from "../../src/push-service/session.ts";
 import type { SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
+import { SparseMap } from "../../src/push-service/sparse-map.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
 import { type Upstream, URGENCIES } from "../../src/wire/dialect.ts";
 import { fc } from "../properties.ts";
@@ -80,11 +81,8 @@ class World {
     uaid: new Uint8Array(16),
     conditions: { heartbeatS: 86_400, windowS: 60, leastUrgency: "very-low" },
     channelsDigest: new Uint8Array(8),
-    storeEpoch: 1,
-    reconnectSpreadS: 0,
-    idleLimitS: null,
-    canary: null,
-    attempts: new Map(),
+    settings: { storeEpoch: 1, reconnectSpreadS: 0, idleLimitS: null, canary: null },
+    attempts: new SparseMap(),
   });
 
   constructor() {

@@ -6,6 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { MESSAGES_IN_FLIGHT_MAX } from "../../src/limits.ts";
 import type { Attempt } from "../../src/push-service/outbox.ts";
+import { SparseMap } from "../../src/push-service/sparse-map.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
 import { filled, range, SessionBench, START_MS } from "./session-bench.ts";
 
@@ -56,7 +57,7 @@ describe("delivery", () => {
   });
 
   test("a message an earlier run may have sent starts at attempt 2; this run's counts go on across sessions", () => {
-    const attempts = new Map<number, Attempt>();
+    const attempts = new SparseMap<number, Attempt>();
     const first = new SessionBench({}, attempts);
     first.put({ mayHaveBeenSent: true }, false);
     first.put({}, false);

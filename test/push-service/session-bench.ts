@@ -5,6 +5,7 @@
 import type { Attempt } from "../../src/push-service/outbox.ts";
 import { Session } from "../../src/push-service/session.ts";
 import type { DeviceSnapshot, SessionEffect, SessionEvent } from "../../src/push-service/session-events.ts";
+import { SparseMap } from "../../src/push-service/sparse-map.ts";
 import type { StoredMessage } from "../../src/push-service/store/store.ts";
 import type { Conditions, Downstream, IdRange, RevokeReason, Upstream } from "../../src/wire/dialect.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
@@ -118,7 +119,7 @@ export class SessionBench extends StoredSession<Upstream, Downstream> {
 
   constructor(
     conditions: Partial<Conditions> = {},
-    attempts = new Map<number, Attempt>(),
+    attempts = new SparseMap<number, Attempt>(),
     known: number[] = [1],
   ) {
     super();
@@ -126,10 +127,7 @@ export class SessionBench extends StoredSession<Upstream, Downstream> {
       uaid,
       conditions: { heartbeatS: 240, windowS: 0, leastUrgency: "very-low", ...conditions },
       channelsDigest: channelsDigest(known),
-      storeEpoch: 99,
-      reconnectSpreadS: 60,
-      idleLimitS: null,
-      canary: "/v1/canary",
+      settings: { storeEpoch: 99, reconnectSpreadS: 60, idleLimitS: null, canary: "/v1/canary" },
       attempts,
     });
   }

@@ -15,6 +15,7 @@ import {
   UA_TOKEN_CHARS_MAX,
 } from "../../src/limits.ts";
 import { PHASES, type SessionEvent } from "../../src/push-service/session-events.ts";
+import { SparseMap } from "../../src/push-service/sparse-map.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
 import { channelRecord, filled, SessionBench, START_MS, uaid } from "./session-bench.ts";
 
@@ -138,7 +139,7 @@ describe("Revoked", () => {
   const revoked = [channelRecord(1, "application-server")];
 
   test("is repeated at every connect and with later traffic until the channel is unregistered", () => {
-    const bench = new SessionBench({}, new Map(), []).open({ channels: revoked });
+    const bench = new SessionBench({}, new SparseMap(), []).open({ channels: revoked });
     expect(bench.types()).toEqual(["registered", "revoked"]);
     bench.handle({ type: "activity" });
     expect(bench.types()).toEqual([]);

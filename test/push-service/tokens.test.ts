@@ -82,10 +82,10 @@ describe("tokens", () => {
   test("what was opened under a key that left the ring is opened no more", () => {
     const sealer = new Sealer(keyring);
     const text = sealer.seal("endpoint", Uint8Array.of(1, 2, 3));
-    const open = () => sealer.open("endpoint", text, (plaintext) => [...plaintext]);
+    const open = () => sealer.recall("endpoint", text, (plaintext) => [...plaintext]);
     expect(open()).toEqual([1, 2, 3]);
     expect(open()).toBe(open());
-    expect(() => sealer.open("message", text, () => 0)).toThrow(
+    expect(() => sealer.recall("message", text, () => 0)).toThrow(
       expect.objectContaining({ code: "ERR_SEAL_FORGED" }),
     );
     sealer.use(newKeyring());

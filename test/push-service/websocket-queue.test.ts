@@ -32,7 +32,7 @@ beforeEach(async () => {
   });
   device = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
   await Promise.all([upgraded, once(device, "open")]);
-  queue = new WebSocketQueue(webSocket, socket, () => {});
+  queue = new WebSocketQueue(webSocket, socket, { congested() {} });
 });
 afterEach(async () => {
   device.terminate();

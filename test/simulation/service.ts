@@ -211,6 +211,7 @@ class Process {
       hub: this.hub,
       fleet,
       publicOrigin: ORIGIN,
+      storeEpoch: store.epoch,
       reconnectSpreadS: limits.RECONNECT_SPREAD_S,
       idleLimitS: null,
       canary: CANARY_PATH,

@@ -104,7 +104,7 @@ export class WebSocket {
 
   #emit(name: string, ...values: unknown[]): void {
     for (const listener of this.#listeners.get(name) ?? [])
-      (listener as (...all: unknown[]) => void)(...values);
+      (listener as (...all: unknown[]) => void).apply(this, values);
   }
 }
 

@@ -4,10 +4,12 @@
  * a new store epoch.
  */
 
-import { hexDecode, hexEncode } from "../../bytes.ts";
+import { bytesEqual, hexDecode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
 import { SUBSCRIPTIONS_MAX } from "../../limits.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
+import { deviceKey } from "../device-key.ts";
+import { SparseMap } from "../sparse-map.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { DEVICE_QUOTA, deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
@@ -32,9 +34,7 @@ interface Device {
   lastMessageId: number;
   lastChannel: number;
   messageBytes: number;
-  readonly channels: Map<number, ChannelRecord>;
-  /** Hex of the registration id → live channel. */
-  readonly registrations: Map<string, number>;
+  readonly channels: SparseMap<number, ChannelRecord>;
   readonly messages: MessageQueue;
 }
 
@@ -50,8 +50,8 @@ export class MemoryStore implements Store {
 
   async createDevice(uaid: Uint8Array, nowMs: number, dialect: DeviceDialect = "godwit.v1"): Promise<void> {
     this.#check();
-    if (this.#devices.has(hexEncode(uaid))) return;
-    this.#devices.set(hexEncode(uaid), {
+    if (this.#devices.has(deviceKey(uaid))) return;
+    this.#devices.set(deviceKey(uaid), {
       createdMs: nowMs,
       dialect,
       seenMs: nowMs,
@@ -59,8 +59,7 @@ export class MemoryStore implements Store {
       lastMessageId: 0,
       lastChannel: 0,
       messageBytes: 0,
-      channels: new Map(),
-      registrations: new Map(),
+      channels: new SparseMap(),
       messages: new MessageQueue(),
     });
   }
@@ -85,7 +84,7 @@ export class MemoryStore implements Store {
 
   async removeDevice(uaid: Uint8Array): Promise<void> {
     this.#check();
-    this.#devices.delete(hexEncode(uaid));
+    this.#devices.delete(deviceKey(uaid));
   }
 
   async register(
@@ -96,14 +95,13 @@ export class MemoryStore implements Store {
   ): Promise<RegisterResult> {
     const device = this.#device(uaid);
     if (device === undefined) return { outcome: "gone" };
-    const existing = device.channels.get(device.registrations.get(hexEncode(registrationId)) ?? 0);
+    const existing = findLive(device, registrationId);
     if (existing !== undefined) {
       if (!sameKey(existing.applicationServerKey, applicationServerKey)) return { outcome: "conflict" };
       return { outcome: "registered", channel: existing.channel, created: false };
     }
     if (device.channels.size >= SUBSCRIPTIONS_MAX) return { outcome: "tooMany" };
     const channel = ++device.lastChannel;
-    device.registrations.set(hexEncode(registrationId), channel);
     device.channels.set(channel, {
       channel,
       registrationId: registrationId.slice(),
@@ -216,7 +214,6 @@ export class MemoryStore implements Store {
   }
 
   #endChannel(device: Device, channel: number): void {
-    for (const [id, live] of device.registrations) if (live === channel) device.registrations.delete(id);
     for (const message of device.messages.range()) {
       if (message.channel === channel) remove(device, message);
     }
@@ -237,12 +234,19 @@ export class MemoryStore implements Store {
 
   #device(uaid: Uint8Array): Device | undefined {
     this.#check();
-    return this.#devices.get(hexEncode(uaid));
+    return this.#devices.get(deviceKey(uaid));
   }
 
   #check(): void {
     if (this.#isClosed) throw new GodwitError("ERR_STORE_CLOSED", "the store is closed");
   }
+}
+
+/** The channel that `registrationId` has, unless it was revoked. */
+function findLive(device: Device, registrationId: Uint8Array): ChannelRecord | undefined {
+  for (const record of device.channels.values())
+    if (record.revoked === null && bytesEqual(record.registrationId, registrationId)) return record;
+  return undefined;
 }
 
 function findTopic(device: Device, channel: number, topic: string): StoredMessage | undefined {

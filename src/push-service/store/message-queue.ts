@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /** The messages of one device in memory, by id and in order of id, so that a page costs no more than it holds. */
 
+import { SparseMap } from "../sparse-map.ts";
 import type { StoredMessage } from "./store.ts";
 
 /** Ids of messages that were removed stay in the order until there are this many more of them than messages. */
 const REMOVED_MAX = 64;
 
 export class MessageQueue {
-  readonly #messages = new Map<number, StoredMessage>();
+  readonly #messages = new SparseMap<number, StoredMessage>();
   /** Rising; holds every id of `#messages`. */
   #order: number[] = [];
 

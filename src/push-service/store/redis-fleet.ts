@@ -8,7 +8,6 @@
 
 import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
-import { hexEncode } from "../../bytes.ts";
 import { GodwitError } from "../../errors.ts";
 import {
   FLEET_BEAT_MS,
@@ -21,6 +20,7 @@ import {
   RECONNECT_SPREAD_S,
 } from "../../limits.ts";
 import type { IdRange, RevokeReason } from "../../wire/dialect.ts";
+import { deviceKey } from "../device-key.ts";
 import type { Fleet, HeldDevice } from "../fleet.ts";
 import type { Hub } from "../hub.ts";
 import type { Log } from "../log.ts";
@@ -30,7 +30,15 @@ import { RedisEars } from "./redis-ears.ts";
 import { type RedisKeys, SLOTS, slotOf } from "./redis-keys.ts";
 import { messageValue } from "./redis-records.ts";
 import { BEAT, encodeWake, type News, parseWake, REREAD } from "./redis-wake.ts";
-import type { NewMessage, PutResult, Store } from "./store.ts";
+import type {
+  ChannelRecord,
+  DeviceRecord,
+  MessagePage,
+  NewMessage,
+  PutResult,
+  RegisterResult,
+  Store,
+} from "./store.ts";
 
 export interface RedisFleetOptions {
   readonly store: RedisStore;
@@ -87,7 +95,7 @@ export class RedisFleet implements Fleet {
     const nodeId = this.#nodeId;
     const claimed = await store.claim(uaid, nodeId);
     const fence = claimed?.fence ?? 0;
-    const name = hexEncode(uaid);
+    const name = deviceKey(uaid);
     this.#fences.set(name, Math.max(fence, this.#fences.get(name) ?? 0));
     // An older link here hears of it from the hub, once this one is open.
     if (claimed !== null && claimed.older.nodeId !== nodeId)
@@ -207,7 +215,7 @@ export class RedisFleet implements Fleet {
     if (wake === "beat") return;
     if (wake === "reread") return void this.#readAgain();
     // The link it was meant for has gone, and what came after it has read, or will read, the store.
-    if (wake.fence < (this.#fences.get(hexEncode(wake.uaid)) ?? 0)) return;
+    if (wake.fence < (this.#fences.get(deviceKey(wake.uaid)) ?? 0)) return;
     this.#options.hub.notify(wake.uaid, wake.event);
   }
 
@@ -277,7 +285,7 @@ export class RedisFleet implements Fleet {
 
   #release(uaid: Uint8Array, claim: Claim): void {
     const { store, log } = this.#options;
-    const name = hexEncode(uaid);
+    const name = deviceKey(uaid);
     if (this.#fences.get(name) === claim.fence) this.#fences.delete(name);
     store.release(uaid, claim).catch((error: unknown) => {
       // Somebody else holds it; or it stays ours in name, until the next claim.
@@ -308,16 +316,37 @@ class FencedDevice implements HeldDevice {
     this.#release = release;
   }
 
-  getDevice = () => this.#store.getDevice(this.#uaid, this.#claim);
-  noteSeen = (nowMs: number) => this.#store.noteSeen(this.#uaid, nowMs, this.#claim);
-  removeDevice = () => this.#store.removeDevice(this.#uaid, this.#claim);
-  register = (registrationId: Uint8Array, key: Uint8Array | null, nowMs: number) =>
-    this.#store.register(this.#uaid, registrationId, key, nowMs, this.#claim);
-  channels = () => this.#store.channels(this.#uaid, this.#claim);
-  unregister = (channel: number) => this.#store.unregister(this.#uaid, channel, this.#claim);
-  messages = (query: Parameters<Store["messages"]>[1]) =>
-    this.#store.messages(this.#uaid, query, this.#claim);
-  ack = (ranges: readonly IdRange[]) => this.#store.ack(this.#uaid, ranges, this.#claim);
+  getDevice(): Promise<DeviceRecord | null> {
+    return this.#store.getDevice(this.#uaid, this.#claim);
+  }
+
+  noteSeen(nowMs: number): Promise<void> {
+    return this.#store.noteSeen(this.#uaid, nowMs, this.#claim);
+  }
+
+  removeDevice(): Promise<void> {
+    return this.#store.removeDevice(this.#uaid, this.#claim);
+  }
+
+  register(registrationId: Uint8Array, key: Uint8Array | null, nowMs: number): Promise<RegisterResult> {
+    return this.#store.register(this.#uaid, registrationId, key, nowMs, this.#claim);
+  }
+
+  channels(): Promise<ChannelRecord[]> {
+    return this.#store.channels(this.#uaid, this.#claim);
+  }
+
+  unregister(channel: number): Promise<boolean> {
+    return this.#store.unregister(this.#uaid, channel, this.#claim);
+  }
+
+  messages(query: Parameters<Store["messages"]>[1]): Promise<MessagePage> {
+    return this.#store.messages(this.#uaid, query, this.#claim);
+  }
+
+  ack(ranges: readonly IdRange[]): Promise<number> {
+    return this.#store.ack(this.#uaid, ranges, this.#claim);
+  }
 
   release(): void {
     this.#release?.();
