@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /**
  * The push service's Prometheus metrics, counted from its log events: SPEC.md lists them. Every label takes one of a few values that
- * stand in the code; none names a device, an endpoint or an address.
+ * stand in the code, or is the id of a sealing key; none names a device, an endpoint or an address.
  */
 
 import type { Counter, Gauge, Registry } from "prom-client";
 import type { LogEvent } from "./log.ts";
+import { SEAL_KINDS, type SealKind } from "./seal.ts";
 import type { PushServiceStats } from "./service-options.ts";
 
 /** Text of a scrape. */
@@ -130,6 +131,7 @@ export class Metrics {
   >();
   readonly #requests: { observe(labels: { route: string }, seconds: number): void };
   readonly #deliveries: { observe(seconds: number): void };
+  readonly #olderKeyUses: Counter<"key" | "kind">;
 
   private constructor(library: typeof import("prom-client"), read: () => PushServiceStats) {
     const { Registry, Counter, Gauge, Histogram } = library;
@@ -151,6 +153,12 @@ export class Metrics {
       name: `${PREFIX}delivery_seconds`,
       help: "From the acceptance of a message to its device's acknowledgement, the device's absence included",
       buckets: DELIVERY_BUCKETS_S,
+      registers,
+    });
+    this.#olderKeyUses = new Counter({
+      name: `${PREFIX}older_key_uses_total`,
+      help: "Tokens, endpoints and Locations presented that were sealed by a key which does not seal now",
+      labelNames: ["key", "kind"] as const,
       registers,
     });
     for (const [name, help, value] of GAUGES) {
@@ -194,6 +202,16 @@ export class Metrics {
   /** A message was acknowledged so long after it was accepted; of several nodes' clocks it may seem to be before. */
   delivered(seconds: number): void {
     this.#deliveries.observe(Math.max(0, seconds));
+  }
+
+  /** Those of the ring: a key that nobody uses is told as well. */
+  expectOlderKeys(keyIds: readonly string[]): void {
+    for (const key of keyIds) for (const kind of SEAL_KINDS) this.#olderKeyUses.inc({ key, kind }, 0);
+  }
+
+  /** As {@link OlderKeyUsed}. */
+  olderKeyUsed(key: string, kind: SealKind): void {
+    this.#olderKeyUses.inc({ key, kind });
   }
 
   async read(): Promise<Exposition> {

@@ -9,7 +9,7 @@ import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesEqual, concatBytes, utf8Encode } from "../bytes.ts";
+import { bytesEqual, concatBytes, hexEncode, utf8Encode } from "../bytes.ts";
 import { GodwitError } from "../errors.ts";
 import { SEALED_CHARS_MAX, SEALS_REMEMBERED_MAX } from "../limits.ts";
 import { base64urlDecode, base64urlEncode } from "../webpush/base64url.ts";
@@ -44,6 +44,11 @@ export interface Keyring {
 
 /** What a sealed text is for; one kind never opens as another. */
 export type SealKind = "uaToken" | "endpoint" | "message";
+
+export const SEAL_KINDS: readonly SealKind[] = ["uaToken", "endpoint", "message"];
+
+/** Told of each text that opened under a key which does not seal now; `keyId`: 8 hex digits. */
+export type OlderKeyUsed = (keyId: string, kind: SealKind) => void;
 
 interface DerivedKey {
   readonly id: Uint8Array;
@@ -90,9 +95,11 @@ export class Sealer {
   #current: DerivedKey;
   #keys: readonly DerivedKey[];
   /** What was opened last, by kind and text: a sender comes back to the same endpoint. The oldest first. */
-  readonly #opened = new Map<string, unknown>();
+  readonly #opened = new Map<string, { readonly key: DerivedKey; readonly value: unknown }>();
+  readonly #olderKeyUsed: OlderKeyUsed;
 
-  constructor(keyring: Keyring) {
+  constructor(keyring: Keyring, olderKeyUsed: OlderKeyUsed = () => {}) {
+    this.#olderKeyUsed = olderKeyUsed;
     this.#current = derive(keyring.current);
     this.#keys = [this.#current, ...keyring.older.map(derive)];
   }
@@ -102,6 +109,11 @@ export class Sealer {
     this.#current = derive(keyring.current);
     this.#keys = [this.#current, ...keyring.older.map(derive)];
     this.#opened.clear();
+  }
+
+  /** Ids of the keys that open and do not seal, 8 hex digits each. */
+  get olderKeyIds(): string[] {
+    return this.#keys.filter((key) => key !== this.#current).map(({ id }) => hexEncode(id));
   }
 
   /** base64url of key id (4 bytes), nonce (24), ciphertext (as long as `plaintext`), tag (16). */
@@ -126,7 +138,8 @@ export class Sealer {
    * @throws {GodwitError} ERR_SEAL_FORGED the key is known but did not seal this, or sealed another kind
    */
   open(kind: SealKind, text: string): Uint8Array {
-    return this.#unseal(kind, decode(text));
+    const sealed = decode(text);
+    return this.#unseal(kind, this.#keyOf(sealed), sealed);
   }
 
   /**
@@ -137,15 +150,20 @@ export class Sealer {
    */
   recall<T>(kind: SealKind, text: string, parse: (plaintext: Uint8Array) => T): T {
     const name = `${kind} ${text}`;
-    const known = this.#opened.get(name) as T | undefined;
-    if (known !== undefined) return known;
-    const opened = parse(this.open(kind, text));
-    this.#opened.set(name, opened);
+    const known = this.#opened.get(name);
+    if (known !== undefined) {
+      this.#noteUse(kind, known.key);
+      return known.value as T;
+    }
+    const sealed = decode(text);
+    const key = this.#keyOf(sealed);
+    const value = parse(this.#unseal(kind, key, sealed));
+    this.#opened.set(name, { key, value });
     for (const oldest of this.#opened.keys()) {
       if (this.#opened.size <= SEALS_REMEMBERED_MAX) break;
       this.#opened.delete(oldest);
     }
-    return opened;
+    return value;
   }
 
   /**
@@ -157,8 +175,9 @@ export class Sealer {
     const at = text.length - NUMBER_CHARS;
     if (text[at - 1] !== NUMBER_MARK) throw new GodwitError("ERR_SEAL_MALFORMED", "no number");
     const sealed = decode(text.slice(0, at - 1));
-    const name = this.#unseal(kind, sealed);
-    const block = this.#keyOf(sealed).decryptBlock.update(base64urlOf(text.slice(at)));
+    const key = this.#keyOf(sealed);
+    const name = this.#unseal(kind, key, sealed);
+    const block = key.decryptBlock.update(base64urlOf(text.slice(at)));
     if (!timingSafeEqual(block.subarray(0, CHECK_BYTES), checkOf(sealed.subarray(KEY_ID_BYTES)))) {
       throw new GodwitError("ERR_SEAL_FORGED", "the number belongs to another name");
     }
@@ -166,16 +185,22 @@ export class Sealer {
     return { name, number };
   }
 
-  #unseal(kind: SealKind, bytes: Uint8Array): Uint8Array {
-    const key = this.#keyOf(bytes);
+  #unseal(kind: SealKind, key: DerivedKey, bytes: Uint8Array): Uint8Array {
     const nonce = bytes.subarray(KEY_ID_BYTES, KEY_ID_BYTES + NONCE_BYTES);
+    let plaintext: Uint8Array;
     try {
-      return xchacha20poly1305(key.encryption, nonce, utf8Encode(kind)).decrypt(
+      plaintext = xchacha20poly1305(key.encryption, nonce, utf8Encode(kind)).decrypt(
         bytes.subarray(KEY_ID_BYTES + NONCE_BYTES),
       );
     } catch {
       throw new GodwitError("ERR_SEAL_FORGED", "the seal is broken");
     }
+    this.#noteUse(kind, key);
+    return plaintext;
+  }
+
+  #noteUse(kind: SealKind, key: DerivedKey): void {
+    if (key !== this.#current) this.#olderKeyUsed(hexEncode(key.id), kind);
   }
 
   #keyOf(bytes: Uint8Array): DerivedKey {

@@ -110,7 +110,7 @@ class Service implements PushService {
       this.#metrics?.count(event);
       options.log?.(event);
     };
-    this.#sealer = new Sealer(options.keyring);
+    this.#sealer = new Sealer(options.keyring, (key, kind) => this.#metrics?.olderKeyUsed(key, kind));
     this.#server = createServer(options);
     // Else Node leaves out headers that its parser framed the body by; their bytes are bounded.
     this.#server.maxHeadersCount = 0;
@@ -182,6 +182,7 @@ class Service implements PushService {
       this.#mqtt?.useTls(tls);
     }
     this.#sealer.use(keyring);
+    this.#metrics?.expectOlderKeys(this.#sealer.olderKeyIds);
     this.#enrolment?.useSecrets(enrolmentSecrets);
     this.#log({ event: "reloaded", keys: 1 + keyring.older.length });
   }
@@ -301,6 +302,7 @@ class Service implements PushService {
     const administration = this.#administration;
     if (admin === undefined || admin === null || administration === null) return;
     this.#metrics = await Metrics.create(() => this.stats());
+    this.#metrics.expectOlderKeys(this.#sealer.olderKeyIds);
     const checkReady = () => this.#checkReady();
     this.#admin = new AdminListener({ ...admin, administration, checkReady, metrics: this.#metrics });
     await this.#admin.listen();

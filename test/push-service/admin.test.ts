@@ -6,7 +6,10 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { hexEncode } from "../../src/bytes.ts";
 import { HTTP_ERRORS } from "../../src/push-service/http-errors.ts";
+import { rotateKeyring } from "../../src/push-service/keyring.ts";
+import { SEAL_KINDS, type SealingKey } from "../../src/push-service/seal.ts";
 import { autopushSubscribed } from "./autopush-device.ts";
 import { TestBench } from "./bench.ts";
 
@@ -106,6 +109,35 @@ describe("metrics", () => {
       "sum",
     ].map((what) => sampleOf(text, `godwit_push_delivery_seconds_${what}`));
     expect(counts).toEqual([0, 1, 1, 3, 3, 4.04]);
+  });
+
+  test("count by key and kind what older keys sealed, and no forgery", async () => {
+    const { endpoint, uaToken } = await bench.subscribed();
+    const [withdrawn, forgedEndpoint] = [
+      (await bench.post(endpoint)).headers.get("location"),
+      `${endpoint.slice(0, -8)}AAAAAAAA`,
+    ];
+    const rotated = rotateKeyring(bench.keyring);
+    const uses = async (key: SealingKey | undefined) => {
+      const text = await metrics();
+      const id = hexEncode(key?.id ?? new Uint8Array());
+      return SEAL_KINDS.map((kind) =>
+        sampleOf(text, `godwit_push_older_key_uses_total{key="${id}",kind="${kind}"}`),
+      );
+    };
+    const old = bench.keyring.current;
+    expect(await uses(old)).toEqual([null, null, null]);
+    bench.service.reload({ keyring: rotated, tls: null, enrolmentSecrets: [], enrolmentCa: null });
+    expect(await uses(old)).toEqual([0, 0, 0]);
+    // Opened once, and remembered from then on.
+    for (let post = 0; post < 3; post++) expect((await bench.post(endpoint)).status).toBe(201);
+    expect((await bench.post(forgedEndpoint)).status).toBe(404);
+    await (await bench.connect(uaToken, [1])).next("registered");
+    expect((await bench.fetch(new URL(withdrawn ?? "").pathname, { method: "DELETE" })).status).toBe(204);
+    const later = await bench.subscribed();
+    await bench.post(later.endpoint);
+    expect(await uses(old)).toEqual([1, 3, 1]);
+    expect(await uses(rotated.current)).toEqual([null, null, null]);
   });
 
   test("hold no device, endpoint or token, and no label that grows with them", async () => {

@@ -120,7 +120,7 @@ describe("LMDB store", () => {
     const directory = newDirectory();
     await openAt(directory);
     await expect(openAt(directory)).rejects.toMatchObject({
-      code: "ERR_STORE",
+      code: "ERR_JOURNAL_IN_USE",
       message: `another push service uses ${directory}`,
     });
   });

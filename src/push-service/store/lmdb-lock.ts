@@ -10,14 +10,14 @@ import { lockDirectory, type Unlock } from "../../user-agent/directory-lock.ts";
 /**
  * Takes the lock of `directory`, which is made when it is not there.
  *
- * @throws {GodwitError} ERR_STORE another running process holds it
+ * @throws {GodwitError} ERR_JOURNAL_IN_USE another running process holds it
  */
 export async function lockStore(directory: string): Promise<Unlock> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   try {
     return await lockDirectory(directory, nodeFileSystem, systemProcesses);
   } catch (error) {
-    if (!(error instanceof GodwitError)) throw error;
-    throw new GodwitError("ERR_STORE", `another push service uses ${directory}`);
+    if (!(error instanceof GodwitError && error.code === "ERR_JOURNAL_IN_USE")) throw error;
+    throw new GodwitError(error.code, `another push service uses ${directory}`);
   }
 }

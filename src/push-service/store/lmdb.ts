@@ -42,7 +42,8 @@ type Database = RootDatabase<unknown, Uint8Array>;
 /**
  * Opens or creates the store in `directory`.
  *
- * @throws {GodwitError} ERR_STORE another process has it open, or it holds another format
+ * @throws {GodwitError} ERR_JOURNAL_IN_USE another process has it open
+ * @throws {GodwitError} ERR_STORE it holds another format
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const unlock = await lockStore(options.directory);
