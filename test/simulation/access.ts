@@ -78,6 +78,9 @@ export interface DeviceEar {
   opened(): void;
   received(packet: Packet): void;
   closed(cause: LinkCause, code: number | null): void;
+  /** At the other end: a frame leaves it, or arrives there. */
+  serviceSent(frame: Uint8Array): void;
+  serviceHeard(frame: Uint8Array): void;
 }
 
 /** One TCP connection with a WebSocket in it. */
@@ -111,13 +114,16 @@ export class Connection implements Wire {
   up(packet: Packet): void {
     if (this.#isDeviceGone) return;
     this.#travel("up", () => {
-      if (!this.#isServiceGone) this.#socket?.receive(packet);
+      if (this.#isServiceGone) return;
+      if (packet.type === "frame") this.#ear.serviceHeard(packet.bytes);
+      this.#socket?.receive(packet);
     });
     if (packet.type === "close") this.forget();
   }
 
   down(packet: Packet, taken: () => void): void {
     if (this.#isServiceGone) return;
+    if (packet.type === "frame") this.#ear.serviceSent(packet.bytes);
     this.#travel("down", () => {
       taken();
       if (this.#isDeviceGone) return;

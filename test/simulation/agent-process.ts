@@ -20,6 +20,7 @@ import type { Device } from "./device.ts";
 import type { Run } from "./ledger.ts";
 import type { LinkKind } from "./link-watch.ts";
 import { ORIGIN, pathOf, upgradeHeaders } from "./service.ts";
+import { WindowWatch } from "./window-watch.ts";
 
 type Dispatch = (event: AgentEvent) => void;
 
@@ -205,6 +206,7 @@ export class Life {
       this.#when(() => device.watch.closed(linkId));
       tell({ type: "linkClosed", linkId, cause, httpStatus, retryAfterS });
     };
+    const window = new WindowWatch(device.name, device.dialect, ledger);
     const connection = new Connection(device.access, {
       opened: () =>
         this.#when(() => {
@@ -226,6 +228,12 @@ export class Life {
         }
       },
       closed: (cause) => closed(cause === "closed" ? "closed" : "reset", null, null),
+      serviceSent: (frame) => {
+        if (kind === "main") window.sent(frame);
+      },
+      serviceHeard: (frame) => {
+        if (kind === "main") window.heard(frame);
+      },
     });
     this.#connections.set(linkId, connection);
     device.watch.dialed(linkId, kind, this.userAgent?.status().link === "online");

@@ -4,36 +4,22 @@
  * are made; and holds it against the bounds.
  */
 
-import { messageName } from "../../src/agent/inbox.ts";
-import { utf8Decode } from "../../src/bytes.ts";
 import {
   ACK_DELAY_MS_MAX,
-  AUTOPUSH_IN_FLIGHT_MAX,
   CANARIES_MAX,
   INBOX_MESSAGES_PER_OWNER_MAX,
   INBOX_MESSAGES_PER_OWNER_RESUME,
   LINK_STABLE_MS,
-  MESSAGES_IN_FLIGHT_MAX,
   UNHELD_MESSAGES_PER_OWNER_MAX,
 } from "../../src/limits.ts";
 import type { UserAgent } from "../../src/user-agent/user-agent.ts";
-import {
-  AUTOPUSH_ACK,
-  parseAutopushDownstream,
-  parseAutopushUpstream,
-  parseUuid,
-} from "../../src/wire/autopush.ts";
-import { autopushMessageId } from "../../src/wire/autopush-device.ts";
-import type { AckCode, DeviceDialect } from "../../src/wire/dialect.ts";
-import { deviceEpoch } from "../../src/wire/digest.ts";
-import { godwitDialect } from "../../src/wire/godwit.ts";
+import type { DeviceDialect } from "../../src/wire/dialect.ts";
 import type { Clockwork } from "./clockwork.ts";
-import { type Ledger, SHORT_TTL_S_MAX } from "./ledger.ts";
+import { type Acknowledged, readAcks, readDownstream } from "./frames.ts";
+import type { Ledger } from "./ledger.ts";
 
 export type LinkKind = "main" | "canary";
 
-/** What the device's end of dialect autopush calls every store. */
-const AUTOPUSH_STORE_EPOCH = 1;
 /** This many alarms within a second are a loop. */
 const STORM_ALARMS = 50;
 /** Dials within this without a link that proved stable: full jitter makes about fourteen. */
@@ -51,11 +37,6 @@ interface Link {
   epoch: number | null;
   /** Received and not acknowledged. */
   readonly inFlight: Set<string>;
-}
-
-export interface Acknowledged {
-  readonly messageId: string;
-  readonly code: AckCode;
 }
 
 export class LinkWatch {
@@ -138,15 +119,10 @@ export class LinkWatch {
   received(linkId: number, frame: Uint8Array, dialect: DeviceDialect): void {
     const link = this.#links.get(linkId);
     if (link === undefined) return;
-    const messageId =
-      dialect === "autopush" ? this.#readAutopush(link, frame) : this.#readNative(link, frame);
-    if (messageId === null) return;
+    const messageId = readDownstream(link, frame, dialect)?.messageId;
+    if (messageId === undefined) return;
     this.#ledger.events.sent++;
     link.inFlight.add(messageId);
-    const max = dialect === "autopush" ? AUTOPUSH_IN_FLIGHT_MAX : MESSAGES_IN_FLIGHT_MAX;
-    // The service lets those go whose time is over.
-    const lasting = [...link.inFlight].filter((id) => (this.#ledger.byId(id)?.ttlS ?? 0) >= SHORT_TTL_S_MAX);
-    if (lasting.length > max) this.#violate("bounds", `${lasting.length} messages in flight`);
     const receivedMs = this.#clockwork.nowMs;
     this.#clockwork.after(ACK_DELAY_MS_MAX + ACK_SLACK_MS, () => {
       const isThere = this.#links.get(linkId) === link && link.inFlight.has(messageId);
@@ -160,7 +136,7 @@ export class LinkWatch {
     const link = this.#links.get(linkId);
     if (link?.epoch == null) return [];
     const { epoch } = link;
-    const acknowledged = dialect === "autopush" ? autopushAcks(frame, epoch) : nativeAcks(frame, epoch);
+    const acknowledged = readAcks(frame, epoch, dialect);
     for (const { messageId } of acknowledged) link.inFlight.delete(messageId);
     return acknowledged;
   }
@@ -183,65 +159,7 @@ export class LinkWatch {
       this.#violate("dials back off", `${this.#dialsMs.length} within ${DIALS_MS / 60_000} min`);
   }
 
-  #readNative(link: Link, frame: Uint8Array): string | null {
-    const message = godwitDialect.parseDownstream(frame);
-    if (message?.type === "registered") link.epoch = deviceEpoch(message.uaid, message.storeEpoch);
-    return message?.type === "notification" && link.epoch !== null
-      ? messageName(link.epoch, message.id)
-      : null;
-  }
-
-  #readAutopush(link: Link, frame: Uint8Array): string | null {
-    const message = parseAutopushDownstream(utf8Decode(frame));
-    if (message.type === "hello")
-      link.epoch = deviceEpoch(parseUuid(message.uaid) ?? new Uint8Array(16), AUTOPUSH_STORE_EPOCH);
-    if (message.type !== "notification" || link.epoch === null) return null;
-    return messageName(link.epoch, autopushMessageId(message.channelId, message.version));
-  }
-
   #violate(rule: string, text: string): void {
     this.#ledger.violate(rule, `${this.#device}: ${text}`);
   }
-}
-
-/** As the agent calls a message that the service stored under `id`. */
-export function nativeMessageId(uaid: Uint8Array, storeEpoch: number, id: number): string {
-  return messageName(deviceEpoch(uaid, storeEpoch), id);
-}
-
-/** @param channelId 16 bytes */
-export function autopushMessageIdOf(
-  uaid: Uint8Array,
-  storeEpoch: number,
-  channelId: Uint8Array,
-  id: number,
-): string {
-  const version = `${deviceEpoch(uaid, storeEpoch).toString(36)}.${id.toString(36)}`;
-  return messageName(deviceEpoch(uaid, AUTOPUSH_STORE_EPOCH), autopushMessageId(channelId, version));
-}
-
-function nativeAcks(frame: Uint8Array, epoch: number): Acknowledged[] {
-  const message = godwitDialect.parseUpstream(frame);
-  if (message.type !== "ack") return [];
-  const { ranges, code } = message;
-  return ranges.flatMap(([first, last]) =>
-    Array.from({ length: last - first + 1 }, (_, at) => ({
-      messageId: messageName(epoch, first + at),
-      code,
-    })),
-  );
-}
-
-function autopushAcks(frame: Uint8Array, epoch: number): Acknowledged[] {
-  const message = parseAutopushUpstream(utf8Decode(frame));
-  if (message.type !== "ack") return [];
-  return message.updates.map(({ channelId, version, code }) => ({
-    messageId: messageName(epoch, autopushMessageId(channelId, version)),
-    code:
-      code === AUTOPUSH_ACK.undecryptable
-        ? "undecryptable"
-        : code === AUTOPUSH_ACK.undelivered
-          ? "rejected"
-          : "ok",
-  }));
 }

@@ -90,6 +90,34 @@ export const MUTATIONS: readonly KnownMutation[] = [
     replace: "JOURNAL_UNHANDLED_AFTER_MS = 14_000;",
     rules: ["acks wait 5 s at most"],
   },
+  {
+    name: "messages dropped at compaction",
+    file: "src/journal/state.ts",
+    find: "  records.push(...state.messages.values(), ...state.notifications.values());\n",
+    replace: "  records.push(...state.notifications.values());\n",
+    rules: ["nothing lost"],
+  },
+  {
+    name: "more in flight than allowed",
+    file: "src/push-service/outbox.ts",
+    find: "return MESSAGES_IN_FLIGHT_MAX - this.#inFlight.size;",
+    replace: "return MESSAGES_IN_FLIGHT_MAX;",
+    rules: ["bounds"],
+  },
+  {
+    name: "more in flight than allowed, dialect autopush",
+    file: "src/push-service/autopush-outbox.ts",
+    find: "return !this.#isCongested && this.#inFlight.size < AUTOPUSH_IN_FLIGHT_MAX;",
+    replace: "return !this.#isCongested;",
+    rules: ["bounds"],
+  },
+  {
+    name: "a wrong clock believed",
+    file: "src/agent/clock.ts",
+    find: "return this.#now.epochTrusted || this.#serviceOffsetMs !== null;",
+    replace: "return true;",
+    rules: ["nothing lost"],
+  },
   // What the simulation found, and is mended.
   {
     name: "a registered channel ended as nobody's",
@@ -104,5 +132,27 @@ export const MUTATIONS: readonly KnownMutation[] = [
     find: `(this.next()?.journal ?? "writing") !== "writing"`,
     replace: "this.next() !== undefined",
     rules: ["bounds"],
+  },
+  {
+    name: "an expiry by a clock that was wrong",
+    file: "src/agent/inbox.ts",
+    find: "clock.isTrusted ? clock.epochMs : 0;",
+    replace: "clock.epochMs;",
+    rules: ["nothing lost"],
+  },
+  {
+    name: "handled without a network, and not known",
+    file: "src/agent/inbox.ts",
+    find: "(userAgent ? deviceEpoch(userAgent.uaid, userAgent.storeEpoch) : 0)",
+    replace: "(userAgent?.storeEpoch ?? 0)",
+    // As above, where its agent did not restart in between.
+    rules: ["exactly once", "nothing lost"],
+  },
+  {
+    name: "acknowledged in another store",
+    file: "src/agent/waiting.ts",
+    find: `inbox.finish(record.storeEpoch, record.id, "ok");`,
+    replace: `inbox.markHandled(record.storeEpoch, record.id, "ok");\n      this.#options.acks.add(record.id, "ok");`,
+    rules: ["ack means safe", "ack names what came"],
   },
 ];

@@ -10,6 +10,7 @@ import { CONDUCTS, type Conduct } from "./app.ts";
 import { Chance } from "./chance.ts";
 import type { Death, DeviceSetting } from "./device.ts";
 import type { MessageKind } from "./ledger.ts";
+import { SCENES, type Scene } from "./scenes.ts";
 
 /** `device` and `app` count from 0. Durations in ms. */
 export type Action =
@@ -251,34 +252,83 @@ function drawChoice(chance: Chance, devices: readonly DeviceSetting[]): Action {
   return { type: "choice", device, choice };
 }
 
+/** Every fourth world has a theme: one device, and one kind of scene again and again. */
+const THEMED_EVERY = 4;
+const THEMED_SPAN_MS = 20 * MINUTE_MS;
+/** What is left of it for the last scene. */
+const SCENE_MS_MAX = 2 * MINUTE_MS;
+
 /** The plan of `seed`. */
 export function makePlan(seed: number): Plan {
+  return seed % THEMED_EVERY === THEMED_EVERY - 1 ? makeThemedPlan(seed) : makeMixedPlan(seed);
+}
+
+function makeMixedPlan(seed: number): Plan {
   const chance = new Chance(seed, "plan");
-  const devices = Array.from({ length: chance.pick(1, 1, 2, 3) }, (_, at): DeviceSetting => {
-    const owners = OWNERS.slice(0, chance.integer(1, OWNERS.length));
-    return {
-      name: `d${at}`,
-      dialect: chance.pick("godwit.v1", "godwit.v1", "autopush"),
-      isSealed: chance.is(0.3),
-      owners: owners.map((owner) => ({ owner, isKeyed: chance.is(0.3) })),
-    };
-  });
+  const devices = Array.from({ length: chance.pick(1, 1, 2, 3) }, (_, at) => drawDevice(chance, `d${at}`));
   const spanMs = chance.pick(10 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS);
   const troubles = TROUBLES.filter(() => chance.is(0.5));
-  const actions: PlannedAction[] = [];
-  const add = (draw: Draw): void => {
-    actions.push({ atMs: chance.integer(0, spanMs), action: draw(chance, devices) });
+  const spread = { chance, devices, spanMs };
+  const messages = spreadOut(spread, chance.pick(...MESSAGE_ACTIONS), () => post);
+  const left = chance.pick(...TROUBLE_ACTIONS);
+  const troubled = troubles.length === 0 ? [] : spreadOut(spread, left, () => pickTrouble(chance, troubles));
+  return { seed, devices, actions: inOrder([...messages, ...troubled]), spanMs };
+}
+
+function makeThemedPlan(seed: number): Plan {
+  const chance = new Chance(seed, "plan");
+  const scene = SCENES[Math.floor(seed / THEMED_EVERY) % SCENES.length] as Scene;
+  const devices = [{ ...drawDevice(chance, "d0"), dialect: chance.pick("godwit.v1", "autopush") } as const];
+  const scenes = Array.from({ length: chance.pick(1, 2, 4) }, () => {
+    const beginMs = chance.integer(0, THEMED_SPAN_MS - SCENE_MS_MAX);
+    const actions = scene.draw(chance, onApp(chance, devices));
+    return actions.map(({ atMs, action }) => ({ atMs: beginMs + atMs, action }));
+  });
+  const spread = { chance, devices, spanMs: THEMED_SPAN_MS };
+  const messages = spreadOut(spread, chance.pick(0, 8), () => post);
+  const troubled = spreadOut(spread, chance.pick(0, 3, 8), () => pickTrouble(chance, TROUBLES));
+  const actions = inOrder([...scenes.flat(), ...messages, ...troubled]);
+  return { seed, devices, actions, spanMs: THEMED_SPAN_MS };
+}
+
+function drawDevice(chance: Chance, name: string): DeviceSetting {
+  const owners = OWNERS.slice(0, chance.integer(1, OWNERS.length));
+  return {
+    name,
+    dialect: chance.pick("godwit.v1", "godwit.v1", "autopush"),
+    isSealed: chance.is(0.3),
+    owners: owners.map((owner) => ({ owner, isKeyed: chance.is(0.3) })),
   };
-  for (let left = chance.pick(...MESSAGE_ACTIONS); left > 0; left--) add(post);
-  const weightSum = troubles.reduce((sum, { weight }) => sum + weight, 0);
-  for (let left = chance.pick(...TROUBLE_ACTIONS); left > 0 && weightSum > 0; left--) {
-    let at = chance.next() * weightSum;
-    const drawn = troubles.find(({ weight }) => {
-      at -= weight;
-      return at <= 0;
-    });
-    if (drawn !== undefined) add(drawn.draw);
-  }
-  actions.sort((a, b) => a.atMs - b.atMs);
-  return { seed, devices, actions, spanMs };
+}
+
+interface Spread {
+  readonly chance: Chance;
+  readonly devices: readonly DeviceSetting[];
+  readonly spanMs: number;
+}
+
+/** So many actions at any time. */
+function spreadOut(
+  { chance, devices, spanMs }: Spread,
+  count: number,
+  pickDraw: () => Draw,
+): PlannedAction[] {
+  return Array.from({ length: count }, () => {
+    const draw = pickDraw();
+    return { atMs: chance.integer(0, spanMs), action: draw(chance, devices) };
+  });
+}
+
+/** One of them, by weight. */
+function pickTrouble(chance: Chance, troubles: typeof TROUBLES): Draw {
+  let at = chance.next() * troubles.reduce((sum, { weight }) => sum + weight, 0);
+  const drawn = troubles.find(({ weight }) => {
+    at -= weight;
+    return at <= 0;
+  });
+  return (drawn ?? (troubles[0] as (typeof TROUBLES)[number])).draw;
+}
+
+function inOrder(actions: readonly PlannedAction[]): PlannedAction[] {
+  return [...actions].sort((a, b) => a.atMs - b.atMs);
 }
