@@ -129,6 +129,8 @@ class Service implements PushService {
     this.#upgradeRate = new RateLimit(options.upgradeRate ?? DEFAULT_RATES.upgradeRate);
     this.#connections = new Connections(this.#server, this.#bounds);
     this.#server.on("request", (request, response) => void this.#answer(request, response));
+    // Of what is expected only `100-continue` means anything (RFC 9110 §10.1.1); to the rest Node would answer 417, without errno.
+    this.#server.on("checkExpectation", (request, response) => void this.#answer(request, response));
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 

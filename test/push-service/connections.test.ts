@@ -74,6 +74,12 @@ function refusal(answer: string): [number, number] {
   return [Number(head.split(" ")[1]), (JSON.parse(body) as { errno: number }).errno];
 }
 
+test("a request that expects something unknown is answered as any other", async () => {
+  const request =
+    "GET /nowhere HTTP/1.1\r\nHost: push.example\r\nExpect: wonders\r\nConnection: close\r\n\r\n";
+  expect(refusal(await answerTo(request))).toEqual([404, 320]);
+});
+
 describe("a refused upgrade", () => {
   test.each([
     ["of an unknown path", "/nowhere", {}, [404, 320]],
