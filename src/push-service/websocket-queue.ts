@@ -45,12 +45,15 @@ export class WebSocketQueue {
     return true;
   }
 
-  /** What is sent until the work at hand is done goes in one write: a group commit brings a device several messages at once. */
+  /**
+   * What is sent until the event loop has done all that is there to be done goes in one write: a group commit brings a device several
+   * messages at once, and so do the senders whose requests came together.
+   */
   #cork(): void {
     if (this.#isCorked) return;
     this.#isCorked = true;
     this.#socket.cork();
-    process.nextTick(() => this.#uncork());
+    setImmediate(() => this.#uncork());
   }
 
   #uncork(): void {

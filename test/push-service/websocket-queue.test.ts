@@ -56,6 +56,14 @@ test("frames of one turn leave together, and in order", async () => {
   expect(socket.writableCorked).toBe(0);
 });
 
+test("frames of requests that came together leave together", async () => {
+  queue.send("a");
+  // Another socket of the same round of the event loop is read behind the ticks of this one.
+  await new Promise<void>((resolve) => process.nextTick(() => process.nextTick(resolve)));
+  queue.send("b");
+  expect([socket.writableCorked, socket.writableLength]).toEqual([1, 6]);
+});
+
 test("much does not wait for the end of the turn", () => {
   const frame = new Uint8Array(1_000);
   let waitedMax = 0;
