@@ -6,7 +6,7 @@ import { Agent } from "node:https";
 import webPush from "web-push";
 import { CommandError, EXIT } from "../configuration/exit.ts";
 import { type Options, readCertificates, readTextFile } from "../configuration/options.ts";
-import { trustedCertificates } from "../node/tls.ts";
+import { tlsOptions } from "../node/tls.ts";
 import type { Command } from "./command.ts";
 import { nodeSurroundings } from "./surroundings.ts";
 import { readVapidKeys } from "./vapid-keys.ts";
@@ -48,9 +48,7 @@ export const sendCommand: Command = {
         ...(urgency === null ? {} : { urgency }),
         ...(topic === null ? {} : { topic }),
         ...(keys === null ? {} : { vapidDetails: { subject: "mailto:godwit@localhost.example", ...keys } }),
-        ...(caFile === null
-          ? {}
-          : { agent: new Agent({ ca: trustedCertificates(readCertificates(caFile, nodeSurroundings())) }) }),
+        agent: new Agent(tlsOptions(caFile === null ? null : readCertificates(caFile, nodeSurroundings()))),
       })
       .catch((error: unknown) => {
         throw sendError(error);

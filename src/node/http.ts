@@ -7,7 +7,7 @@ import type { AgentEvent, LinkCause } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
 import { HTTP_RESPONSE_BYTES_MAX, REQUEST_TIMEOUT_MS } from "../limits.ts";
 import { proxyAgent } from "./proxy.ts";
-import { trustedCertificates } from "./tls.ts";
+import { tlsOptions } from "./tls.ts";
 import { causeOf, parseRetryAfter } from "./websocket.ts";
 
 type HttpRequest = EffectOf<"httpRequest">;
@@ -73,7 +73,7 @@ export interface PostOptions {
 export function performPost({ url, headers, body, ca, signal }: PostOptions): Promise<number> {
   return new Promise((resolve) => {
     const fail = () => resolve(0);
-    const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
+    const tls = tlsOptions(ca);
     const agent = proxyAgent(url, tls, fail) ?? false;
     const start = url.startsWith("https:") ? httpsRequest : httpRequest;
     const length = { "Content-Length": body.length };
@@ -95,7 +95,7 @@ function noAnswer(cause: LinkCause): Answer {
 }
 
 function requestOptions(request: HttpRequest, ca: string | null, refused: () => void): RequestOptions {
-  const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
+  const tls = tlsOptions(ca);
   return {
     method: request.method,
     headers: {

@@ -13,7 +13,7 @@ import type { AgentEvent, LinkCause, MqttAddress } from "../agent/events.ts";
 import type { EffectOf } from "../host/host.ts";
 import { LINK_QUEUED_BYTES_MAX, MQTT_CLOSE_MS, MQTT_PACKET_BYTES_MAX, OPEN_TIMEOUT_MS } from "../limits.ts";
 import { BoundedMqttStream, MQTT_PACKET, MQTT_QOS_OVER_1 } from "./bounded-mqtt-stream.ts";
-import { trustedCertificates } from "./tls.ts";
+import { tlsOptions } from "./tls.ts";
 import { causeOf } from "./websocket.ts";
 
 type OpenRequest = EffectOf<"openLink">;
@@ -163,7 +163,7 @@ export class MqttLinks {
       host,
       port,
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(this.#options.ca === null ? {} : { ca: trustedCertificates(this.#options.ca) }),
+      ...tlsOptions(this.#options.ca),
       ...(session === undefined ? {} : { session }),
       ...(url.port === MQTT_ALPN_PORT ? { ALPNProtocols: ["mqtt"] } : {}),
     });

@@ -19,7 +19,7 @@ import {
   RETRY_AFTER_S_MAX,
 } from "../limits.ts";
 import { proxyAgent } from "./proxy.ts";
-import { trustedCertificates } from "./tls.ts";
+import { tlsOptions } from "./tls.ts";
 
 type OpenRequest = EffectOf<"openLink">;
 
@@ -130,7 +130,7 @@ export class WebSocketLinks {
   #connectOptions(url: string, host: string, proxyRefused: () => void): object {
     const session = this.#sessions.get(host);
     const tls = {
-      ...(this.#options.ca === null ? {} : { ca: trustedCertificates(this.#options.ca) }),
+      ...tlsOptions(this.#options.ca),
       ...(session === undefined ? {} : { session }),
     };
     // The proxy variables speak of http(s), not ws(s).

@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import type { MqttClient } from "mqtt";
 import { MQTT_BROKER_RECONNECT_MS, MQTT_CLOSE_MS } from "../limits.ts";
-import { trustedCertificates } from "../node/tls.ts";
+import { tlsOptions } from "../node/tls.ts";
 import { causeOf } from "../node/websocket.ts";
 import { CONTROL_TOPIC, DynamicSecurity } from "./dynamic-security.ts";
 import type { Log } from "./log.ts";
@@ -149,7 +149,7 @@ export class ExternalBroker implements Broker {
           host,
           port,
           ...(isIP(host) === 0 ? { servername: host } : {}),
-          ...(ca ? { ca: trustedCertificates(ca) } : {}),
+          ...tlsOptions(ca || null),
         })
       : connectTcp({ host, port }).setNoDelay(true);
     socket.prependListener("error", (error: NodeJS.ErrnoException) => {

@@ -13,7 +13,7 @@ import { createServer as createHttps } from "node:https";
 import { type AddressInfo, createServer as createTcp, type Socket, type Server as TcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TLSSocket } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { Aedes } from "aedes";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type DevCertificate, loadDevCertificate } from "../../src/push-service/dev-ca.ts";
@@ -52,7 +52,11 @@ export class Servers {
   readonly #closes: (() => void)[] = [];
 
   /** A WebSocket server; its upgrades come out of `accepted`. */
-  async webSocket(certificate: DevCertificate | null = null, address = "127.0.0.1", hasSubprotocol = true) {
+  async webSocket(
+    certificate: (DevCertificate & Pick<SecureContextOptions, "maxVersion">) | null = null,
+    address = "127.0.0.1",
+    hasSubprotocol = true,
+  ) {
     const http = certificate === null ? createHttp() : createHttps(certificate);
     // No pongs by itself: a test says when.
     const server = new WebSocketServer({

@@ -156,6 +156,37 @@ describe("malformed", () => {
     });
     expect(await Promise.all(outcomes)).toEqual(["closed", "closed", "closed"]);
   });
+
+  // A library's parser of HTTP/2 that nobody needs is one that only attackers use (CVE-2026-19773 was in one).
+  const h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  test.each([
+    [
+      "asked for at the loopback port",
+      () => port,
+      (host: string) => `GET / HTTP/1.1\r\nHost: ${host}\r\n${h2c}\r\n`,
+    ],
+    [
+      "asked for at the Unix socket",
+      () => path,
+      () => `GET /v1/app HTTP/1.1\r\nHost: localhost\r\n${h2c}\r\n`,
+    ],
+    ["begun at the loopback port", () => port, () => ""],
+    ["begun at the Unix socket", () => path, () => ""],
+  ])("HTTP/2, %s, is not spoken", async (_what, at, request) => {
+    const where = at();
+    const socket = typeof where === "number" ? connect(where, "127.0.0.1") : connect(where);
+    socket.on("error", () => {});
+    let answer = "";
+    socket.setEncoding("latin1").on("data", (text: string) => {
+      answer += text;
+    });
+    // Behind the preface a frame SETTINGS without settings, which is answered with another.
+    socket.write(`${request(`127.0.0.1:${port}`)}${preface}\0\0\0\x04\0\0\0\0\0`, "latin1");
+    await once(socket, "close");
+    expect(answer).toMatch(/^($|HTTP\/1\.[01] (200|4\d\d) )/);
+    expect(answer).not.toContain("\0\0\0\x04");
+  });
 });
 
 describe("too much", () => {

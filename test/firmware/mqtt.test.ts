@@ -388,6 +388,17 @@ describe.skipIf(!isFirmwareBuilt)("with a broker that refuses", () => {
     expect(await host.events.next("linkClosed")).toEqual(gone("refused", 403));
     await peer.closed;
   });
+
+  test("a SUBACK without any code ends the link: nothing is read behind its end (CVE-2024-10525)", async () => {
+    const peer = await dialled();
+    await peer.next("connect");
+    peer.send({ cmd: "connack", returnCode: 0, sessionPresent: false });
+    const { messageId = 0 } = await peer.next("subscribe");
+    peer.socket.write(Buffer.of(0x90, 2, messageId >> 8, messageId & 0xff));
+    // Later releases of the library refuse it themselves, those before hand it to us.
+    expect([gone("protocol"), gone("refused", 403)]).toContainEqual(await host.events.next("linkClosed"));
+    await peer.closed;
+  });
 });
 
 /** What ends a link as a broker's mistake, sent once the link is open. */

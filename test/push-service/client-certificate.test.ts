@@ -117,8 +117,19 @@ test("a reload changes the authorities, and one without any keeps them", async (
       enrolmentCa,
     });
   expect(await statuses()).toEqual([200, 401]);
+  const device = await fleet.issue("clientAuth");
+  const { session } = await askForToken(device);
+  expect(await askForToken({ ...device, session: session as Buffer })).toMatchObject({
+    status: 200,
+    isReused: true,
+  });
   reload(other.ca);
   expect(await statuses()).toEqual([401, 200]);
+  // Nor does a session begun before count.
+  expect(await askForToken({ ...device, session: session as Buffer })).toMatchObject({
+    status: 401,
+    isReused: false,
+  });
   reload(null);
   expect(await statuses()).toEqual([401, 200]);
 });

@@ -18,7 +18,7 @@ import {
   DOCTOR_STEP_MS_MAX,
 } from "../../limits.ts";
 import { proxyAgent } from "../../node/proxy.ts";
-import { trustedCertificates } from "../../node/tls.ts";
+import { tlsOptions } from "../../node/tls.ts";
 import { AUTOPUSH_SUBPROTOCOL } from "../../wire/autopush.ts";
 import type { DeviceDialect } from "../../wire/dialect.ts";
 import { GODWIT_SUBPROTOCOL } from "../../wire/godwit.ts";
@@ -219,7 +219,7 @@ interface Upgrade {
 
 function upgrade({ serviceUrl, ca }: ServiceTarget, path: string, subprotocol: string): Promise<Upgrade> {
   return new Promise((resolve) => {
-    const tls = ca === null ? {} : { ca: trustedCertificates(ca) };
+    const tls = tlsOptions(ca);
     const agent = proxyAgent(serviceUrl, tls, () => finish({ status: 0, errno: null, problem: "proxy" }));
     const url = `${serviceUrl.replace(/^http/, "ws")}${path}`;
     const socket = new WebSocket(url, subprotocol, {

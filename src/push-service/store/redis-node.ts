@@ -11,7 +11,7 @@ import {
   REDIS_REPLICA_TIMEOUT_MS,
   REDIS_REPLICA_WAIT_MS,
 } from "../../limits.ts";
-import { trustedCertificates } from "../../node/tls.ts";
+import { tlsOptions } from "../../node/tls.ts";
 
 export type Reply = Buffer | number | null | readonly Reply[];
 export type Arguments = readonly (string | number | Uint8Array)[];
@@ -270,7 +270,7 @@ export function redisOptions(address: string, { tls }: Pick<RedisAccess, "tls">)
   return {
     host: address.slice(0, at),
     port: Number(address.slice(at + 1)),
-    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: trustedCertificates(tls.ca) } }),
+    ...(tls === null ? {} : { tls: tlsOptions(tls.ca) }),
     lazyConnect: true,
     enableReadyCheck: false,
     enableOfflineQueue: false,
