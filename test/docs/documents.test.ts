@@ -21,6 +21,7 @@ const DOCUMENTS = [
   "firmware-bridge/README.md",
   "docs/fuzzing.md",
   "docs/operating-a-push-service.md",
+  "docs/security-review.md",
   "docs/simulation.md",
 ];
 const read = (path: string) => readFileSync(path, "utf8");

@@ -39,6 +39,10 @@ describe.each(Object.keys(EXPOSURE_MAX))("unit %s", (name) => {
     expect(codes.split(" ").map(Number)).toEqual([2, 75, CONFIG]);
     expect(unit).toMatch(/^ExecStart=\/usr\/sbin\/godwitd --config \/etc\/godwit\/config\.json$/m);
   });
+
+  test("leaves no core with its secrets on the flash", () => {
+    expect(readFileSync(`${UNITS}/${name}.service`, "utf8")).toMatch(/^LimitCORE=0$/m);
+  });
 });
 
 describe.skipIf(!existsSync(GODWITD))("first boot", () => {

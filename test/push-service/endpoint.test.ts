@@ -27,6 +27,17 @@ async function refusal(response: Response): Promise<[number, number]> {
   return [response.status, body.errno as number];
 }
 
+/** The same `Authorization`, its ECDSA signature (r, s) replaced by (r, n - s), which is as good. */
+function withOtherSignature(authorization: string): string {
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const [, signed = "", signature = "", behind = ""] =
+    /^(vapid t=[^.]+\.[^.]+\.)([^,]+)(.*)$/.exec(authorization) ?? [];
+  const bytes = Buffer.from(signature, "base64url");
+  const other = order - BigInt(`0x${bytes.subarray(32).toString("hex")}`);
+  bytes.write(other.toString(16).padStart(64, "0"), 32, "hex");
+  return `${signed}${bytes.toString("base64url")}${behind}`;
+}
+
 describe("publishing", () => {
   test("201 with Location and TTL, and the device gets body and metadata", async () => {
     const { device, endpoint, channel } = await bench.subscribed();
@@ -251,11 +262,12 @@ describe("revoking", () => {
     expect(await refusal(response)).toEqual([401, 109]);
   });
 
-  test("a token works once", async () => {
+  test("a token works once, also under the other signature that anybody can make of its own", async () => {
     const { endpoint } = await bench.subscribed(bench.keys.publicKey);
     const token = revokeToken(endpoint);
     expect((await revoke(endpoint, token)).status).toBe(204);
     expect(await refusal(await revoke(endpoint, token))).toEqual([403, 306]);
+    expect(await refusal(await revoke(endpoint, withOtherSignature(token)))).toEqual([403, 306]);
     const other = revokeToken(endpoint, { expiresS: bench.epochMs / 1000 + 299 });
     expect(await refusal(await revoke(endpoint, other))).toEqual([410, 106]);
   });
