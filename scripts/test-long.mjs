@@ -170,6 +170,12 @@ const SUITES = {
     const events = ["--seeds", "1-256", "--events", TEST_SIMULATION_EVENTS];
     tally.check("simulated worlds", process.execPath, ["scripts/run.mjs", "sim", ...events]);
   },
+  /** The push service's store on disk: power cuts, kills and failing writes at each step. */
+  lmdb() {
+    if (built("firmware") === null) return;
+    const spec = ["--project", "node", "test/simulation/lmdb-power-cut"];
+    tally.vitest("the store on disk, cut off at every step", spec, { GODWIT_LONG: "1" });
+  },
   /** Each known defect is seen by the simulation. */
   mutations() {
     const mutations = ["--project", "node", "test/simulation/mutations.test.ts"];

@@ -41,6 +41,8 @@ enum power_cut_operation {
     POWER_CUT_RENAME,
     POWER_CUT_UNLINK,
     POWER_CUT_SYMLINK,
+    /* A write that is on the disk when it returns (O_DSYNC). */
+    POWER_CUT_WRITE_THROUGH,
 };
 
 /* Little-endian; behind it `path_bytes`, `other_bytes` and `data_bytes` bytes. A file is named by its inode. */
@@ -65,6 +67,7 @@ static int fail_errno = EIO;
 /* Whether a descriptor is a file of the directory, or the directory itself. */
 static bool is_ours[POWER_CUT_FDS_MAX];
 static bool is_directory[POWER_CUT_FDS_MAX];
+static bool is_through[POWER_CUT_FDS_MAX];
 
 static uint64_t number_of(const char *name)
 {
@@ -172,6 +175,7 @@ static int open_any(const char *path, int flags, mode_t mode)
         goto out;
     is_ours[fd] = *name != '\0';
     is_directory[fd] = *name == '\0';
+    is_through[fd] = (flags & O_DSYNC) != 0;
     if (is_new)
         write_down(POWER_CUT_CREATE, fd, 0, name, NULL, NULL, 0);
     else if ((flags & O_TRUNC) != 0)
@@ -229,7 +233,8 @@ static ssize_t write_any(int fd, const void *data, size_t bytes, off_t offset)
     if (steps == kill_at)
         die();
     if (written > 0)
-        write_down(POWER_CUT_WRITE, fd, (uint64_t) at, NULL, NULL, data, (size_t) written);
+        write_down(is_through[fd] ? POWER_CUT_WRITE_THROUGH : POWER_CUT_WRITE, fd, (uint64_t) at, NULL, NULL, data,
+                   (size_t) written);
 out:
     pthread_mutex_unlock(&lock);
     return written;
@@ -249,6 +254,47 @@ ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset);
 ssize_t pwrite64(int fd, const void *data, size_t bytes, off64_t offset)
 {
     return write_any(fd, data, bytes, offset);
+}
+
+/* As one step, which dies or fails as a whole. `offset` < 0: where the descriptor stands. */
+static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t offset)
+{
+    size_t bytes = 0, at = 0;
+    ssize_t written;
+    uint8_t *whole;
+    int i;
+
+    if (!is_watched(fd))
+        return offset < 0 ? syscall(SYS_writev, fd, parts, count)
+                          : syscall(SYS_pwritev, fd, parts, count, offset, (off_t) 0);
+    for (i = 0; i < count; i++)
+        bytes += parts[i].iov_len;
+    whole = malloc(bytes == 0 ? 1 : bytes);
+    if (whole == NULL)
+        return -1;
+    for (i = 0; i < count; i++) {
+        memcpy(whole + at, parts[i].iov_base, parts[i].iov_len);
+        at += parts[i].iov_len;
+    }
+    written = write_any(fd, whole, bytes, offset);
+    free(whole);
+    return written;
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    return write_parts(fd, parts, count, -1);
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
+{
+    return write_parts(fd, parts, count, offset);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset);
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset)
+{
+    return write_parts(fd, parts, count, offset);
 }
 
 static int truncate_any(int fd, off_t length)

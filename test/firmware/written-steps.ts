@@ -21,6 +21,7 @@ const OPERATIONS = [
   "rename",
   "unlink",
   "symlink",
+  "writeThrough",
 ] as const;
 const HEADER_BYTES = 32;
 

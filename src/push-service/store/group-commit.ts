@@ -32,10 +32,10 @@ export interface GroupCommitOptions {
  * synchronous transaction holds the event loop for one flush; meanwhile requests gather, so the group grows as the disk
  * gets slower.
  *
- * After a failed commit nothing is written any more until the process starts again: lmdb corrupts its heap when a write
- * is tried again (measured under a file size limit). The common cause, a full disk, is seen before it comes to that: then
- * only operations that free space still pass, with the room that is kept for them. An operation that fails for a reason of
- * its own is taken out of its group and hurts nobody else.
+ * After a failed commit nothing is written any more until the process starts again: lmdb corrupts its heap when a page
+ * cannot be written, which may end the process. What is on the disk then is as it was (test/simulation/lmdb-power-cut).
+ * The common cause, a full disk, is seen before it comes to that: then only operations that free space still pass, with the
+ * room that is kept for them. An operation that fails for a reason of its own is taken out of its group and hurts nobody else.
  */
 export class GroupCommit {
   readonly #database: GroupCommitOptions["database"];

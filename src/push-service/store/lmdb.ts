@@ -8,7 +8,9 @@ import { chmodSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
 import { GodwitError } from "../../errors.ts";
 import { DEVICES_LOOKED_AT_MAX, EXPIRE_BATCH_MAX, ID_MAX, SUBSCRIPTIONS_MAX } from "../../limits.ts";
+import { nodeFileSystem } from "../../node/file-system.ts";
 import type { Unlock } from "../../user-agent/directory-lock.ts";
+import { syncDirectory } from "../../user-agent/file-system.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { LmdbDevices } from "./lmdb-devices.ts";
@@ -73,6 +75,8 @@ async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<St
   const store = new LmdbStore(database, epoch, unlock, options);
   try {
     if (meta === undefined) await store.writeMeta();
+    // lmdb syncs its file, not the file's name.
+    await syncDirectory(nodeFileSystem, options.directory);
   } catch (error) {
     await store.close();
     throw error;

@@ -1,0 +1,10 @@
+import {build} from "esbuild"; import {spawnSync} from "node:child_process"; import {readFileSync,rmSync,mkdirSync} from "node:fs";
+await build({stdin:{contents:`import { perform } from "./test/simulation/lmdb-process.ts"; await perform(JSON.parse(process.env.LMDB_TASK));`,resolveDir:"/tmp/wt-sim",loader:"ts"},bundle:true,platform:"node",format:"esm",packages:"external",outfile:"/tmp/wt-sim/.t.mjs"});
+await build({entryPoints:["test/firmware/written-steps.ts"],bundle:true,platform:"node",format:"esm",packages:"external",outfile:"/tmp/wt-sim/.ws.mjs"});
+const {readSteps}=await import("/tmp/wt-sim/.ws.mjs");
+rmSync("/tmp/lml",{recursive:true,force:true}); mkdirSync("/tmp/lml");
+const env={...process.env, LD_PRELOAD:"/tmp/wt-sim/build/firmware/test/power_cut.so",POWER_CUT_DIRECTORY:"/tmp/lml/store",POWER_CUT_LOG:"/tmp/lml/log",LMDB_TASK:JSON.stringify({type:"live",directory:"/tmp/lml/store",seed:1,groups:25,progressFile:"/tmp/lml/progress",logFile:"/tmp/lml/log"}), ...(process.argv[2]?{POWER_CUT_FAIL_AT:process.argv[2],POWER_CUT_ERRNO:process.argv[3]}:{})};
+const r=spawnSync("node",[".t.mjs"],{env,encoding:"utf8"}); console.log(r.status,r.signal,r.stderr.slice(0,1500));
+const steps=readSteps("/tmp/lml/log"); let c=Buffer.alloc(0); let ino; 
+steps.forEach((s,i)=>{ if(s.operation==="create"&&s.path==="data.mdb") ino=s.inode; if(s.inode!==ino) {console.log(i+1,s.operation,s.path);return;} if(i<46) console.log(i+1,s.operation,s.offset,s.data.length); if(s.operation.startsWith("write")){ const n=Buffer.alloc(Math.max(c.length,s.offset+s.data.length)); c.copy(n); Buffer.from(s.data).copy(n,s.offset); c=n; }});
+const f=readFileSync("/tmp/lml/store/data.mdb"); console.log(steps.length,c.length,f.length); let n=0,last=-1; for(let i=0;i<Math.max(c.length,f.length);i++) if(c[i]!==f[i]){ n++; if((i>>12)!==last&&n<4000){last=i>>12; console.log("page",last,"at",i&4095,c[i],f[i]);} } console.log("diff bytes",n);
