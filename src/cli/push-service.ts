@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** `godwit push-service`: the push service as a daemon. */
 
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CommandError, EXIT } from "../configuration/exit.ts";
 import { defaultStateDirectory, type Options } from "../configuration/options.ts";
+import { nodeFileSystem } from "../node/file-system.ts";
 import {
   createPushService,
   type Log,
@@ -15,6 +16,7 @@ import {
   saveKeyring,
 } from "../push-service/index.ts";
 import type { Keyring } from "../push-service/seal.ts";
+import { makePrivateDirectory } from "../user-agent/file-system.ts";
 import type { Command } from "./command.ts";
 import type { Output } from "./output.ts";
 import {
@@ -41,7 +43,8 @@ export const pushServiceCommand: Command = {
       drain = resolve;
     });
     const admin = readAdmin(options, () => drain());
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // Whoever could put files into it could choose the sealing keys.
+    await makePrivateDirectory(nodeFileSystem, directory);
     const ringPath = join(directory, KEYRING_FILE);
     const newRing = existsSync(ringPath) ? null : newKeyring();
     const read = await readPushService(options, directory, output, newRing);

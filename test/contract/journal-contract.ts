@@ -4,6 +4,7 @@
 
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -132,6 +133,14 @@ export function describeJournal(stage: Stage): void {
     test("a directory others may write into is refused", async () => {
       mkdirSync(directory, { recursive: true });
       chmodSync(directory, 0o770);
+      await expect(stage.host.operations.openJournal(directory)).rejects.toMatchObject({
+        code: "ERR_CONFIG",
+      });
+    });
+
+    test.skipIf(process.getuid?.() !== 0)("a directory of another user is refused (needs root)", async () => {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      chownSync(directory, 65_534, 65_534);
       await expect(stage.host.operations.openJournal(directory)).rejects.toMatchObject({
         code: "ERR_CONFIG",
       });

@@ -3,7 +3,16 @@
 // Method: runs the program, against real agents and push services where it needs one.
 
 import { generateKeyPairSync } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -473,6 +482,18 @@ describe("secret files", () => {
       CONFIG,
       /others can read/,
     );
+  });
+
+  test("a state directory whose files others could have put there is refused", async () => {
+    const state = stage.newDirectory();
+    const args = ["push-service", "--no-tls", "--port", "0", "--state", state];
+    chmodSync(state, 0o777);
+    await expectRefusal(args, CONFIG, /others may write into/);
+    if (process.getuid?.() !== 0) return;
+    chmodSync(state, 0o700);
+    chownSync(state, 65_534, 65_534);
+    await expectRefusal(args, CONFIG, /belongs to user 65534/);
+    expect(readdirSync(state)).toEqual([]);
   });
 
   test("sealing keys that are gone are not replaced, neither at SIGHUP nor at a start", async () => {
