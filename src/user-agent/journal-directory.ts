@@ -243,8 +243,9 @@ export class JournalDirectory implements JournalStorage {
     this.#checkpointBytes = position;
     try {
       this.#active = { handle: await this.#fileSystem.open(this.#slotPath(slot), "r+", FILE_MODE), position };
-      // What a process wrote that was killed before its fdatasync was read here and may be on no disk yet.
+      // What a process wrote or renamed that was killed before its fsync was read here and may be on no disk yet.
       await this.#active.handle.datasync();
+      await this.#syncDirectory();
     } catch {
       await this.#abandon();
     }

@@ -17,18 +17,18 @@ export const DEFECTS: readonly Defect[] = [
     wrong: /found what cannot be: .* is missing/,
   },
   {
-    name: "a compaction that drops",
-    file: "src/journal/state.ts",
-    find: "records.push(...state.messages.values(), ...state.notifications.values());",
-    replace: "records.push(...state.notifications.values());",
-    wrong: /found what cannot be: .*message .* is missing/,
-  },
-  {
     name: "rename before sync",
     file: "src/user-agent/journal-directory.ts",
     find: "      await handle.sync();\n      await this.#fileSystem.rename(path, this.#slotPath(slot));\n",
     replace: "      await this.#fileSystem.rename(path, this.#slotPath(slot));\n      await handle.sync();\n",
     wrong: /a power cut passes for damage|found what cannot be/,
+  },
+  {
+    name: "a compaction that drops",
+    file: "src/journal/state.ts",
+    find: "records.push(...state.messages.values(), ...state.notifications.values());",
+    replace: "records.push(...state.notifications.values());",
+    wrong: /found what cannot be: .*message .* is missing/,
   },
   {
     name: "the old segment removed before the new one is there",

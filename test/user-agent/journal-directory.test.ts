@@ -228,6 +228,20 @@ describe("faults", () => {
     expect(plain(state)).toEqual(plain(found.state));
   });
 
+  test("likewise a segment whose directory entry had not reached the disk", async () => {
+    const fileSystem = new CrashFileSystem();
+    const files = await openFake(fileSystem);
+    const writer = writerAfter(recover(await files.read()));
+    fileSystem.fault = (operation, path) => (operation === "sync" && path === "/state" ? "EIO" : null);
+    const image = writer.checkpointBytes(fold([message(1)]));
+    expect(await codeOf(files.checkpoint(image, { urgent: false }))).toBe("ERR_JOURNAL_IO");
+    fileSystem.fault = () => null;
+    const found = await recoveredFrom(fileSystem);
+    expect(found.state.messages.size).toBe(1);
+    const { state } = await recoveredFrom(fileSystem.afterPowerCut("nothing"), 3);
+    expect(plain(state)).toEqual(plain(found.state));
+  });
+
   test("a checkpoint that fails at any step leaves the old segment or the new one, and refuses appends", async () => {
     const old = plain(fold([message(1)]));
     const next = plain(fold([message(1), message(2)]));
