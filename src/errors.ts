@@ -47,6 +47,7 @@ export const REMOTE_CODES = [
   "ERR_SEAL_FORGED",
   "ERR_APP_BUSY",
   "ERR_STORE_FENCED",
+  "ERR_TRACE",
 ] as const;
 
 /** Our caller, or our own configuration, asked for something it must not. */

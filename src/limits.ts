@@ -419,3 +419,14 @@ export const STATE_PATH_CHARS_MAX = 3_072;
 export const DEVICE_ID_CHARS_MAX = 256;
 /** One file of /proc about a process, and the name of the machine. */
 export const PROC_FILE_BYTES_MAX = 4_096;
+/** One file of a recorded trace; at the end of it the recording ends. */
+export const TRACE_BYTES_MAX = 64 * 1024 * 1024;
+/** One line of it: an event with its effects, which at a start may be a notification for each of many apps. */
+export const TRACE_LINE_BYTES_MAX = 4 * 1024 * 1024;
+/** Lines that the disk has not taken yet; more, and the recording ends instead of the agent waiting. */
+export const TRACE_WAITING_BYTES_MAX = 16 * 1024 * 1024;
+/** Values that one trace tells apart. */
+export const TRACE_NAMES_MAX = 500_000;
+/** One value that a replay makes, and all of them. */
+export const TRACE_VALUE_BYTES_MAX = 1024 * 1024;
+export const TRACE_VALUES_BYTES_MAX = 1024 * 1024 * 1024;

@@ -1,32 +1,52 @@
 // SPDX-License-Identifier: MIT
 /** `godwit agent`: the user agent as a daemon. */
 
+import type { AgentOptions } from "../agent/agent-options.ts";
 import { AGENT_OPTIONS, readAgentSettings } from "../configuration/agent-options.ts";
 import { applyPolicy, logIdle, readyLine, startOptionsOf } from "../configuration/agent-program.ts";
+import type { OptionSpecs } from "../configuration/options.ts";
 import { AppSocketServer } from "../node/app-socket-server.ts";
 import { dashboardFile } from "../node/dashboard-files.ts";
 import { createDesktopDisplay } from "../node/desktop.ts";
+import { RecordedAgent } from "../node/trace/recorder.ts";
+import { TraceFile } from "../node/trace/trace-file.ts";
 import { createUserAgent, type UserAgent } from "../node/user-agent.ts";
 import type { DesktopDisplay } from "../user-agent/desktop-display.ts";
 import type { Command } from "./command.ts";
+import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 import { nodeSurroundings } from "./surroundings.ts";
+
+declare const __GODWIT_VERSION__: string;
+
+const OPTIONS = {
+  ...AGENT_OPTIONS,
+  record: {
+    kind: "text",
+    value: "FILE",
+    help: "write down all that happens to the agent, without secrets, for npm run sim -- --replay FILE",
+    isFlagOnly: true,
+  },
+} satisfies OptionSpecs;
 
 export const agentCommand: Command = {
   summary: "run the user agent",
   positionals: "",
-  options: AGENT_OPTIONS,
+  options: OPTIONS,
   async run(options, output) {
     const settings = readAgentSettings(options, nodeSurroundings());
     const { stateDirectory, ca, deviceKey, policy } = settings;
-    const userAgent = await createUserAgent({
-      ...startOptionsOf(settings, output),
-      stateDirectory,
-      ca,
-      deviceKey,
-    });
+    const trace = openTrace(options.text("record"), output);
+    let userAgent: UserAgent | null = null;
     let desktop: DesktopDisplay | null = null;
     try {
+      userAgent = await createUserAgent({
+        ...startOptionsOf(settings, output),
+        stateDirectory,
+        ca,
+        deviceKey,
+        ...(trace === null ? {} : { makeAgent: recordedBy(trace) }),
+      });
       await applyPolicy(userAgent, policy, output);
       if (settings.isOnDesktop) desktop = await showOnDesktop(userAgent);
       const socket = await AppSocketServer.open({
@@ -42,11 +62,23 @@ export const agentCommand: Command = {
       await untilStopped();
       await socket.close();
     } finally {
-      await userAgent.close();
+      await userAgent?.close();
       desktop?.disconnect();
+      await trace?.close();
     }
   },
 };
+
+/** @throws {GodwitError} ERR_CONFIG for a file that holds something else or cannot be written */
+function openTrace(path: string | null, output: Output): TraceFile | null {
+  return path === null
+    ? null
+    : new TraceFile(path, (why) => output.log(`the recording to ${path} ended: ${why}`));
+}
+
+function recordedBy(trace: TraceFile) {
+  return (options: AgentOptions): RecordedAgent => new RecordedAgent(options, trace, __GODWIT_VERSION__);
+}
 
 /** @throws {GodwitError} ERR_DISPLAY without a session bus: said now, and not only when somebody should have seen a message */
 async function showOnDesktop(userAgent: UserAgent): Promise<DesktopDisplay> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Starting a user agent: options checked, the journal read, the agent made of it. The same on every runtime. */
 
-import { Agent } from "../agent/agent.ts";
+import { Agent, type AgentOptions } from "../agent/agent.ts";
 import type { Report } from "../agent/events.ts";
 import { TEST_ORIGIN } from "../apps/protocol.ts";
 import { utf8Encode } from "../bytes.ts";
@@ -79,6 +79,8 @@ export interface StartOptions {
   readonly startApp?: (owner: string) => void;
   /** What an app's handler threw. Default: nothing but the report ERR_APP_HANDLER. */
   readonly onAppError?: (error: unknown, owner: string) => void;
+  /** Makes the agent, for whoever looks on. Default: an {@link Agent}. */
+  readonly makeAgent?: (options: AgentOptions) => Agent;
 }
 
 /** Opens the journal. Called once the options are known to be good; whoever called {@link startUserAgent} does not close it. */
@@ -111,7 +113,7 @@ export async function startUserAgentAs<Kind extends UserAgent>(
   checkOptions(options);
   const journal = await openJournal();
   try {
-    const agent = await makeAgent(options, serviceUrl, platform, journal);
+    const agent = await createAgent(options, serviceUrl, platform, journal);
     const { onReport, startApp } = options;
     const userAgent = new Class({
       agent,
@@ -139,7 +141,7 @@ export function bindingOf(deviceId: string, provider: CryptoProvider): Uint8Arra
   return provider.sha256(utf8Encode(`godwit journal\0${deviceId}`)).slice(0, DEVICE_BINDING_BYTES);
 }
 
-async function makeAgent(
+async function createAgent(
   options: StartOptions,
   serviceUrl: string,
   { provider, randomFill }: Platform,
@@ -155,7 +157,8 @@ async function makeAgent(
       "the journal was sealed under another device key, or there is none now: give the right one, or remove the state directory",
     );
   const dialect = dialectOf(options);
-  return new Agent({
+  const { makeAgent = (made) => new Agent(made) } = options;
+  return makeAgent({
     serviceUrl,
     // Frames of the other dialects travel over WebSocket alone.
     mqttUrls:
@@ -180,7 +183,8 @@ async function makeAgent(
   });
 }
 
-function deviceEnd(dialect: DeviceDialect, state: JournalState): DeviceEnd {
+/** What a device in this state speaks. */
+export function deviceEnd(dialect: DeviceDialect, state: JournalState): DeviceEnd {
   if (dialect === "godwit.v1") return godwitDevice;
   return autopushDevice(() => [...channelsOf(state), ...state.pendingUnregisters]);
 }

@@ -71,14 +71,27 @@ test("the logs tell what happened", () => {
   expect(logs.get("apps")).toMatch(/"code":"ERR_JOURNAL_RECORD"/);
 });
 
-test.each(["push service", "godwit agent", "godwit agent again", "godwit send", "godwit status", "apps"])(
-  "no secret is in the log of %s",
-  (name) => {
-    const log = logs.get(name) ?? "";
-    expect(log).not.toBe("");
-    expect(leaksIn(log)).toEqual([]);
-  },
-);
+test.each([
+  "push service",
+  "godwit agent",
+  "godwit agent again",
+  "godwit agent --record",
+  "godwit send",
+  "godwit status",
+  "apps",
+])("no secret is in the log of %s", (name) => {
+  const log = logs.get(name) ?? "";
+  expect(log).not.toBe("");
+  expect(leaksIn(log)).toEqual([]);
+});
+
+test("a recorded trace names no app and no network either", () => {
+  const trace = logs.get("godwit agent --record") ?? "";
+  expect(trace.match(/^\{"trace":/gm)).toHaveLength(2);
+  expect(trace).toMatch(/"type":"notification","id":1/);
+  for (const { hostname } of [NEWS, CHAT, MAIL].map((origin) => new URL(origin)))
+    expect(trace).not.toContain(hostname);
+});
 
 /** Push service, agent, subscribe, send, unsubscribe: all as a person would use them. */
 async function playWithPrograms(): Promise<void> {
@@ -94,6 +107,8 @@ async function playWithPrograms(): Promise<void> {
     ...ca,
     "--permission",
     "granted",
+    "--record",
+    join(state, "trace"),
   ];
   const agent = stage.godwit(agentArgs);
   await agent.stderr.match(/^agent ready/);
@@ -136,6 +151,7 @@ async function playWithPrograms(): Promise<void> {
   await again.stderr.match(/^registered /);
   keep("godwit agent again", again, "stderr");
   await again.end("SIGTERM");
+  logs.set("godwit agent --record", readFileSync(join(state, "trace"), "utf8"));
 }
 
 /** Apps that take, fail, are revoked, and lose their device's token. */

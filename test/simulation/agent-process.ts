@@ -8,6 +8,7 @@ import type { AgentEvent, Report } from "../../src/agent/events.ts";
 import type { EffectOf } from "../../src/host/host.ts";
 import { JOURNAL_RETRY_MS_MAX } from "../../src/limits.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
+import { RecordedAgent } from "../../src/node/trace/recorder.ts";
 import type { Display, ShownNotification } from "../../src/user-agent/display.ts";
 import { JournalDirectory } from "../../src/user-agent/journal-directory.ts";
 import type { Machine, Platform } from "../../src/user-agent/platform.ts";
@@ -53,6 +54,7 @@ export class Life {
     flash.wait = (operation) => this.#flashWait(operation);
     const self = { pid: this.run.number, startTicks: "", bootId: "" };
     const processes = { self: () => self, isRunning: () => false };
+    const sink = device.surroundings.recordingOf(device.name);
     return startUserAgent(
       {
         serviceUrl: ORIGIN,
@@ -67,6 +69,7 @@ export class Life {
         startApp: (owner) => {
           if (this.touch()) device.startApp(owner);
         },
+        ...(sink === null ? {} : { makeAgent: (made) => new RecordedAgent(made, sink, "simulation") }),
       },
       this.#platform(),
       (dispatch) => this.#machine(dispatch),

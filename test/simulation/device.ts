@@ -13,6 +13,7 @@ import {
   recoverJournal,
 } from "../../src/journal/index.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
+import type { TraceSink } from "../../src/node/trace/recorder.ts";
 import { bindingOf } from "../../src/user-agent/start.ts";
 import type { UserAgent } from "../../src/user-agent/user-agent.ts";
 import type { DeviceDialect } from "../../src/wire/dialect.ts";
@@ -42,6 +43,8 @@ export interface DeviceSurroundings {
   epochMs(): number;
   chance(name: string): Chance;
   trace(text: string): void;
+  /** Where a device's agent is recorded; null when nobody wants that. */
+  recordingOf(device: string): TraceSink | null;
 }
 
 /** How a process ends. */

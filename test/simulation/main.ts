@@ -4,16 +4,24 @@
  * need to fail. `npm run sim -- --help` says how.
  */
 
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { GodwitError } from "../../src/errors.ts";
+import type { TraceSink } from "../../src/node/trace/recorder.ts";
 import { noEvents } from "./ledger.ts";
 import { makePlan, type Plan } from "./plan.ts";
+import { describeReplay, replayTrace } from "./replay.ts";
 import { type Outcome, World } from "./world.ts";
 
-const HELP = `usage: npm run sim -- [--seeds A-B | --seed N [--keep I,J,…]] [--events N] [--json]
+const HELP = `usage: npm run sim -- [--seeds A-B | --seed N [--keep I,J,…] [--record DIR]] [--events N] [--json]
+       npm run sim -- --replay FILE
 
   --seeds A-B   runs these seeds; a failing one is shrunk (default 1-256)
   --seed N      runs one seed and prints its trace, the same bytes each time
   --keep I,J,…  of its actions only these, counted from 0 ("none": none at all)
+  --record DIR  writes what happens to each device's agent into DIR, as godwit agent --record does
+  --replay FILE leads the agent through such a file: 0 when its effects are the same, 1 with the first that is not, 2 for a bad file
   --events N    goes on behind B until this many things have happened to messages
   --stop        at the first that fails
   --json        one JSON object: the figures
@@ -39,6 +47,8 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     seed: { type: "string" },
     keep: { type: "string" },
+    record: { type: "string" },
+    replay: { type: "string" },
     events: { type: "string" },
     json: { type: "boolean", default: false },
     stop: { type: "boolean", default: false },
@@ -57,7 +67,7 @@ async function run(plan: Plan, write: ((line: string) => void) | null = null): P
   unhandled = null;
   let outcome: Outcome;
   try {
-    outcome = await new World(plan, write).run();
+    outcome = await new World(plan, write, recordingOf).run();
   } catch (error) {
     outcome = failed(plan.seed, `no exceptions: ${error instanceof Error ? error.stack : error}`);
   }
@@ -77,6 +87,17 @@ function failed(seed: number, violation: string): Outcome {
     calmMs: null,
     simulatedMs: 0,
   };
+}
+
+/** Written at once: nothing of a world outlives its process. */
+function recordingOf(device: string): TraceSink | null {
+  if (values.record === undefined) return null;
+  const path = join(values.record, `${device}.trace`);
+  const write = (line: string): boolean => {
+    appendFileSync(path, `${line}\n`);
+    return true;
+  };
+  return { write, writeLast: write, end: (why) => void write(JSON.stringify({ end: why })) };
 }
 
 const ruleOf = (violation: string | null) => violation?.split(":", 1)[0] ?? null;
@@ -108,7 +129,7 @@ function keep(plan: Plan, indices: readonly number[]): Plan {
   return { ...plan, actions: plan.actions.filter((_, at) => indices.includes(at)) };
 }
 
-async function replay(seed: number): Promise<number> {
+async function runSeed(seed: number): Promise<number> {
   const plan = makePlan(seed);
   const indices = values.keep === "none" ? [] : values.keep?.split(",").map(Number);
   const outcome = await run(indices === undefined ? plan : keep(plan, indices), (line) =>
@@ -116,6 +137,18 @@ async function replay(seed: number): Promise<number> {
   );
   console.log(`seed ${seed}: ${outcome.violation ?? "every rule held"}; trace ${outcome.hash}`);
   return outcome.violation === null ? 0 : 1;
+}
+
+function replay(path: string): number {
+  try {
+    const replayed = replayTrace(path);
+    console.log(describeReplay(replayed));
+    return replayed.difference === null ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof GodwitError)) throw error;
+    console.error(`${error.code}: ${error.message}`);
+    return 2;
+  }
 }
 
 async function runSeeds(first: number, last: number, eventsMin: number): Promise<number> {
@@ -184,5 +217,6 @@ function range(text: string): [number, number] {
 }
 
 if (values.help) console.log(HELP);
-else if (values.seed !== undefined) process.exitCode = await replay(Number(values.seed));
+else if (values.replay !== undefined) process.exitCode = replay(values.replay);
+else if (values.seed !== undefined) process.exitCode = await runSeed(Number(values.seed));
 else process.exitCode = await runSeeds(...range(values.seeds ?? "1-256"), Number(values.events ?? 0));

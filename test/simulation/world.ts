@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import { hexEncode, utf8Encode } from "../../src/bytes.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
+import type { TraceSink } from "../../src/node/trace/recorder.ts";
 import type { NewMessage, PutResult } from "../../src/push-service/store/store.ts";
 import type { CryptoProvider, KeyPair } from "../../src/webpush/crypto.ts";
 import { encrypt } from "../../src/webpush/encrypt.ts";
@@ -63,8 +64,15 @@ export class World {
   /** Messages whose senders wait for an answer. */
   readonly #asked = new Set<Message>();
 
-  /** @param write gets each line of the trace, or null */
-  constructor(plan: Plan, write: ((line: string) => void) | null = null) {
+  /**
+   * @param write gets each line of the trace, or null
+   * @param recordingOf where a device's agent is recorded, if it is
+   */
+  constructor(
+    plan: Plan,
+    write: ((line: string) => void) | null = null,
+    recordingOf: DeviceSurroundings["recordingOf"] = () => null,
+  ) {
     this.#plan = plan;
     this.#write = write;
     const { seed } = plan;
@@ -99,8 +107,19 @@ export class World {
       epochMs: () => this.#epochMs(),
       chance: (name) => new Chance(seed, name),
       trace: (text) => this.#trace(text),
+      recordingOf: (device) => this.#watched(device, recordingOf(device)),
     };
     this.devices = plan.devices.map((setting) => new Device(setting, surroundings));
+  }
+
+  /** What is recorded is a log too. */
+  #watched(device: string, sink: TraceSink | null): TraceSink | null {
+    if (sink === null) return null;
+    const write = (line: string): boolean => {
+      this.ledger.logged(`the recording of ${device}`, line);
+      return sink.write(line);
+    };
+    return { write, writeLast: write, end: (why) => sink.end(why) };
   }
 
   async run(): Promise<Outcome> {
