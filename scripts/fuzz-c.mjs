@@ -20,6 +20,8 @@ import { missingFuzzPackages } from "./system.mjs";
 
 const DIRECTORY = resolve("build/fuzz-c");
 const SOURCES = resolve("firmware-bridge/src");
+/** An input that is still being read after this hangs. By the clock on the wall: the machine may be busy with other things. */
+const INPUT_S_MAX = 30;
 /** Beginnings of the sources, below {@link SOURCES}, whose lines count for a target. */
 const COVERS = {
   "c-api": ["api"],
@@ -91,7 +93,12 @@ export async function runCFuzzer(name, { inputs, seconds, seed, replay, minimise
   for (const part of ["known", "found", "fewest"]) mkdirSync(join(scratch, part), { recursive: true });
   mkdirSync("build/fuzz/findings", { recursive: true });
   for (const [index, input] of inputs.entries()) writeFileSync(join(scratch, "known", String(index)), input);
-  const shared = ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", `-seed=${seed % 0x7fff_ffff}`];
+  const shared = [
+    `-timeout=${INPUT_S_MAX}`,
+    "-rss_limit_mb=2048",
+    "-print_final_stats=1",
+    `-seed=${seed % 0x7fff_ffff}`,
+  ];
   const search = seconds > 0 ? [`-max_total_time=${seconds}`] : ["-runs=0"];
   const artifacts = `-artifact_prefix=build/fuzz/findings/${name}-`;
   const corpora = [join(scratch, "found"), join(scratch, "known")];
@@ -122,7 +129,8 @@ export async function runCFuzzer(name, { inputs, seconds, seed, replay, minimise
   }
   if (!minimise) return result;
   const fewest = join(scratch, "fewest");
-  await spoken(program, ["-merge=1", "-timeout=10", fewest, ...corpora], join(scratch, "merge.log"), profile);
+  const merging = ["-merge=1", `-timeout=${INPUT_S_MAX}`, artifacts];
+  await spoken(program, [...merging, fewest, ...corpora], join(scratch, "merge.log"), profile);
   return { ...result, kept: readdirSync(fewest).map((file) => readFileSync(join(fewest, file))) };
 }
 

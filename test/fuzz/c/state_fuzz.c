@@ -213,7 +213,7 @@ static void prepare(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     struct input input = {data, bytes};
-    char kept[sizeof precious] = "";
+    char kept[2 * sizeof precious] = "";
     int64_t before;
     bool is_started;
     int fd;
@@ -233,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     shell_stop(&shell);
     CHECK(bridge_quota_count(shell.directory) <= (before > GODWIT_STATE_QUOTA_BYTES_MIN ? before : GODWIT_STATE_QUOTA_BYTES_MIN));
     fd = open(outside, O_RDONLY | O_CLOEXEC);
-    CHECK_INT(read(fd, kept, sizeof kept), sizeof kept);
+    CHECK_INT(read(fd, kept, sizeof kept), sizeof precious);
     CHECK_TEXT(kept, precious);
     (void) close(fd);
     shell_end(&shell);

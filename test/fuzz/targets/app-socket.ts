@@ -318,12 +318,15 @@ class World {
     else if (kind === "c") this.#peers.get(rest)?.hangUp();
     else if (kind === "d") this.#knock(rest);
     else if (kind === "f") this.#isFull = !this.#isFull;
-    else if (/^m[0-9]/.test(line)) await this.#sayManyTimes(line);
-    else if (/[0-9]/.test(kind)) await this.#speak(await this.#peer(kind), rest);
+    else if (/^m[0-9]/.test(line)) this.#speak(await this.#peer(rest[0] ?? ""), rest.slice(1), TIMES);
+    else if (/[0-9]/.test(kind)) this.#speak(await this.#peer(kind), rest, 1);
     await turn();
     this.#pass(0);
     await turn();
-    for (const peer of this.#peers.values()) for (const outcome of peer.outcomes) this.outcomes.add(outcome);
+    for (const peer of this.#peers.values()) {
+      if (peer.fault !== null) throw peer.fault;
+      for (const outcome of peer.outcomes) this.outcomes.add(outcome);
+    }
   }
 
   async end(): Promise<void> {
@@ -384,23 +387,31 @@ class World {
     return peer;
   }
 
-  /** Words in braces stand for what is good where `peer` is: its page's proof, a session, the last numbers it heard. */
-  async #speak(peer: Peer, text: string): Promise<void> {
-    const claims = this.#session.slice(0, this.#session.lastIndexOf("."));
-    const said = text.replaceAll("{proof}", this.#proof(peer)).replaceAll("{session}", claims);
-    peer.say(said.replace(/"\{(\w+)\}"/g, (found, name: keyof Peer["heard"]) => peer.heard[name] ?? found));
+  #speak(peer: Peer, text: string, times: number): void {
+    const said = text.includes("{") ? this.#spelled(peer, text) : text;
+    for (let count = 0; count < times; count++) peer.say(said);
   }
 
-  async #sayManyTimes(line: string): Promise<void> {
-    const peer = await this.#peer(line[1] ?? "");
-    for (let times = 0; times < TIMES; times++) await this.#speak(peer, line.slice(2));
+  /** Words in braces: the proof of the peer's page, one by another page's secret, a session, the last numbers it heard. */
+  #spelled(peer: Peer, text: string): string {
+    const words: Readonly<Record<string, () => string>> = {
+      "{proof}": () => this.#proof(peer),
+      "{stolen}": () => this.#proofBy(this.#pageSecrets.get(PAGE_OWNER) ?? "", peer),
+      "{session}": () => this.#session.slice(0, this.#session.lastIndexOf(".")),
+    };
+    return text
+      .replace(/\{(proof|stolen|session)\}/g, (word) => words[word]?.() ?? word)
+      .replace(/"\{(\w+)\}"/g, (found, name: keyof Peer["heard"]) => peer.heard[name] ?? found);
   }
 
   /** Of the page the peer comes from; of the dashboard's session where that is ourselves. */
   #proof(peer: Peer): string {
     const origin = PAGES[peer.digit] ?? "";
-    const secret = this.#pageSecrets.get(origin) ?? this.#session.split(".").at(-1) ?? "";
-    return createHmac("sha256", secret).update(`${peer.challenge}\0${OWN_ORIGIN}`).digest("base64url");
+    return this.#proofBy(this.#pageSecrets.get(origin) ?? this.#session.split(".").at(-1) ?? "", peer);
+  }
+
+  #proofBy(secret: string, { challenge }: Peer): string {
+    return createHmac("sha256", secret).update(`${challenge}\0${OWN_ORIGIN}`).digest("base64url");
   }
 
   async #dashboardCode(): Promise<string> {
@@ -561,6 +572,8 @@ class Peer {
   readonly #waiting = new Map<unknown, (result: Record<string, unknown>) => void>();
   #handlers: Parameters<PeerSocket["listen"]>[0] | null = null;
   isGone = false;
+  /** What did not hold, first. */
+  fault: unknown = null;
 
   constructor(digit: string) {
     this.digit = digit;
@@ -568,7 +581,14 @@ class Peer {
 
   readonly socket: PeerSocket = {
     bufferedBytes: 0,
-    send: (text) => this.#hear(text),
+    send: (text) => {
+      try {
+        this.#hear(text);
+      } catch (error) {
+        // Whoever sends may make an answer of it.
+        this.fault ??= error;
+      }
+    },
     close: () => this.hangUp(),
     terminate: () => this.hangUp(),
     pause: () => {},
@@ -642,6 +662,8 @@ class Peer {
       | { subscriptionId: number; endpoint: string; p256dh: string; auth: string }
       | null
       | undefined;
+    const page = PAGES[this.digit];
+    if (page !== undefined && typeof result?.owner === "string") same("whose page it is", result.owner, page);
     if (told) this.subscriptions.push(told);
     const keys = result?.keys as { p256dh: string; auth: string } | undefined;
     if (keys !== undefined) this.subscriptions.push({ endpoint: String(result?.endpoint), ...keys });
@@ -689,9 +711,9 @@ const SEEDS: readonly string[] = [
   `0{"id":1,"type":"challenge"}\n0{"id":2,"type":"hello","role":"page","owner":"https://news.example","proof":"AAAA"}\n0not json\n1binary\nc1\n1{"id":9,"type":"permissionState"}`,
   `1{"id":2,"type":"attach","handlesPush":true}\n1${subscribe}\nt\np\n1{"id":3,"type":"handled","deliveryId":1}\npdata\n1{"id":4,"type":"failed","deliveryId":2}\n4{"id":5,"type":"removeSubscription","subscriptionId":1}\n4{"id":6,"type":"setOptedOut","owner":"kiosk.clock","optedOut":true}\nt\nt`,
   `5${subscribe}\nt\nphello\n6{"id":2,"type":"requestPermission"}\n4{"id":1,"type":"answerPermission","owner":"${PAGE_OWNER}","permission":"granted"}\n6${subscribe}\nt\nphello\nc5\n5{"id":2,"type":"getSubscription","waToken":null}\n4{"id":2,"type":"factoryReset"}\nt\n6{"id":3,"type":"permissionState"}`,
-  `7{"id":1,"type":"status"}\nc7\n9{"id":1,"type":"challenge"}\n9{"id":2,"type":"hello","role":"page","owner":"https://news.example","proof":"{proof}"}\n9{"id":3,"type":"permissionState"}\n7{"id":2,"type":"watch"}\n7{"id":3,"type":"installed"}`,
+  `7{"id":1,"type":"status"}\nc7\n9{"id":1,"type":"challenge"}\n9{"id":2,"type":"hello","role":"page","owner":"https://news.example","proof":"{proof}"}\n9{"id":3,"type":"permissionState"}\nc9\n9{"id":1,"type":"challenge"}\n9{"id":2,"type":"hello","role":"page","owner":"${PAGE_OWNER}","proof":"{stolen}"}\n7{"id":2,"type":"watch"}\n7{"id":3,"type":"installed"}`,
   `7{"id":1,"type":"status"}\nc8\n8{"id":1,"type":"challenge"}\n8{"id":2,"type":"hello","role":"admin","claims":"{session}","proof":"{proof}","code":null,"token":null}\n8{"id":3,"type":"status"}`,
-  `d{"method":"GET","path":"/?x","host":"127.0.0.1:8440"}\nd{"path":"/v1/app","host":"localhost:8440","origin":"${OWN_ORIGIN}","subprotocols":"godwit.app.v1"}\nd{"method":"POST","path":"/","host":"[::1]:8440","origin":"${PAGE_OWNER}"}\nd{"path":"/none","host":"evil.example","origin":"https://news.example"}`,
+  `d{"method":"GET","path":"/?x","host":"127.0.0.1:8440"}\nd{"path":"/v1/app","host":"localhost:8440","origin":"${OWN_ORIGIN}","subprotocols":"godwit.app.v1"}\nd{"method":"POST","path":"/","host":"[::1]:8440","origin":"${PAGE_OWNER}"}\nd{"path":"/v1/app","host":"evil.example:8440","origin":"http://evil.example:8440","subprotocols":"godwit.app.v1"}\nd{"path":"/none","host":"evil.example","origin":"https://news.example"}`,
   `3{"id":1,"type":"attach"}\nm1{"id":1,"type":"permissionState"}\nm1{"id":2,"type":"requestPermission"}\nm2{"id":1,"type":"requestPermission"}\nt`,
   `${granted}\n3{"id":9,"type":"attach"}\n1{"id":1,"type":"showNotification","deliveryId":null,"title":"T","options":{"actions":[{"action":"a","title":"A"}]}}\n1{"id":2,"type":"getNotifications","tag":null}\n3{"id":1,"type":"activate","notificationId":"{notification}","action":"a"}\n1{"id":3,"type":"closeNotification","notificationId":"{notification}"}\n1{"id":4,"type":"subscribe","userVisibleOnly":true,"declarative":"auto","allowAesgcm":false,"applicationServerKey":"*"}`,
   `1{"id":2,"type":"attach","handlesPush":true}\n1${subscribe}\nt\nphello\n1{"id":3,"type":"showNotification","deliveryId":"{delivery}","title":"T","options":{}}\n1{"id":4,"type":"handled","deliveryId":"{delivery}"}\nf\nphello\n1{"id":5,"type":"unsubscribe","subscriptionId":"{subscription}"}\n4{"id":1,"type":"setPaused","owner":null,"paused":true}\nf\nt`,

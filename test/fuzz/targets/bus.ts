@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Messages of the desktop's bus (D-Bus) on Node: what is no message gets the listed code and nothing else; what is read has the
- * values of the other byte order's, and no body but of types that are known; what we write is read as the same. No tests here.
+ * Messages of the desktop's bus (D-Bus) on Node: what is no message gets the listed code and nothing else; what is read is bounded and
+ * has values of known types; what we write of it is read as the same. No tests here.
  */
 
 import { DBUS_MESSAGE_BYTES_MAX } from "../../../src/limits.ts";
