@@ -3,6 +3,7 @@
 // its own within 256 seeds; two of them in `npm test`, all in `npm run test:long -- mutations`.
 
 import { expect, test } from "vitest";
+import { writeProof } from "../../scripts/proof.mjs";
 import { MUTATIONS } from "./mutations.ts";
 import { bundled, run } from "./program.ts";
 
@@ -17,9 +18,13 @@ const PROGRAMS = await Promise.all(
   })),
 );
 
-test.each(PROGRAMS)("$name", { timeout: 600_000 }, async ({ program, rules }) => {
+test.each(PROGRAMS)("$name", { timeout: 600_000 }, async ({ name, program, rules }) => {
   const { output } = await run(program, "--seeds", "1-256", "--json", "--no-shrink", "--stop");
   const { failures } = JSON.parse(output);
   expect(failures).toHaveLength(1);
-  expect(rules).toContain(failures[0].violation.split(":", 1)[0]);
+  const { seed, violation } = failures[0];
+  expect(rules).toContain(violation.split(":", 1)[0]);
+  if (!isLong) return;
+  const figures = { "first seed that sees it": { value: seed, unit: "", valueMax: 256 } };
+  writeProof("mutations", "npm run test:long -- mutations", [{ case: name, figures }]);
 });
