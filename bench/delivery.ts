@@ -37,7 +37,7 @@ const ROUNDS = 3;
 /** Links this process holds at once; the usual bound of descriptors is twice that. */
 const FLEETS_AT_ONCE_MAX = 10_000;
 /** Each load; before the first of a program as much again, unmeasured. */
-const LOAD_MS = 1_500;
+const LOAD_MS = 1_000;
 const PACED_MS = 10_000;
 /** Idle connections, of which each counts: less than the difference two starts make. */
 const IDLE_DEVICES = 10_000;
@@ -163,7 +163,7 @@ async function loads(stage: Stage, kinds: readonly Kind[], devices: number): Pro
     const sides: Side[] = [];
     for (const kind of group) sides.push(await sideOf(stage, kind, devices));
     for (const inFlight of IN_FLIGHT) {
-      for (let round = 0; round <= ROUNDS; round++) {
+      for (let round = inFlight === IN_FLIGHT[0] ? 0 : 1; round <= ROUNDS; round++) {
         for (const side of round % 2 === 0 ? sides : sides.toReversed())
           await take(side, inFlight, round > 0);
       }
@@ -262,6 +262,11 @@ async function connections(stage: Stage): Promise<Row[]> {
     const after = await program.usage();
     const bytes = (after.rssBytes - before.rssBytes) / count;
     rows.push(rowOf(SUITE, { name, runtime: "node", unit: "B", peer: null }, [bytes], []));
+    const connectUs = (after.cpuUs - before.cpuUs) / count;
+    const coming = `connect-cpu${isTls ? "-tls" : ""}`;
+    rows.push(
+      rowOf(SUITE, { name: coming, runtime: "node", unit: "us/device", peer: null }, [connectUs], []),
+    );
     if (!isTls) {
       closeFleet(fleet);
       const startMs = performance.now();

@@ -2,11 +2,13 @@
 /** The report: suites measured, or read from a file; the page, its figures and the rows written side by side. */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { replaceBetween } from "../scripts/mermaid.mjs";
 import { PROOF_DIRECTORY } from "../scripts/proof.mjs";
 import { whyUnreadable } from "../src/configuration/arguments.ts";
 import { type Budget, ROUNDS_MIN } from "./harness.ts";
 import { FIGURE_PX, figureSvg } from "./plot.ts";
+import { type AllBudgets, Claims } from "./reporting/claims.ts";
 import { figuresOf } from "./reporting/figures.ts";
 import { reportPage } from "./reporting/page.ts";
 import {
@@ -134,6 +136,32 @@ export function recordedIn(path: string): Recording[] {
   } catch (error) {
     throw new Error(`file ${path}: ${(error as Error).message}`);
   }
+}
+
+/** Documents with numbers in them, and what stands between which marks of each. */
+const DOCUMENTS: Readonly<
+  Record<string, readonly (readonly [mark: string, text: (claims: Claims, budgets: AllBudgets) => string])[]>
+> = {
+  "README.md": [
+    ["estimate", (claims) => claims.estimate()],
+    ["claims", (claims, budgets) => claims.table(budgets)],
+    ["limits", (claims) => claims.limits()],
+  ],
+  "docs/operating-a-push-service.md": [["sizing", (claims) => claims.sizing()]],
+};
+
+/** Documents of the repository with their numbers as the rows have them: paths and contents. */
+export function writtenDocuments(recordings: readonly Recording[], budgets: AllBudgets): [string, string][] {
+  const figures = figuresOf(recordings);
+  return Object.entries(DOCUMENTS).map(([path, marks]) => {
+    const report = relative(dirname(path), join(REPORT_DIRECTORY, "index.html"));
+    const claims = new Claims(figures, report);
+    const text = marks.reduce(
+      (document, [mark, of]) => replaceBetween(document, mark, of(claims, budgets)),
+      readFileSync(path, "utf8"),
+    );
+    return [path, text];
+  });
 }
 
 /** What the long suites left; nothing where none was run. */

@@ -4,6 +4,7 @@
  * exit code 1 when a suite cannot run or `--check` finds a broken budget, 2 on wrong usage.
  */
 
+import { writeFileSync } from "node:fs";
 import { nodeBoard } from "../scripts/board.mjs";
 import {
   type BatteryBudget,
@@ -36,6 +37,7 @@ import {
   recordedProofs,
   suiteRuns,
   writeReport,
+  writtenDocuments,
 } from "./report.ts";
 import { brokenProofs } from "./reporting/proof.ts";
 import { isBattery, isMeasured, isProof, type Recording, recordingLines } from "./reporting/recording.ts";
@@ -93,6 +95,11 @@ async function report(given: BenchArguments): Promise<number> {
       paths = writeReport(all, proofs, budgets.bench, directory);
     },
   );
+  // Quick figures are none to claim anything with.
+  for (const [path, text] of given.isQuick ? [] : writtenDocuments(recordings, budgets)) {
+    writeFileSync(path, text);
+    paths.push(path);
+  }
   for (const path of paths) process.stdout.write(`${path}\n`);
   for (const sentence of failures) process.stderr.write(`bench: ${sentence}; the report goes without it\n`);
   const broken = given.isCheck ? brokenIn(recordings, proofs) : [];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Runs scenarios over seeds, Godwit beside every other algorithm, and puts the medians into lines. */
 
+import { RADIO_OF_KIND } from "../../src/energy.ts";
+import { STATS_DEFAULTS, statsOf } from "../../src/stats.ts";
 import { median, quantile } from "../harness.ts";
 import { ALGORITHMS } from "./algorithms/index.ts";
 import { oracle } from "./algorithms/oracle.ts";
@@ -37,6 +39,8 @@ export interface BatteryRow extends Omit<RunResult, "networks"> {
   readonly ratioOracleHeld?: number;
   /** Like `deafMinDay`, over those networks only: minutes a day of the whole run. */
   readonly deafMinDayHeld?: number;
+  /** Median of the joules that `godwit stats` would tell over those that were spent; `godwit` only. */
+  readonly joulesToldRatio?: number;
 }
 
 export interface BatteryOptions {
@@ -50,10 +54,12 @@ export interface BatteryOptions {
 
 /** Low-urgency window of `godwit-hold`, s. */
 const HOLD_S = 1200;
+const DAY_S = 86_400;
 
 export function runScenario(options: BatteryOptions): BatteryRow[] {
   const { fromSeed, toSeed, isGraceful, isQuick = false } = options;
   const runs = new Map<string, RunResult[]>();
+  const toldRatios: number[] = [];
   const add = (name: string, result: RunResult): void => {
     runs.set(name, [...(runs.get(name) ?? []), result]);
   };
@@ -62,7 +68,10 @@ export function runScenario(options: BatteryOptions): BatteryRow[] {
     const made = options.scenario(seed);
     const scenario = isGraceful ? graceful(made) : made;
     name = scenario.name;
-    add("godwit", new GodwitWorld(scenario, { windowS: 0, seed }).run());
+    const world = new GodwitWorld(scenario, { windowS: 0, seed });
+    const result = world.run();
+    add("godwit", result);
+    toldRatios.push(joulesTold(world, scenario) / ((result.joulesDay * scenario.durationS) / DAY_S));
     add("godwit-hold", new GodwitWorld(scenario, { windowS: HOLD_S, seed }).run());
     for (const algorithm of isQuick ? [oracle] : ALGORITHMS)
       add(algorithm.name, new ModelWorld(scenario, algorithm.create()).run());
@@ -77,7 +86,15 @@ export function runScenario(options: BatteryOptions): BatteryRow[] {
     ...quartiles(results),
     ratioOracle: median(results.map(({ joulesDay }, i) => joulesDay / (floor[i]?.joulesDay ?? Number.NaN))),
     ...(isGodwit(results) ? { ...extras(results), ...heldOnly(results, floor) } : {}),
+    ...(algorithm === "godwit" ? { joulesToldRatio: median(toldRatios) } : {}),
   }));
+}
+
+/** As `godwit stats` has it; a radio that no kind of network tells of is chosen where there is no other. */
+function joulesTold({ status }: GodwitWorld, { stretches }: Scenario): number {
+  const [radio = null, ...others] = new Set(stretches.flatMap((stretch) => stretch.radio ?? []));
+  const isTold = radio === null || others.length > 0 || Object.values(RADIO_OF_KIND).includes(radio);
+  return statsOf(status, { ...STATS_DEFAULTS, radio: isTold ? null : radio }).energy.joules;
 }
 
 type Figure = Exclude<keyof RunResult, "networks">;

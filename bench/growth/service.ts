@@ -4,7 +4,7 @@
  * connected. Processor time of that process; what measures takes its own.
  */
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { closeFleet, connectFleet, type Device, reconnectFleet } from "../delivery/fleet.ts";
@@ -43,7 +43,7 @@ export async function serviceRows(suite: string, { isQuick = false }: MeasureOpt
   };
   try {
     return [
-      ...(await queueRows(suite, queued, await start())),
+      ...(await queueRows(suite, queued, await start(), join(directory, "0"))),
       ...(await deviceRows(suite, devices, await start(), await start())),
     ];
   } finally {
@@ -53,8 +53,15 @@ export async function serviceRows(suite: string, { isQuick = false }: MeasureOpt
 }
 
 /** Taking one more message for a device that is away and has many, and handing out all of them when it comes. */
-async function queueRows(suite: string, queued: readonly number[], program: Program): Promise<Row[]> {
+async function queueRows(
+  suite: string,
+  queued: readonly number[],
+  program: Program,
+  directory: string,
+): Promise<Row[]> {
   const [few = 0] = queued;
+  const most = Math.max(...queued);
+  const stored: number[] = [];
   const puts = new Map<number, number[]>(queued.map((count) => [count, []]));
   const handOuts = new Map<number, number[]>(queued.map((count) => [count, []]));
   for (let round = -1; round < QUEUE_ROUNDS; round++) {
@@ -63,6 +70,8 @@ async function queueRows(suite: string, queued: readonly number[], program: Prog
       closeFleet(fleet);
       await post(program, fleet, count - PUT);
       const put = await cpuOf(program, () => post(program, fleet, PUT));
+      // The first queue of all: what it takes is used again by the others.
+      if (count === most && stored.length === 0) stored.push(bytesIn(directory) / count);
       const handOut = await cpuOf(program, () => takeAll(program, fleet, count));
       if (round < 0) continue;
       puts.get(count)?.push(put / PUT);
@@ -70,7 +79,8 @@ async function queueRows(suite: string, queued: readonly number[], program: Prog
     }
     process.stderr.write(".");
   }
-  return [["put", puts] as const, ["hand-out", handOuts] as const].flatMap(([kind, samples]) =>
+  const onDisk = { name: `stored-${most}queued`, runtime: "node", unit: "B", peer: null };
+  const grown = [["put", puts] as const, ["hand-out", handOuts] as const].flatMap(([kind, samples]) =>
     queued.map((count) => {
       const peer = count === few ? null : `${few} messages`;
       const named = { name: `${kind}-${count}queued`, runtime: "node", unit: "us/message", peer };
@@ -78,6 +88,11 @@ async function queueRows(suite: string, queued: readonly number[], program: Prog
       return rowOf(suite, named, samples.get(count) ?? [], theirs);
     }),
   );
+  return [...grown, rowOf(suite, onDisk, stored, [])];
+}
+
+function bytesIn(directory: string): number {
+  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
 }
 
 /** Processor time of the program meanwhile, us. */

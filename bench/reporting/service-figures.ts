@@ -53,7 +53,10 @@ export function throughputFigure(cases: Cases): Draft | null {
       name,
       entries: rows.map(([told, role, row]) => perSecond(entry(told, role, row))),
     })),
-    rows: found.flatMap(({ rows }) => rows.map(([, , row]) => row)),
+    rows: [
+      ...found.flatMap(({ rows }) => rows.map(([, , row]) => row)),
+      cases.find("delivery", "lmdb-100x256-cpu"),
+    ],
   });
 }
 
@@ -104,7 +107,10 @@ export function connectionFigure(cases: Cases): Draft | null {
     unit: "KB",
     scale: "linear",
     groups: [{ name: "", entries: kinds.map(([name, row]) => scaled(entry(name, "ours", row), 1e-3)) }],
-    rows: [...kinds.map(([, row]) => row), cases.find("delivery", "storm-10000")],
+    rows: [
+      ...kinds.map(([, row]) => row),
+      ...["connect-cpu", "connect-cpu-tls", "storm-10000"].map((name) => cases.find("delivery", name)),
+    ],
   });
 }
 
@@ -121,7 +127,10 @@ export function queueFigure(cases: Cases): Draft | null {
       ["taken by the service", "other", cases.growing("growth", /^put-(\d+)queued$/)],
       ["handed out by the service", "peer", cases.growing("growth", /^hand-out-(\d+)queued$/)],
     ],
-    more: cases.growing("growth", /^drain-acks-(\d+)msgs$/),
+    more: [
+      ...cases.growing("growth", /^drain-acks-(\d+)msgs$/),
+      ...cases.growing("growth", /^stored-(\d+)queued$/),
+    ],
   });
 }
 
