@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Values with names, one a line, each with its quartiles: bars from zero, or marks on a logarithmic axis. */
 
-import { element, line, linearScale, logScale, mark, type Role, short, text } from "./svg.ts";
+import { element, line, linearScale, logScale, mark, type Role, short, text, textWidth } from "./svg.ts";
 
 export interface Entry {
   readonly name: string;
@@ -72,16 +72,19 @@ export function drawRanges({ unit, scale, groups }: RangePlot, widthPx: number) 
     }
     for (const entry of group.entries) draw(entry);
   }
-  // Where there is little room powers of ten will do, or every other number.
+  // Where there is little room powers of ten will do, or every other number; of two that touch the first one.
   const isTight = axis.ticks.length > (right - left) / 52;
   const isTold = (tick: number, i: number) =>
     !isTight || (scale === "log" ? Number.isInteger(Math.log10(tick)) : i % 2 === 0);
-  const grid = axis.ticks.flatMap((tick, i) => [
-    line(axis.at(tick), 0, axis.at(tick), y + 2, "grid"),
-    ...(isTold(tick, i)
-      ? [text(axis.at(tick), y + 17, short(tick), { class: anchor(axis.at(tick), widthPx) })]
-      : []),
-  ]);
+  let freeFrom = 0;
+  const grid = axis.ticks.flatMap((tick, i) => {
+    const x = axis.at(tick);
+    const told = short(tick);
+    const place = anchor(x, textWidth(told), widthPx);
+    const fits = isTold(tick, i) && place.left >= freeFrom;
+    if (fits) freeFrom = place.left + textWidth(told) + 6;
+    return [line(x, 0, x, y + 2, "grid"), ...(fits ? [text(x, y + 17, told, { class: place.name })] : [])];
+  });
   return {
     heightPx: y + 36,
     elements: [...grid, text(widthPx, y + 33, unit, { class: "note end" }), ...elements],
@@ -89,7 +92,7 @@ export function drawRanges({ unit, scale, groups }: RangePlot, widthPx: number) 
 }
 
 /** Numbers at the edges stay inside. */
-function anchor(x: number, widthPx: number): string {
-  if (x < 12) return "start";
-  return x > widthPx - 16 ? "end" : "middle";
+function anchor(x: number, width: number, widthPx: number): { name: string; left: number } {
+  if (x < width / 2) return { name: "start", left: x };
+  return x + width / 2 > widthPx ? { name: "end", left: x - width } : { name: "middle", left: x - width / 2 };
 }

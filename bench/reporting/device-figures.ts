@@ -163,9 +163,8 @@ export function sizeFigure(cases: Cases): Draft | null {
   return ranges({
     name: "size",
     title: "Size of what is installed or sent to a page",
-    description: described("Bytes of each file, the shared libraries of godwitd not among them.", [
-      ["The QuickJS bundle of the agent has", programs[1][1]],
-    ]),
+    description:
+      "Each file as it is installed, without the shared libraries of godwitd; gzipped as a server sends it to a page.",
     unit: "KiB",
     scale: "linear",
     groups: [

@@ -78,10 +78,11 @@ function notesOf(rows: readonly (Row | BatteryRow)[], recordings: readonly Recor
   const [least, most] = [Math.min(...rounds), Math.max(...rounds)];
   const isSimulated = rows.every(isBattery);
   const often = least === most ? `${most}` : `${least} to ${most}`;
-  return [
-    `Medians; whiskers are quartiles${rounds.length === 0 ? "" : ` of ${often} ${isSimulated ? "seeds" : "rounds"}`}. ${[...commands].join("; ")}`.trim(),
-    ...machines,
-  ];
+  const spread =
+    most === 1
+      ? "Measured once."
+      : `Medians; whiskers are quartiles${rounds.length === 0 ? "" : ` of ${often} ${isSimulated ? "seeds" : "rounds"}`}.`;
+  return [`${spread} ${[...commands].join("; ")}`.trim(), ...machines];
 }
 
 export function machineOf(board: Board): string {

@@ -4,7 +4,7 @@
 import { type Cases, type Draft, described, entry, lines, perSecond, ranges, scaled } from "./drafts.ts";
 
 const STORES = [
-  ["", "relay", "relay that keeps nothing: the ceiling", "floor"],
+  ["", "relay", "relay without a store: ceiling", "floor"],
   ["memory-", "node", "Godwit, in memory", "ours"],
   ["lmdb-", "node", "Godwit, LMDB: flushed before 201", "ours"],
   ["redis-", "node", "Godwit, Redis Cluster", "ours"],
@@ -47,7 +47,7 @@ export function throughputFigure(cases: Cases): Draft | null {
     title: "Messages a second, from POST to the device's acknowledgement",
     description:
       "Messages of 200 bytes through the push service by store, 256 POSTs under way, beside a relay without any store and beside Mosquitto. Sender, service and devices share the machine.",
-    unit: "messages/s",
+    unit: "/s",
     scale: "linear",
     groups: found.map(({ name, rows }) => ({
       name,

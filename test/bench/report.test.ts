@@ -20,6 +20,10 @@ import type { Board } from "../../scripts/board.mjs";
 import { type ProofRow, writeProof } from "../../scripts/proof.mjs";
 
 const PHONE_PX = 296;
+/** Of a character of the plots' text, on average. */
+const TEXT_PX = 5.6;
+/** What is in the repository: the names and numbers of real rows. */
+const RECORDED = readRecordings(readFileSync("bench/report/rows.jsonl", "utf8"));
 const directory = mkdtempSync(join(tmpdir(), "godwit-report-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -194,6 +198,26 @@ describe("a report of a few rows", () => {
     expect(section("soak")).toMatch(/<th scope="row">half an hour<\/th><td>61\.5 MB \(≤ 64\)<\/td>/);
     expect(section("soak")).toContain("npm run bench -- all, 2026-11-23. &lt;Cpu&gt; &amp; Co, 2 CPUs");
     expect(section("chaos")).toContain("Not run: <code>npm run test:long -- chaos</code>");
+  });
+
+  test.each([FIGURE_PX, PHONE_PX])("no text stands on another, at %i px", (widthPx) => {
+    for (const { name, figure } of figuresOf(RECORDED)) {
+      const plot = figureSvg(figure, widthPx).split("<g ")[1]?.split("</g>")[0] ?? "";
+      const texts = [...plot.matchAll(/<text([^>]*)>([^<]*)</g)].map(([, attributes = "", content = ""]) => {
+        const [x, y] = [/ x="([-\d.]+)"/, / y="([-\d.]+)"/].map((one) => Number(one.exec(attributes)?.[1]));
+        const width = content.length * TEXT_PX;
+        const left =
+          (x ?? 0) - (/\bend"/.test(attributes) ? width : attributes.includes("middle") ? width / 2 : 0);
+        return { content, y: y ?? 0, left, right: left + width };
+      });
+      const overlaps = texts.flatMap((a, i) =>
+        texts
+          .slice(i + 1)
+          .filter((b) => Math.abs(a.y - b.y) < 8 && a.left < b.right && b.left < a.right)
+          .map((b) => `${a.content} | ${b.content}`),
+      );
+      expect([name, overlaps]).toEqual([name, []]);
+    }
   });
 
   test("every algorithm is named in the figure of energy", () => {
