@@ -11,6 +11,7 @@ import {
   LOW_URGENCY_MARGIN_MS,
 } from "../limits.ts";
 import type { Instant, LoadRequest } from "./outbox.ts";
+import { SparseMap } from "./sparse-map.ts";
 import type { StoredMessage } from "./store/store.ts";
 
 interface InFlight {
@@ -28,11 +29,11 @@ interface InFlight {
  */
 export class AutopushOutbox {
   readonly #send: (message: StoredMessage) => boolean;
-  readonly #inFlight = new Map<number, InFlight>();
+  readonly #inFlight = new SparseMap<number, InFlight>();
   /** Those in flight that were read from the store: the next page waits for them. */
   readonly #batch = new Set<number>();
   /** Acknowledged, but the store has not said so yet: a page may still show them. By operation. */
-  readonly #settling = new Map<number, readonly number[]>();
+  readonly #settling = new SparseMap<number, readonly number[]>();
   #pass: "topics" | "rest" = "rest";
   /** This pass looked at every message up to here. */
   #cursor = 0;

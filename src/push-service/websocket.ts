@@ -86,6 +86,7 @@ export class DeviceWebSockets {
   /** Links of dialect autopush whose device is not known yet. */
   readonly #greeting = new Set<WebSocket>();
   readonly #sockets = new Set<WebSocket>();
+  #isDraining = false;
 
   constructor(options: WebSocketLinksOptions) {
     this.#options = options;
@@ -117,8 +118,9 @@ export class DeviceWebSockets {
     }
   }
 
-  /** Ends the links that no device has yet; the others hear of it from their sessions. */
+  /** Takes no further links, and ends those that no device has yet; the others hear of it from their sessions. */
   drain(): void {
+    this.#isDraining = true;
     for (const webSocket of this.#greeting) webSocket.close(1000);
   }
 
@@ -139,8 +141,8 @@ export class DeviceWebSockets {
     if (uaToken !== null) void services.credentials?.grant(uaid, freshUaToken ?? uaToken);
     // A device that takes the place of its own link adds none.
     if (!services.hub.isConnected(uaid)) this.#requireRoom();
-    // Its claim would end the link that the device has since.
-    if (socket.destroyed) throw new HttpError("draining");
+    // Its claim would end the link that the device has since; and in a service that leaves nobody would send it away.
+    if (this.#isDraining || socket.destroyed) throw new HttpError("draining");
     const link = new WebSocketLink();
     const host = new SessionHost(godwitSession(services, { uaid, conditions, channelsDigest }, link));
     await host.start(freshUaToken, () => {
@@ -156,7 +158,7 @@ export class DeviceWebSockets {
     const { enrolment, canaries } = this.#options;
     const { uaid } = await enrolment.authenticate(parseBearer(request.headers));
     this.#requireRoom();
-    if (socket.destroyed) return;
+    if (this.#isDraining || socket.destroyed) throw new HttpError("draining");
     canaries.add(uaid, this.#accept(this.#server, request, socket, head));
   }
 

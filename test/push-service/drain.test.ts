@@ -8,7 +8,7 @@ import { DRAIN_STEP_MS } from "../../src/limits.ts";
 import { sendAway } from "../../src/push-service/drain.ts";
 import { Hub } from "../../src/push-service/hub.ts";
 import type { SessionEvent } from "../../src/push-service/session-events.ts";
-import { TestBench } from "./bench.ts";
+import { gate, TestBench } from "./bench.ts";
 
 let bench: TestBench;
 afterEach(async () => {
@@ -52,6 +52,30 @@ describe("leaving", () => {
     expect(await second.device.next("bye")).toMatchObject({ reason: "shutdown" });
     await closed;
   });
+
+  test.each(["/v1/ws", "/v1/canary"])(
+    "an upgrade of %s that was being looked at begins no link",
+    async (path) => {
+      bench = await TestBench.start({});
+      const { uaToken } = await bench.token();
+      const [asked, looked] = [gate(), gate()];
+      const getDevice = bench.store.getDevice.bind(bench.store);
+      vi.spyOn(bench.store, "getDevice").mockImplementationOnce(async (uaid) => {
+        asked.open();
+        await looked.promise;
+        return getDevice(uaid);
+      });
+      const refusal = bench.refusal(path, { Authorization: `Bearer ${uaToken}` });
+      await asked.promise;
+      const closed = bench.service.close();
+      // Everybody else was sent away meanwhile.
+      await new Promise(setImmediate);
+      looked.open();
+      expect(await refusal).toMatchObject({ status: 503, body: { errno: 323 } });
+      await closed;
+      expect(bench.log.at(-1)).toEqual({ event: "stopped" });
+    },
+  );
 });
 
 describe("sending away", () => {

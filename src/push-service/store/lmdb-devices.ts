@@ -51,7 +51,8 @@ export class LmdbDevices {
   }
 
   #deviceIn(open: Map<string, Device>, uaid: Uint8Array): Device {
-    const name = Buffer.from(uaid.buffer, uaid.byteOffset, uaid.length).toString("latin1");
+    // Copied: what is asked for its buffer gets one outside of the heap, for as long as it lives.
+    const name = Buffer.from(uaid).toString("latin1");
     const known = open.get(name);
     if (known !== undefined) return known;
     const device = { uaid, state: this.#read(uaid), isChanged: false };
