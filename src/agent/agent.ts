@@ -210,6 +210,7 @@ export class Agent {
     const parts = this.#parts;
     parts.link.handleAlarm(now);
     parts.requests.handleAlarm(now);
+    parts.departure.sync(now);
     parts.subscriptions.handleAlarm(now);
     parts.deliveries.handleAlarm(now);
     parts.notifications.handleAlarm(now);
@@ -258,7 +259,8 @@ export class Agent {
     if (message.status !== STATUS.ok || parts.link.state !== "greeting") return;
     parts.clock.handleServiceTime(message.epochMs);
     parts.link.handleRegistered(message, now);
-    if (parts.departure.isPending) return parts.departure.ask(now);
+    parts.departure.handleOnline();
+    if (parts.departure.isPending) return;
     parts.identity.handleRegistered(message, now);
     parts.inbox.handleStoreEpoch(deviceEpoch(message.uaid, message.storeEpoch), message.lastId);
     this.#emit(reported({ type: "registered", device: deviceName(message.uaid) }));

@@ -11,7 +11,6 @@ import type { Activations } from "./activations.ts";
 import type { Badges } from "./badges.ts";
 import type { Changes } from "./changes.ts";
 import type { Deliveries } from "./deliveries.ts";
-import type { Departure } from "./departure.ts";
 import type { Choice, Emit, Instant, Permission } from "./events.ts";
 import type { Inbox } from "./inbox.ts";
 import type { NetworkMemory } from "./network-memory.ts";
@@ -36,7 +35,6 @@ export interface ChoicesOptions {
   readonly activations: Activations;
   readonly inbox: Inbox;
   readonly memory: NetworkMemory;
-  readonly departure: Departure;
   readonly randomFill: RandomFill;
   readonly emit: Emit;
 }
@@ -126,7 +124,6 @@ export class Choices {
     if (state.userAgent === null) records.push({ type: "userAgentRemoved" });
     this.#write(requestId, ...records);
     deliveries.handlePauses(now);
-    if (this.#options.departure.isPending) this.#options.departure.ask(now);
   }
 
   /** What an app left on the device: everything but what was decided about it. */

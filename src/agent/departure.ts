@@ -20,6 +20,8 @@ export interface DepartureOptions {
 
 export class Departure {
   readonly #options: DepartureOptions;
+  /** Over the present link. */
+  #isAsked = false;
 
   constructor(options: DepartureOptions) {
     this.#options = options;
@@ -30,14 +32,18 @@ export class Departure {
     return this.#options.state.pendingForget;
   }
 
-  /** Asks over the present link, if there is one. */
-  ask(now: Instant): void {
-    const { dialect, requests, link, endChannels } = this.#options;
+  /** A link is there that knows of nothing. */
+  handleOnline(): void {
+    this.#isAsked = false;
+  }
+
+  /** Asks over the present link, if there is one, once no power cut can undo the reset. */
+  sync(now: Instant): void {
+    const { dialect, persistence, requests, link, endChannels } = this.#options;
+    if (this.#isAsked || !this.isPending || !link.isOnline || persistence.isBehind) return;
+    this.#isAsked = true;
     // A service that knows no other leave is left by ending every channel.
-    if (dialect.isPlain === true) {
-      if (link.isOnline) endChannels(now);
-      return;
-    }
+    if (dialect.isPlain === true) return endChannels(now);
     // Bye is the good answer; after an error the next link asks again, as late as links are made after a failure.
     requests.send({ type: "unregisterUa" }, (_, at) => link.handleUnresponsive(at), now);
   }

@@ -69,6 +69,15 @@ export class Persistence {
     return this.#retryAtMs !== null;
   }
 
+  /**
+   * True while a power cut could bring back what memory has given up: something removed, or what a failed write may have left
+   * behind. The service is not to end meanwhile what would then be there again.
+   */
+  get isBehind(): boolean {
+    const write = this.#inFlight;
+    return this.isFailing || this.#isErasing || (write?.type === "checkpoint" && write.isErasing);
+  }
+
   /** When the next try is, 0 when none is needed. */
   get retryAtMs(): number {
     return this.#retryAtMs ?? 0;

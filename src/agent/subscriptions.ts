@@ -373,12 +373,12 @@ export class Subscriptions {
   }
 
   #unregister(channel: number, now: Instant): void {
+    const { persistence, requests } = this.#options;
     const isBusy =
       this.#unregistering.size >= UNREGISTER_IN_FLIGHT_MAX || now.monotonicMs < this.#unregisterAtMs;
-    if (isBusy || this.#unregistering.has(channel)) return;
+    if (isBusy || persistence.isBehind || this.#unregistering.has(channel)) return;
     const answered = (answer: Answer, at: Instant): void => this.#handleUnregistered(channel, answer, at);
-    if (this.#options.requests.send({ type: "unregisterWa", channel }, answered, now))
-      this.#unregistering.add(channel);
+    if (requests.send({ type: "unregisterWa", channel }, answered, now)) this.#unregistering.add(channel);
   }
 
   #handleUnregistered(channel: number, answer: Answer, now: Instant): void {

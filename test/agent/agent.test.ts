@@ -394,8 +394,8 @@ describe("subscribing", () => {
     expect(device.count("httpRequest")).toBe(0);
   });
 
-  test("a full journal refuses with its code, and the service is told to forget the channel", () => {
-    const device = new Device();
+  test("a full journal refuses with its code; the service is told to forget the channel once nothing of it can be on the disk", () => {
+    const device = new Device({ keepConnected: true });
     const requestId = device.subscribe(NEWS);
     device.connect();
     device.journalFailure = "full";
@@ -403,6 +403,9 @@ describe("subscribing", () => {
     expect(device.replies.get(requestId)).toMatchObject({ code: "ERR_JOURNAL_FULL" });
     expect(device.status.subscriptions).toEqual([]);
     device.pass(1);
+    expect(device.countUpstream("unregisterWa")).toBe(0);
+    device.journalFailure = null;
+    device.passUntil(60_000, () => !device.status.journalFailing);
     expect(device.lastUpstream("unregisterWa").channel).toBe(5);
   });
 

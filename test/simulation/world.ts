@@ -495,9 +495,7 @@ export class World {
       );
       const record = await memory.getChannel(uaid, channel);
       const isLive = record !== null && record.revoked === null;
-      // Dialect autopush has no list of channels by which the device would notice.
-      const isUnknowable = device.dialect === "autopush" && device.hasUnwrittenChoice;
-      if (!registration.isEnded && !isLive && !isUnknowable)
+      if (!registration.isEnded && !isLive)
         ledger.violate(
           "apps know their endpoint",
           `${registration.device} ${registration.owner} has a dead one`,

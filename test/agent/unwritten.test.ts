@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Goal: the push service is not told what a power cut would take back, so that no app is left with an endpoint that ended. Method: the
+// real agent on a device with virtual time and a flash that cannot be written, in both dialects; the test plays the service.
+
+import { describe, expect, test } from "vitest";
+import type { Choice } from "../../src/agent/events.ts";
+import { AutopushWorld } from "./autopush-world.ts";
+import { MINUTE, NEWS } from "./online.ts";
+import { answerUnregister, CHAT } from "./people.ts";
+import { Device } from "./world.ts";
+
+const CHOICES: readonly Choice[] = [
+  { type: "removeSubscription", subscriptionId: 1 },
+  { type: "setOptedOut", owner: null, optedOut: true },
+  { type: "uninstall", owner: NEWS },
+  { type: "factoryReset" },
+];
+const unwritten = { type: "error", code: "ERR_JOURNAL_IO" };
+
+describe.each(CHOICES)("$type that could not be written down", (choice) => {
+  test("is not told to an autopush service: undone by a crash, it leaves an endpoint that is good (simulation, seed 456)", () => {
+    const world = new AutopushWorld();
+    const { endpoint } = world.subscribe(NEWS);
+    world.device.journalFailure = "io";
+    expect(world.device.replies.get(world.device.choose(choice))).toMatchObject(unwritten);
+    world.flush();
+    world.device.pass(MINUTE);
+    world.restart();
+    world.device.passUntil(MINUTE, () => world.device.status.link === "dialing");
+    world.connect();
+    expect(world.device.status.subscriptions).toHaveLength(1);
+    expect(world.service.post(endpoint, null, false)).not.toBe(null);
+  });
+
+  test("is told as soon as it is written", () => {
+    const world = new AutopushWorld();
+    const { endpoint } = world.subscribe(NEWS);
+    world.device.journalFailure = "io";
+    world.device.choose(choice);
+    world.device.journalFailure = null;
+    world.device.passUntil(MINUTE, () => !world.device.status.journalFailing);
+    world.flush();
+    expect(world.service.post(endpoint, null, false)).toBe(null);
+  });
+
+  test("is not told to a service of ours before that either", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.journalFailure = "io";
+    expect(device.replies.get(device.choose(choice))).toMatchObject(unwritten);
+    const isTold = () => device.upstream.some(({ type }) => type.startsWith("unregister"));
+    expect(isTold()).toBe(false);
+    device.closeLink();
+    device.passUntil(MINUTE, () => device.status.link === "dialing");
+    device.connect();
+    expect(isTold()).toBe(false);
+    device.journalFailure = null;
+    device.passUntil(2 * MINUTE, () => !device.status.journalFailing);
+    expect(isTold()).toBe(true);
+  });
+});
+
+test("what is being written down is told when it is (simulation, seed 277)", () => {
+  const device = new Device();
+  device.withSubscription(NEWS, 1);
+  device.withSubscription(CHAT, 2);
+  device.holdJournal = true;
+  device.ask(NEWS, { type: "unsubscribe", subscriptionId: 1 });
+  device.pass(MINUTE);
+  expect(device.countUpstream("unregisterWa")).toBe(0);
+  device.holdJournal = false;
+  for (const write of device.heldWrites.splice(0)) write();
+  expect(answerUnregister(device)).toEqual([1]);
+});
+
+test("a factory reset is asked for once a link, however often the device wakes up meanwhile", () => {
+  const device = new Device();
+  device.withSubscription(NEWS, 1);
+  for (let resets = 1; resets <= 2; resets++) {
+    device.choose({ type: "factoryReset" });
+    device.pass(9000);
+    expect(device.countUpstream("unregisterUa")).toBe(resets);
+    device.send({ type: "bye", reason: "unregistered", retryAfterS: 0 });
+    device.withSubscription(NEWS, 1);
+  }
+});
