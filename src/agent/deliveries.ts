@@ -148,8 +148,8 @@ export class Deliveries {
 
   /**
    * The service sends nothing more to anybody until this is acknowledged: it is written down before its app gets it, so that a
-   * repeat after a crash is known for one. Of an app that does not come not everything can be kept: on a
-   * full disk nothing would be acknowledged, and nobody would get anything.
+   * repeat after a crash is known for one; on a full disk, once the app can have it, on the reserve. Of an app that does not come
+   * not everything can be kept: on a full disk nothing would be acknowledged, and nobody would get anything.
    */
   #addUnheld(lane: Lane, entry: Entry, now: Instant): void {
     const isFull = (!lane.canDeliver || lane.isPaused) && this.#waiting.bodyBytes >= UNHELD_BODY_BYTES_MAX;
@@ -367,6 +367,10 @@ export class Deliveries {
       if (entry.journal === "writing") break;
       if (!this.#isOpen || lane.current !== null || !lane.canDeliver || now.monotonicMs < lane.retryAtMs)
         break;
+      if (entry.journal === "no" && !this.#holds.areKnown) {
+        this.#waiting.journalUrgently(entry, () => this.#handleJournaled(entry));
+        break;
+      }
       lane.queue.splice(lane.queue.indexOf(entry), 1);
       this.#deliver(lane, entry, now);
     }
@@ -422,11 +426,14 @@ export class Deliveries {
   }
 
   #journal(entry: Entry): void {
-    this.#waiting.journal(entry, this.#wasHanded(entry), () => {
-      const lane = this.#lanes.get(entry.owner);
-      if (entry.journal === "written" && lane?.current?.entry !== entry) entry.opened = null;
-      if (lane !== undefined) this.#pump(lane, this.#options.clock.now);
-    });
+    this.#waiting.journal(entry, this.#wasHanded(entry), () => this.#handleJournaled(entry));
+  }
+
+  /** It is written down, or that failed. */
+  #handleJournaled(entry: Entry): void {
+    const lane = this.#lanes.get(entry.owner);
+    if (entry.journal === "written" && lane?.current?.entry !== entry) entry.opened = null;
+    if (lane !== undefined) this.#pump(lane, this.#options.clock.now);
   }
 
   #takeBack(lane: Lane, deliveryId: number): void {

@@ -112,25 +112,36 @@ export class Waiting {
     this.#finish(entry, code);
   }
 
-  /** Writes it down, and acknowledges it from there. `written`: it is, or that failed. */
-  journal(entry: Entry, handed: boolean, written: () => void): void {
-    const { record } = entry;
+  /** Writes it down, and acknowledges it from there. `tried`: it is written, or that failed. */
+  journal(entry: Entry, handed: boolean, tried: () => void): void {
     entry.journal = "writing";
-    this.#options.persistence.store([{ ...record, handed }], (failure) => {
-      if (!this.#entries.has(messageKey(record.storeEpoch, record.id))) return this.noteDone(entry);
-      entry.journal = failure === null ? "written" : "no";
+    this.#options.persistence.store([{ ...entry.record, handed }], (failure) => {
+      if (failure === null) return this.#handleWritten(entry, tried);
+      entry.journal = "no";
       entry.journalAtMs = this.#options.persistence.retryAtMs;
-      written();
-      if (failure !== null) return;
-      const { emit, inbox } = this.#options;
-      emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
-      // Not in a store that took the place of its own meanwhile.
-      inbox.finish(record.storeEpoch, record.id, "ok");
+      tried();
     });
+  }
+
+  /** Likewise, on the flash reserve if need be, and as often as it takes. */
+  journalUrgently(entry: Entry, written: () => void): void {
+    entry.journal = "writing";
+    this.#options.persistence.erase([entry.record], () => this.#handleWritten(entry, written));
   }
 
   noteDone({ record: { storeEpoch, id } }: Pick<Entry, "record">): void {
     this.#options.persistence.note({ type: "messageDone", storeEpoch, id });
+  }
+
+  #handleWritten(entry: Entry, written: () => void): void {
+    const { storeEpoch, id } = entry.record;
+    if (!this.#entries.has(messageKey(storeEpoch, id))) return this.noteDone(entry);
+    entry.journal = "written";
+    written();
+    const { emit, inbox } = this.#options;
+    emit(reported({ type: "journaled", messageId: entry.messageId, owner: entry.owner }));
+    // Not in a store that took the place of its own meanwhile.
+    inbox.finish(storeEpoch, id, "ok");
   }
 
   #isExpired({ record, receivedMs, isRestored, journal }: Entry): boolean {

@@ -500,6 +500,66 @@ describe("without holds", () => {
     expect(service.acknowledged).toHaveLength(1);
   });
 
+  describe("an app gets nothing that is not written down, so that no crash makes it come again as new", () => {
+    function restarted(world: AutopushWorld): void {
+      world.restart();
+      world.device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+      world.device.passUntil(MINUTE_MS, () => world.device.status.link === "dialing");
+      world.connect();
+    }
+    const again = ({ delivered }: Device) => delivered.map(({ redelivered }) => redelivered);
+
+    test("on a broken flash it waits at the service, for the next run too", () => {
+      const { world, service, post } = subscribed();
+      world.device.journalFailure = "io";
+      post("hello");
+      world.device.pass(MINUTE_MS);
+      expect([world.device.delivered, service.acknowledged]).toEqual([[], []]);
+      restarted(world);
+      expect(again(world.device)).toEqual([false]);
+      expect(service.acknowledged).toHaveLength(1);
+    });
+
+    test("on a broken flash that can be written again it comes then, once", () => {
+      const { world, service, post } = subscribed();
+      world.device.journalFailure = "io";
+      for (const words of ["one", "two"]) post(words);
+      world.device.journalFailure = null;
+      world.device.passUntil(MINUTE_MS, () => world.device.delivered.length > 0);
+      expect(world.device.delivered.map(({ data }) => text(data))).toEqual(["one", "two"]);
+      expect(service.acknowledged).toHaveLength(2);
+      world.device.pass(2 * MINUTE_MS);
+      restarted(world);
+      expect(again(world.device)).toEqual([false, false]);
+    });
+
+    test("on a full disk it takes the reserve, when its app is there", () => {
+      const { world, service, post } = subscribed();
+      Object.assign(world.device, { journalFailure: "full", hasReserve: true, onDeliver: () => null });
+      world.device.dispatch({ type: "appDetached", owner: NEWS });
+      post("hello");
+      expect(service.acknowledged).toEqual([]);
+      world.device.dispatch({ type: "appAttached", owner: NEWS, handlesPush: true });
+      world.flush();
+      expect(again(world.device)).toEqual([false]);
+      expect(service.acknowledged).toHaveLength(1);
+      restarted(world);
+      expect(again(world.device)).toEqual([false, true]);
+    });
+
+    test("ended while it could not be written, it comes no more", () => {
+      const { world, id, post } = subscribed();
+      world.device.journalFailure = "io";
+      post("hello");
+      world.device.ask(NEWS, { type: "unsubscribe", subscriptionId: id });
+      world.device.journalFailure = null;
+      world.device.passUntil(MINUTE_MS, () => !world.device.status.journalFailing);
+      restarted(world);
+      expect(world.device.delivered).toEqual([]);
+      expect(world.device.status.messagesWaiting).toBe(0);
+    });
+  });
+
   test("the least urgency and the heartbeat are nobody's business here", () => {
     const { world, service } = subscribed();
     const said = service.said.length;

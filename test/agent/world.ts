@@ -75,6 +75,8 @@ export class Device {
   /** What is on flash: whole segments, durable. */
   segment: Uint8Array = new Uint8Array(0);
   journalFailure: "full" | "io" | null = null;
+  /** On a full disk there is room for urgent checkpoints. */
+  hasReserve = false;
   /** Written but not yet confirmed, when `holdJournal`. */
   holdJournal = false;
   readonly heldWrites: (() => void)[] = [];
@@ -333,9 +335,10 @@ export class Device {
     return new Device({ seed: 99, atMs: this.nowMs + 1000, ...options, segments: [this.segment] });
   }
 
-  #write(appendId: number, apply: () => void): void {
+  #write(appendId: number, isUrgent: boolean, apply: () => void): void {
     this.journalWrites++;
-    const failure = this.journalFailure;
+    const failure =
+      isUrgent && this.hasReserve && this.journalFailure === "full" ? null : this.journalFailure;
     const confirm = (): void => {
       if (failure !== null) return this.dispatch({ type: "journalFailed", appendId, reason: failure });
       apply();
@@ -371,13 +374,13 @@ export class Device {
       stayAwake: keep,
       append: (effect) => {
         keep(effect);
-        this.#write(effect.appendId, () => {
+        this.#write(effect.appendId, false, () => {
           this.segment = concatBytes(this.segment, effect.bytes);
         });
       },
       checkpoint: (effect) => {
         keep(effect);
-        this.#write(effect.appendId, () => {
+        this.#write(effect.appendId, effect.urgent, () => {
           this.segment = effect.bytes;
         });
       },

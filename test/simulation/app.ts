@@ -22,8 +22,6 @@ export interface AppSurroundings {
   touch(): boolean;
   /** The agent takes nothing back any more: what is in hands comes again. */
   isStopping(): boolean;
-  /** Over dialect autopush, what was not written down is handed out all the same. */
-  isJournalFailing(): boolean;
 }
 
 export class App implements AppPeer {
@@ -112,7 +110,7 @@ export class App implements AppPeer {
   }
 
   deliver(delivery: Delivery): Promise<void> {
-    const { ledger, trace, touch, isStopping, isJournalFailing } = this.#surroundings;
+    const { ledger, trace, touch, isStopping } = this.#surroundings;
     const run = this.#run;
     if (!touch() || run === null) return new Promise(() => {});
     const { deliveryId, messageId, redelivered, data, notification } = delivery;
@@ -120,7 +118,6 @@ export class App implements AppPeer {
     const message = ledger.handed(run, this.owner, numberIn(text), messageId, redelivered);
     trace(`${this.owner} gets ${message?.number ?? "?"}${redelivered ? " again" : ""}`);
     if (message === null) return Promise.resolve();
-    message.isUnwritten ||= isJournalFailing();
     this.#inHand.set(deliveryId, message);
     return new Promise((resolve, reject) => {
       const end = (isHandled: boolean): void => {

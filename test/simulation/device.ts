@@ -68,8 +68,6 @@ export class Device {
   /** What a step of the flash that syncs takes, ms. */
   syncMs = 8;
   hasRotted = false;
-  /** A choice held, the service was told, and a restart may have undone it: it could not be written down. */
-  hasUnwrittenChoice = false;
   /** Notifications that no screen has shown yet, by message. */
   readonly #kept = new Map<number, number>();
   readonly #setting: DeviceSetting;
@@ -105,8 +103,6 @@ export class Device {
           after: (delayMs, action) => this.#after(delayMs, action),
           trace: (text) => this.trace(text),
           touch: () => this.#life?.touch() ?? false,
-          isJournalFailing: () =>
-            setting.dialect === "autopush" && this.userAgent?.status().journalFailing === true,
           isStopping: () => this.#life?.isStopping ?? false,
         }),
     );
@@ -301,9 +297,8 @@ export class Device {
         for (const bytes of secrets)
           if (this.isOnFlash(bytes)) ledger.violate("ended is ended", "a key is still on the flash");
       },
-      () => {
-        this.hasUnwrittenChoice = true;
-      },
+      // It holds, and could not be written down.
+      () => {},
     );
   }
 

@@ -69,8 +69,6 @@ export interface Message {
   /** Why it need not arrive, or null. */
   excuse: string | null;
   isAcknowledged: boolean;
-  /** Its app got it while the journal failed, over dialect autopush: nothing on the flash says so. */
-  isUnwritten: boolean;
 }
 
 /** What a message says for itself; found in logs it is a leak. */
@@ -174,7 +172,6 @@ export class Ledger {
       failures: 0,
       excuse: null,
       isAcknowledged: false,
-      isUnwritten: false,
     };
     this.messages.push(added);
     if (tail !== null) this.#byBody.set(hexEncode(tail), added);
@@ -228,8 +225,7 @@ export class Ledger {
       this.violate("exactly once", `message ${message.number} was handled, and comes again`);
     if (message.handings.length > 0) {
       if (redelivered) this.markedRepeats++;
-      else if (!message.isUnwritten)
-        this.violate("repeats are marked", `message ${message.number} comes again as if it were new`);
+      else this.violate("repeats are marked", `message ${message.number} comes again as if it were new`);
     }
     message.handings.push({ run, messageId, isOpen: true });
     return message;

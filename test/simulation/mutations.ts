@@ -15,8 +15,8 @@ export const MUTATIONS: readonly KnownMutation[] = [
   {
     name: "ack before durable",
     file: "src/agent/waiting.ts",
-    find: `    entry.journal = "writing";\n`,
-    replace: `    entry.journal = "writing";\n    this.#options.acks.add(record.id, "ok");\n`,
+    find: "    this.#options.persistence.store(",
+    replace: `    this.#options.acks.add(entry.record.id, "ok");\n    this.#options.persistence.store(`,
     rules: ["ack means safe"],
   },
   {
