@@ -8,7 +8,7 @@ import { Credentials, tokenFault } from "./credentials.ts";
 import type { AgentEvent, Emit, Instant } from "./events.ts";
 import type { Link } from "./link.ts";
 import type { Meter } from "./meter.ts";
-import type { Persistence, StoreOutcome } from "./persistence.ts";
+import type { Persistence } from "./persistence.ts";
 import { reported } from "./report.ts";
 
 export interface IdentityOptions {
@@ -58,7 +58,7 @@ export class Identity {
   handleToken(response: Extract<AgentEvent, { type: "httpResponse" }>, now: Instant): void {
     const outcome = this.#credentials.handleResponse(response);
     if (outcome === null) return;
-    const { state, link, emit, handleForgotten } = this.#options;
+    const { state, link, emit, persistence, handleForgotten } = this.#options;
     if (outcome.type === "failed") {
       emit(reported(tokenFault(response)));
       return link.handleTokenFailed(response, outcome.retryAfterS, now);
@@ -68,7 +68,8 @@ export class Identity {
     const { known } = this;
     const isSame = known !== null && bytesEqual(known.uaid, uaid);
     this.#isStoring = true;
-    this.#store(uaid, isSame ? known.storeEpoch : 0, uaToken, (failure) => {
+    const record = this.#record(uaid, isSame ? known.storeEpoch : 0, uaToken);
+    persistence.store([record], (failure) => {
       this.#isStoring = false;
       if (failure !== null) return link.handleTokenFailed({ cause: "local", status: 0 }, null, now);
       emit(reported({ type: "token", renewed: isRenewed }));
@@ -78,22 +79,24 @@ export class Identity {
   }
 
   /**
-   * A fresh token, another store epoch, or another name: written down, without waiting for it, in front of all that comes of it.
-   * The old token stays good meanwhile.
+   * A fresh token, another store epoch, or another name: written down, without waiting for it, in front of all that comes of it,
+   * and behind what is lost with the old name: a write that is cut short must not hold the new one alone.
    */
   handleRegistered(registered: Extract<Downstream, { type: "registered" }>, now: Instant): void {
     const { uaid, freshUaToken, storeEpoch } = registered;
-    const { state, handleForgotten } = this.#options;
+    const { dialect, state, persistence, handleForgotten } = this.#options;
     const isRenewed = state.userAgent !== null;
     const { known } = this;
     const isSame = known !== null && bytesEqual(known.uaid, uaid);
     if (isSame && freshUaToken === null && storeEpoch === known.storeEpoch) return;
-    this.#store(uaid.slice(), storeEpoch, freshUaToken ?? known?.uaToken ?? "", () => {});
+    const record = this.#record(uaid.slice(), storeEpoch, freshUaToken ?? known?.uaToken ?? "");
     if (isRenewed && !isSame) handleForgotten(now);
+    // A name is in use from here on, whether or not it could be written. A token is not: its first use is the end of the old one.
+    if (dialect.isPlain === true) persistence.note(record, "soon");
+    else persistence.store([record], () => {});
   }
 
-  #store(uaid: Uint8Array, storeEpoch: number, uaToken: string, done: (failure: StoreOutcome) => void): void {
-    const { persistence } = this.#options;
-    persistence.store([{ type: "userAgent", uaid, storeEpoch, uaToken, service: this.#service }], done);
+  #record(uaid: Uint8Array, storeEpoch: number, uaToken: string): UserAgentRecord {
+    return { type: "userAgent", uaid, storeEpoch, uaToken, service: this.#service };
   }
 }

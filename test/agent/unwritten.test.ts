@@ -84,3 +84,21 @@ test("a factory reset is asked for once a link, however often the device wakes u
     device.withSubscription(NEWS, 1);
   }
 });
+
+test("the name an autopush service gave while the flash could not be written is not lost: what was registered under it lives", () => {
+  const world = new AutopushWorld({ keepConnected: true });
+  world.device.journalFailure = "io";
+  world.connect();
+  world.device.journalFailure = null;
+  const { endpoint } = world.subscribe(NEWS);
+  world.reconnect();
+  expect(world.service.post(endpoint, null, true)).not.toBe(null);
+  world.flush();
+  expect(world.device.delivered).toHaveLength(1);
+  world.restart();
+  world.device.passUntil(MINUTE, () => world.device.status.link === "dialing");
+  world.connect();
+  expect(world.service.said.findLast(({ type }) => type === "hello")).toMatchObject({
+    uaid: world.service.uaid,
+  });
+});
