@@ -5,7 +5,7 @@
  */
 
 import type { AppBadge } from "../declarative/index.ts";
-import type { JournalState, SubscriptionRecord } from "../journal/index.ts";
+import type { SubscriptionRecord } from "../journal/index.ts";
 import {
   DELIVERY_ATTEMPTS_MAX,
   DELIVERY_RETRY_MS,
@@ -21,15 +21,11 @@ import {
 import { foldDeadlines } from "./deadlines.ts";
 import type { Alarm, Instant } from "./events.ts";
 import { Holds, type HoldsOptions } from "./holds.ts";
-import { messageName } from "./inbox.ts";
 import { type Entry, Lane, type Opened } from "./lane.ts";
 import { reported } from "./report.ts";
 import { Waiting, type WaitingOptions } from "./waiting.ts";
 
-export interface DeliveriesOptions extends WaitingOptions, HoldsOptions {
-  readonly state: JournalState;
-  readonly cleanStop: boolean;
-}
+export interface DeliveriesOptions extends WaitingOptions, HoldsOptions {}
 
 type NewEntry = Pick<Entry, "record" | "messageId" | "owner" | "opened" | "redelivered">;
 
@@ -53,32 +49,7 @@ export class Deliveries {
 
   /** Takes up what waited in the journal. */
   restore(now: Instant): void {
-    const { state, registry, cleanStop } = this.#options;
-    for (const record of [...state.messages.values()]) {
-      const { storeEpoch, id } = record;
-      const subscription = registry.byId(record.subscriptionId);
-      if (subscription === null) {
-        // Written while its subscription was being ended: its keys are gone.
-        this.#waiting.noteDone({ record });
-        continue;
-      }
-      const redelivered = record.handed || !cleanStop;
-      const entry = {
-        record,
-        messageId: messageName(storeEpoch, id),
-        owner: subscription.owner,
-        redelivered,
-      };
-      // Opened when its turn comes: decrypting a full journal would keep a small device busy for minutes.
-      const waiting = {
-        opened: null,
-        isRestored: true,
-        journal: "written",
-        journalAtMs: 0,
-        failures: 0,
-      } as const;
-      this.#enqueue({ ...entry, ...waiting, receivedMs: now.monotonicMs });
-    }
+    for (const entry of this.#waiting.restore(now)) this.#enqueue(entry);
     for (const lane of [...this.#busy]) this.#pump(lane, now);
   }
 
@@ -141,6 +112,7 @@ export class Deliveries {
     // Over the bound it is forgotten, unacknowledged: the held channel brings it again when there is room. So is what was
     // already on its way then, or it would overtake what was forgotten.
     if (lane.isHeld || lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) return this.#holds.hold(lane, now);
+    this.#waiting.add(entry);
     this.#enqueue(entry);
     if (lane.size >= INBOX_MESSAGES_PER_OWNER_MAX) this.#holds.hold(lane, now);
     this.#pump(lane, now);
@@ -155,6 +127,7 @@ export class Deliveries {
     const isFull = (!lane.canDeliver || lane.isPaused) && this.#waiting.bodyBytes >= UNHELD_BODY_BYTES_MAX;
     if (isFull || lane.size >= UNHELD_MESSAGES_PER_OWNER_MAX)
       return this.#waiting.drop(entry, "rejected", "too many");
+    this.#waiting.add(entry);
     this.#enqueue(entry);
     this.#journal(entry);
     this.#pump(lane, now);
@@ -348,7 +321,6 @@ export class Deliveries {
   }
 
   #enqueue(entry: Entry): void {
-    this.#waiting.add(entry);
     const lane = this.#lane(entry.owner);
     lane.queue.push(entry);
     this.#busy.add(lane);

@@ -28,6 +28,7 @@ import type { Opened } from "./lane.ts";
 import type { Meter } from "./meter.ts";
 import type { Notifications } from "./notifications.ts";
 import { baseUrlOf } from "./owner.ts";
+import type { Persistence } from "./persistence.ts";
 import type { Registry } from "./registry.ts";
 import { Replays } from "./replays.ts";
 import { reported } from "./report.ts";
@@ -43,7 +44,7 @@ export interface InboxOptions {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly dialect: DeviceEnd;
-  readonly note: (record: JournalRecord) => void;
+  readonly persistence: Persistence;
   /** A message came for it. */
   readonly touch: (subscription: SubscriptionRecord) => void;
   /** A message came on a channel nobody has. */
@@ -84,8 +85,8 @@ export class Inbox {
 
   /** Ids are comparable only within one store epoch; `lastId` is the highest given out in it so far. */
   handleStoreEpoch(storeEpoch: number, lastId: number): void {
-    const { state, note } = this.#options;
-    if (state.suspect?.storeEpoch === null) note({ type: "suspect", storeEpoch, idMax: lastId });
+    const { state, persistence } = this.#options;
+    if (state.suspect?.storeEpoch === null) persistence.note({ type: "suspect", storeEpoch, idMax: lastId });
     if (storeEpoch === this.#storeEpoch) return;
     this.#storeEpoch = storeEpoch;
     this.reset();
@@ -99,14 +100,14 @@ export class Inbox {
   }
 
   handleNotification(message: Notification, now: Instant): void {
-    const { registry, meter, emit, acks } = this.#options;
+    const { registry, meter, emit, acks, persistence } = this.#options;
     meter.countMessage("received");
     const messageId = this.#messageId(message.id);
     const { channel, attempt } = message;
     emit(reported({ type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt }));
     if (this.#showing.has(messageId)) return;
     const known = ACK_CODES.find((code) => this.#handled[code].has(message.id));
-    if (known) return acks.add(message.id, known);
+    if (known) return persistence.whenFoundIsDurable(() => acks.add(message.id, known));
     if (this.#deliveries?.handleRepeat(this.#storeEpoch, message.id)) return;
     const subscription = registry.byChannel(channel);
     if (subscription === null) {

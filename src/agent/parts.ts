@@ -51,6 +51,8 @@ export function createParts(options: AgentOptions, emit: Emit) {
     ...usage.takeRiders(),
   ];
   const writer = new JournalWriter(recovery, options);
+  // A write of the last run may have failed, and be there. The system tells that once: a sync behind it may succeed without it.
+  if (!cleanStop) writer.abandonSegment();
   const persistence = new Persistence({ state, writer, emit, riders: takeRiders });
   const budget = new WakeBudget();
   let lastLinkId = 0;
@@ -145,7 +147,6 @@ export function createParts(options: AgentOptions, emit: Emit) {
     ...shared,
     notifications,
     handleOrphan: (channel, now) => subscriptions.handleOrphan(channel, now),
-    note: (record) => persistence.note(record),
     touch: (subscription: SubscriptionRecord) => usage.touch(subscription),
   });
   const deliveries: Deliveries = new Deliveries({ ...shared, inbox });

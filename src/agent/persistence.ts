@@ -57,6 +57,8 @@ export class Persistence {
   #retryAtMs: number | null = null;
   /** How long after the next failure. */
   #retryMs = JOURNAL_RETRY_MS;
+  /** What an earlier run wrote last may be there and not have been synced; a good write of this run takes it along. */
+  #hasWritten = false;
   /** Somebody asked since the last write began: worth a try even right after a failure. */
   #isAsked = false;
 
@@ -70,12 +72,13 @@ export class Persistence {
   }
 
   /**
-   * True while a power cut could bring back what memory has given up: something removed, or what a failed write may have left
-   * behind. The service is not to end meanwhile what would then be there again.
+   * True while a power cut could bring back what memory has given up: something removed, or what a failed write, also of an earlier
+   * run, may have left behind. The service is not to end meanwhile what would then be there again.
    */
   get isBehind(): boolean {
     const write = this.#inFlight;
-    return this.isFailing || this.#isErasing || (write?.type === "checkpoint" && write.isErasing);
+    const isUnsure = this.isFailing || !this.#hasWritten;
+    return isUnsure || this.#isErasing || (write?.type === "checkpoint" && write.isErasing);
   }
 
   /** When the next try is, 0 when none is needed. */
@@ -119,6 +122,12 @@ export class Persistence {
     this.#erased.push({ done, failed });
   }
 
+  /** Calls `act` once what was found in the journal is durable: at once behind the first good write. */
+  whenFoundIsDurable(act: () => void): void {
+    if (this.#hasWritten) act();
+    else this.erase([], act);
+  }
+
   /** What {@link store} has not finished comes to nothing: nothing of it will join the state. */
   cancelStores(): void {
     const waiting = this.#next.done;
@@ -133,6 +142,7 @@ export class Persistence {
   handleAppended(appendId: number): void {
     const write = this.#take(appendId);
     if (write === null) return;
+    this.#hasWritten = true;
     this.#retryAtMs = null;
     this.#retryMs = JOURNAL_RETRY_MS;
     if (write.type === "checkpoint") {

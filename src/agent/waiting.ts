@@ -5,13 +5,13 @@
  */
 
 import type { AppBadge } from "../declarative/index.ts";
-import { messageKey } from "../journal/index.ts";
+import { type JournalState, messageKey } from "../journal/index.ts";
 import type { AckCode } from "../wire/dialect.ts";
 import type { Acks } from "./acks.ts";
 import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
 import type { Emit, Instant } from "./events.ts";
-import { type Inbox, openedOf } from "./inbox.ts";
+import { type Inbox, messageName, openedOf } from "./inbox.ts";
 import type { Entry, Opened } from "./lane.ts";
 import type { Meter } from "./meter.ts";
 import type { Persistence } from "./persistence.ts";
@@ -20,6 +20,8 @@ import { reported } from "./report.ts";
 import type { SilentBudget } from "./silent-budget.ts";
 
 export interface WaitingOptions {
+  readonly state: JournalState;
+  readonly cleanStop: boolean;
   readonly registry: Registry;
   readonly persistence: Persistence;
   readonly inbox: Inbox;
@@ -54,6 +56,33 @@ export class Waiting {
     return this.#entries.values();
   }
 
+  /** Takes up what waited in the journal, and returns it in order. */
+  restore(now: Instant): Entry[] {
+    const { state, registry, cleanStop } = this.#options;
+    for (const record of [...state.messages.values()]) {
+      const subscription = registry.byId(record.subscriptionId);
+      if (subscription === null) {
+        // Written while its subscription was being ended: its keys are gone.
+        this.noteDone({ record });
+        continue;
+      }
+      this.add({
+        record,
+        messageId: messageName(record.storeEpoch, record.id),
+        owner: subscription.owner,
+        redelivered: record.handed || !cleanStop,
+        // Opened when its turn comes: decrypting a full journal would keep a small device busy for minutes.
+        opened: null,
+        isRestored: true,
+        journal: "written",
+        journalAtMs: 0,
+        failures: 0,
+        receivedMs: now.monotonicMs,
+      });
+    }
+    return [...this.entries()];
+  }
+
   add(entry: Entry): void {
     this.#entries.set(messageKey(entry.record.storeEpoch, entry.record.id), entry);
   }
@@ -62,7 +91,8 @@ export class Waiting {
   handleRepeat(storeEpoch: number, id: number): boolean {
     const entry = this.#entries.get(messageKey(storeEpoch, id));
     if (entry === undefined) return false;
-    if (entry.journal === "written") this.#options.acks.add(id, "ok");
+    const { acks, persistence } = this.#options;
+    if (entry.journal === "written") persistence.whenFoundIsDurable(() => acks.add(id, "ok"));
     return true;
   }
 

@@ -4,9 +4,10 @@
 
 import { describe, expect, test } from "vitest";
 import type { Choice } from "../../src/agent/events.ts";
+import { concatBytes } from "../../src/bytes.ts";
 import { AutopushWorld } from "./autopush-world.ts";
 import { MINUTE, NEWS } from "./online.ts";
-import { answerUnregister, CHAT } from "./people.ts";
+import { answerUnregister, CHAT, declared } from "./people.ts";
 import { Device } from "./world.ts";
 
 const CHOICES: readonly Choice[] = [
@@ -101,4 +102,100 @@ test("the name an autopush service gave while the flash could not be written is 
   expect(world.service.said.findLast(({ type }) => type === "hello")).toMatchObject({
     uaid: world.service.uaid,
   });
+});
+
+describe("what an earlier run wrote and could not sync is there, and may be gone after a power cut", () => {
+  /** Shows message 1 while the flash fails; the next run finds what was written nevertheless. */
+  function found(): Device {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.journalFailure = "io";
+    device.screenFails = true;
+    device.notify(1, 1, device.seal(reply, declared("Hello")));
+    const segments = [concatBytes(device.segment, device.last("append").bytes)];
+    const after = new Device({ segments, atMs: device.nowMs + 1000, journalFailure: "io" });
+    after.connect();
+    expect(after.shown).toHaveLength(1);
+    return after;
+  }
+
+  test("its repeat is acknowledged when it is durable (simulation, seed 866)", () => {
+    const device = found();
+    device.notify(1, 1, null, { attempt: 2 });
+    device.pass(MINUTE);
+    expect(device.acknowledged()).toEqual([]);
+    device.journalFailure = null;
+    device.passUntil(5 * MINUTE, () => !device.status.journalFailing);
+    device.pass(1000);
+    expect(device.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("so is that of a message that waits for its app", () => {
+    const device = new Device();
+    const reply = device.withSubscription(NEWS, 1);
+    device.dispatch({ type: "appDetached", owner: NEWS });
+    device.journalFailure = "io";
+    device.notify(1, 1, device.seal(reply, "hello"));
+    device.pass(5000);
+    const segments = [concatBytes(device.segment, device.last("append").bytes)];
+    const after = new Device({ segments, atMs: device.nowMs + 1000, journalFailure: "io" });
+    after.connect();
+    expect(after.status.messagesWaiting).toBe(1);
+    after.notify(1, 1, null, { attempt: 2 });
+    after.pass(MINUTE);
+    expect(after.acknowledged()).toEqual([]);
+    after.journalFailure = null;
+    after.passUntil(5 * MINUTE, () => !after.status.journalFailing);
+    after.pass(1000);
+    expect(after.acknowledged()).toEqual([[1, "ok"]]);
+  });
+
+  test("the service is not told of what it removed", () => {
+    const device = new Device();
+    device.withSubscription(NEWS, 1);
+    device.journalFailure = "io";
+    device.choose({ type: "removeSubscription", subscriptionId: 1 });
+    const segments = [device.last("checkpoint").bytes];
+    const after = new Device({ segments, atMs: device.nowMs + 1000, journalFailure: "io" });
+    after.connect();
+    after.pass(MINUTE);
+    expect(after.countUpstream("unregisterWa")).toBe(0);
+    after.journalFailure = null;
+    after.passUntil(5 * MINUTE, () => !after.status.journalFailing);
+    expect(after.lastUpstream("unregisterWa").channel).toBe(1);
+  });
+});
+
+test("a write that is cut short anywhere holds the new name of the device behind all that was lost with the old one", () => {
+  const world = new AutopushWorld();
+  for (const owner of [NEWS, CHAT]) world.subscribe(owner);
+  const { service, device } = world;
+  const before = device.segment;
+  service.forget();
+  device.journalFailure = "io";
+  world.reconnect();
+  const { bytes } = device.last("append");
+  const name = service.uaid ?? "";
+  for (let length = 0; length <= bytes.length; length += 50) {
+    const segments = [concatBytes(before, bytes.subarray(0, length))];
+    service.forget();
+    service.accounts.set(name, { channels: new Set(), stored: [] });
+    const after = new AutopushWorld({ segments }, service);
+    after.connect();
+    after.device.passUntil(5 * MINUTE, () => {
+      after.flush();
+      return service.account?.channels.size === 2;
+    });
+  }
+});
+
+test("after a crash the first write is a whole segment: behind a write that failed a sync may succeed without it", () => {
+  const crashed = new Device();
+  crashed.withSubscription(NEWS, 1);
+  const after = crashed.restart();
+  const isWrite = ({ type }: { type: string }) => type === "checkpoint" || type === "append";
+  expect(after.effects.find(isWrite)?.type).toBe("checkpoint");
+  after.dispatch({ type: "shutdown" });
+  const again = after.restart();
+  expect(again.effects.find(isWrite)?.type).toBe("append");
 });
