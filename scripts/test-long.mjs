@@ -188,6 +188,11 @@ const SUITES = {
     const mutations = ["--project", "node", "test/simulation/mutations.test.ts"];
     tally.vitest("defects that the simulation has to see", mutations, { GODWIT_LONG: "1" });
   },
+  /** What is recorded of the devices of 256 worlds is replayed with the same effects. */
+  replays() {
+    const replays = ["--project", "node", "test/simulation/replay.test.ts"];
+    tally.vitest("recorded traces, replayed", replays, { GODWIT_LONG: "1" });
+  },
   /** Three minutes, or TEST_CHAOS_S seconds; TEST_CHAOS_SEED of an earlier run. */
   chaos() {
     const { TEST_CHAOS_S = "180" } = process.env;

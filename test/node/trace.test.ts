@@ -10,10 +10,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { utf8Decode, utf8Encode } from "../../src/bytes.ts";
 import { type DeclarativeMode, type Disposition, decide } from "../../src/declarative/index.ts";
 import { GodwitError } from "../../src/errors.ts";
+import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
+import { nodeProvider } from "../../src/node/crypto.ts";
 import { Names, Values } from "../../src/node/trace/names.ts";
 import { opened } from "../../src/node/trace/payload.ts";
+import { RecordedAgent } from "../../src/node/trace/recorder.ts";
 import { type Json, url } from "../../src/node/trace/shapes.ts";
 import { TraceFile } from "../../src/node/trace/trace-file.ts";
+import { godwitDevice } from "../../src/wire/godwit.ts";
 
 let directory: string;
 beforeAll(() => {
@@ -114,6 +118,46 @@ describe("payloads", () => {
       expect(isPadding(restored[restored.length - 1] ?? 0)).toBe(isPadding(padded.at(-1) ?? 0) && !isAesgcm);
     }
   });
+});
+
+test("an agent that throws leaves the event and the kind of error, and not its text", () => {
+  const lines: string[] = [];
+  const sink = {
+    write: (line: string) => lines.push(line) > 0,
+    writeLast: (line: string) => void lines.push(`last ${line}`),
+    end: (why: string) => void lines.push(why),
+  };
+  const deviceBinding = new Uint8Array(16);
+  const sealer = plainSealer();
+  const agent = new RecordedAgent(
+    {
+      serviceUrl: "https://push.example",
+      mqttUrls: [],
+      dialect: godwitDevice,
+      recovery: recoverJournal([], { deviceBinding, sealer }),
+      sealer,
+      deviceBinding,
+      provider: nodeProvider,
+      randomFill: () => {
+        throw new RangeError("a secret");
+      },
+      jitter: () => 0,
+      heartbeatMs: null,
+      windowS: 0,
+      leastUrgency: "very-low",
+      portalProbeUrl: null,
+      keepConnected: false,
+      navigation: { httpAllowed: false, originsAllowed: [] },
+    },
+    sink,
+    "1.2.3",
+  );
+  const now = { monotonicMs: 1, epochMs: 2, epochTrusted: true };
+  expect(() => agent.handle({ type: "start" }, now)).toThrow("a secret");
+  expect(() => agent.handle({ type: "start" }, now)).toThrow("a secret");
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toMatch(/^\{"trace":1,"godwit":"1\.2\.3","dialect":"godwit\.v1","records":0,/);
+  expect(lines[1]).toBe('last {"at":[1,2,true],"event":{"type":"start"},"effects":[],"threw":"RangeError"}');
 });
 
 describe("the file", () => {

@@ -54,6 +54,22 @@ test("devices of the simulation are replayed with the same effects", () => {
     expect(texts.some((text) => text.includes(told))).toBe(true);
 });
 
+test.skipIf(process.env.GODWIT_LONG !== "1")(
+  "so are those of 256 worlds",
+  { timeout: 3_600_000 },
+  async () => {
+    for (let seed = 1; seed <= 256; seed++) {
+      const into = mkdtempSync(join(directory, "seed-"));
+      expect(await run(PROGRAM, "--seed", String(seed), "--record", into)).toMatchObject({ status: 0 });
+      for (const name of readdirSync(into)) {
+        const told = describeReplay(replayTrace(join(into, name)));
+        expect({ seed, name, told }).toMatchObject({ told: expect.stringMatching(/, the same effects$/) });
+      }
+      rmSync(into, { recursive: true });
+    }
+  },
+);
+
 test("an agent that does something else is told at the first event where it does, with what led to it", async () => {
   const trace = traces.find((path) => readFileSync(path, "utf8").includes('"frame":{"type":"ack"')) ?? "";
   const lines = readFileSync(trace, "utf8").split("\n");
