@@ -17,10 +17,10 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { whyUnwritable } from "../configuration/arguments.ts";
 import { CommandError, EXIT } from "../configuration/exit.ts";
 import { APP_TOKENS, type Options } from "../configuration/options.ts";
+import { plain } from "../configuration/plain.ts";
 import { withAgent } from "./agent-client.ts";
 import { ownerOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { plain } from "./output.ts";
 
 const STDOUT = "-";
 

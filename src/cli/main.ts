@@ -5,6 +5,7 @@
 
 import { CommandError, EXIT, exitCodeOf } from "../configuration/exit.ts";
 import { COMMON, kebab, readOptions } from "../configuration/options.ts";
+import { plain } from "../configuration/plain.ts";
 import { GodwitError } from "../errors.ts";
 import type { Command } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
@@ -50,7 +51,8 @@ async function main(args: readonly string[]): Promise<number> {
 /** One line; for programs with the code, which is stable, where there is one. */
 function describeError(words: string, error: unknown, isJson: boolean): string {
   const message = error instanceof Error ? error.message : "failed";
-  if (!isJson) return `godwit ${words}: ${message}`;
+  // Some of it may be a push service's words.
+  if (!isJson) return `godwit ${words}: ${plain(message)}`;
   return JSON.stringify({ error: { code: error instanceof GodwitError ? error.code : null, message } });
 }
 

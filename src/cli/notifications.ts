@@ -3,13 +3,13 @@
 
 import type { AdminRequests } from "../apps/protocol.ts";
 import { CommandError, EXIT } from "../configuration/exit.ts";
+import { plain } from "../configuration/plain.ts";
 import { displayedText, type GodwitNotification } from "../declarative/index.ts";
 import { GodwitError } from "../errors.ts";
 import { AgentClient, withAgent } from "./agent-client.ts";
 import { idOf, STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
 import { askYesNo, isSomebodyThere } from "./confirm.ts";
-import { plain } from "./output.ts";
 
 type Shown = AdminRequests["notifications"]["result"][number];
 

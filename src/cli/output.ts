@@ -35,8 +35,3 @@ function failUnlessFailed(): void {
 export function wantsColour(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && (process.env.NO_COLOR ?? "") === "";
 }
-
-/** Text from elsewhere must not write to the terminal by itself: one line, without control and format characters. */
-export function plain(text: string): string {
-  return text.replace(/\p{C}/gu, "?");
-}

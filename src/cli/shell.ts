@@ -6,11 +6,12 @@
 
 import { createInterface } from "node:readline";
 import type { ShellEvent } from "../apps/protocol.ts";
+import { plain } from "../configuration/plain.ts";
 import { GodwitError } from "../errors.ts";
 import { AgentClient, type ClientEvent } from "./agent-client.ts";
 import { STATE, stateOf } from "./at-agent.ts";
 import type { Command } from "./command.ts";
-import { type Output, plain } from "./output.ts";
+import type { Output } from "./output.ts";
 import { untilStopped } from "./signals.ts";
 
 const HELP = "1: click notification 1; 1 2: its second action; x 1: close it; y, n: answer; q: leave";

@@ -2,6 +2,7 @@
 /** What one check of a doctor (`godwit doctor`, `godwitd doctor`) comes to, and what all of them do. */
 
 import { CommandError, EXIT, type ExitCode } from "../configuration/exit.ts";
+import { plain } from "../configuration/plain.ts";
 
 export interface Finding {
   /** Stable name, for programs. */
@@ -29,7 +30,9 @@ export function fail(check: string, exitCode: ExitCode, found: string, advice: s
 
 /** Two lines at most: what was found, and what to do about it. @param word the result in four letters, coloured or not */
 export function describeFinding({ check, found, advice }: Finding, word: string): string[] {
-  return [`${word}  ${check.padEnd(10)} ${found}`, ...(advice === null ? [] : [`        → ${advice}`])];
+  // Networks and certificates are called what others like.
+  const lines = [plain(found), ...(advice === null ? [] : [plain(advice)])];
+  return lines.map((line, at) => (at === 0 ? `${word}  ${check.padEnd(10)} ${line}` : `        → ${line}`));
 }
 
 /** What a finding is to programs. */

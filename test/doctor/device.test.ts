@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import * as device from "../../src/doctor/device.ts";
-import { type Finding, fail, ok, verdictOf, warn } from "../../src/doctor/finding.ts";
+import { describeFinding, type Finding, fail, ok, verdictOf, warn } from "../../src/doctor/finding.ts";
 
 const CASES: readonly (readonly [Finding, Finding["result"], RegExp])[] = [
   [device.alarmFinding(null), "ok", /wake the machine$/],
@@ -32,6 +32,13 @@ describe("a device", () => {
     // What is not well comes with what to do.
     expect(finding.advice === null).toBe(result === "ok");
   });
+});
+
+test("what others called a network or a certificate writes nothing to the terminal by itself", () => {
+  const finding = device.networkFinding(true, "wifi:\x1b[2J\x1b]0;root\x07\nok    clock");
+  expect(describeFinding(finding, "ok  ")).toEqual([
+    expect.stringMatching(/wifi:\?\[2J\?\]0;root\?\?ok {4}clock$/),
+  ]);
 });
 
 describe("a doctor's verdict", () => {

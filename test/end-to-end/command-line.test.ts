@@ -3,6 +3,7 @@
 // Method: runs the program, against real agents and push services where it needs one.
 
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
@@ -13,6 +14,8 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -27,10 +30,12 @@ import { nodeSurroundings } from "../../src/cli/surroundings.ts";
 import { whyUnreadable } from "../../src/configuration/arguments.ts";
 import { defaultStateDirectory, readOptions } from "../../src/configuration/options.ts";
 import { answerOf, policyOf, readPolicy } from "../../src/configuration/policy.ts";
+import { makeCertificate } from "../contract/servers.ts";
 import { SocketClient } from "./socket-client.ts";
 import { type Program, Sender, type ServiceProcess, Stage } from "./stage.ts";
 
 const NEWS = "https://news.example";
+const FAILURE = 1;
 const USAGE = 2;
 const UNREACHABLE = 69;
 const TRY_AGAIN = 75;
@@ -558,6 +563,19 @@ describe("nobody there", () => {
 
   test.each(["subscribe", "unsubscribe"])("%s without an agent", async (command) => {
     await expectRefusal([command, NEWS, "--state", stage.newDirectory()], UNREACHABLE, /no agent is running/);
+  });
+
+  test("what a push service says to a sender writes nothing to the terminal by itself", async () => {
+    const certificate = await makeCertificate();
+    const server = createServer(certificate, (_request, response) =>
+      response.writeHead(400).end('{"message":"\x1b[2J\x1b]0;you\x07 are\r\nnot here"}'),
+    );
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const subscription = stage.file("s", { ...SOMEBODY, endpoint: `https://localhost:${port}/p/x` });
+    const args = ["send", "--subscription", subscription, "--ca", stage.file("ca.pem", certificate.ca), "x"];
+    await expectRefusal(args, FAILURE, /^godwit send: 400: \?\[2J\?\]0;you\? are\?\?not here$/);
+    server.close();
   });
 
   test("send without a push service, and without the endpoint in the message", async () => {
