@@ -95,6 +95,7 @@ const INTERNAL_NAMES = namesOf(`
   admits spend refill lose generation isConfirmed stamp isAwaiting records active counter mulSecret precomputes tell maxOf lastMs expect finish sealed probeUrl query forget take unavailable
   precompute negate double multiply isOdd windowSize _updateBlock _lengths tagLength tagMask isLE authKey sync toHex randomBytes
   areKnown bodyBytes holdPaused setLeastUrgency ecdhSecret keyInfo cekBlock nonceBlock
+  isBehind whenFoundIsDurable journalUrgently continues isIdle
   multiplyUnsafe _cloneIntoMeta suspect pendingForget isReset scheme canXOF basises padOffset
 `);
 
