@@ -22,7 +22,9 @@ const isLong = process.env.GODWIT_LONG === "1";
 const SEEDS = isLong ? 20 : 1;
 const GROUPS = isLong ? 120 : 25;
 /** Disks drawn for each cut, beside that with nothing and that with all of what was not synced. */
-const DRAWN_DISKS = isLong ? 4 : 0;
+const DRAWN_DISKS = 4;
+/** Where not all are tried, they are while the file is made. */
+const DRAWN_UNTIL_STEP = isLong ? Number.POSITIVE_INFINITY : 10;
 /** The one step at which the process is killed or a call fails, where not each is tried. */
 const SAMPLED_STEP = 33;
 const SECTOR_BYTES = 512;
@@ -103,9 +105,10 @@ describe.skipIf(!existsSync(LAYER))("with the layer of the firmware's build", as
           rmSync(laidOut, { recursive: true });
         }
       };
-      for (const { content, cut, logBytes } of disks) {
+      for (const { path, content, cut, logBytes } of disks) {
         const laidOut = newDirectory();
-        if (content !== null) writeFileSync(join(laidOut, "data.mdb"), content);
+        mkdirSync(join(laidOut, "new"));
+        if (path !== null) writeFileSync(join(laidOut, path), content);
         cuts.push({ directory: laidOut, allowed: allowedAt(states, progress, logBytes), cut });
         if (cuts.length === LOOKED_AT_ONCE) lookAtAll();
       }
@@ -165,12 +168,18 @@ class Disk {
   #unsynced: Step[] = [];
   #durable = new Uint8Array(0);
   #inode: bigint | null = null;
-  #isNameDurable = false;
+  /** It is made under one name and renamed. */
+  #path: string | null = null;
+  #durablePath: string | null = null;
 
   perform(step: Step): void {
-    const { operation, inode, path } = step;
-    if (operation === "create" && path === "data.mdb") this.#inode = inode;
-    if (operation === "syncDirectory") this.#isNameDurable = this.#inode !== null;
+    const { operation, inode, path, other } = step;
+    if (operation === "create" && path.endsWith("data.mdb")) {
+      this.#inode = inode;
+      this.#path = path;
+    }
+    if (operation === "rename" && path === this.#path) this.#path = other;
+    if (operation === "syncDirectory") this.#durablePath = this.#path;
     if (inode !== this.#inode) return;
     if (operation === "write" || operation === "writeThrough") this.content = written(this.content, step);
     if (operation === "write") this.#unsynced.push(step);
@@ -182,9 +191,8 @@ class Disk {
     if (operation === "truncate") throw new Error("the data file is cut short");
   }
 
-  /** Null: there is no such file. */
-  afterPowerCut(isWritten: () => boolean, isNameThere: () => boolean): Uint8Array | null {
-    if (this.#inode === null || (!this.#isNameDurable && !isNameThere())) return null;
+  /** @param isNewest whether the name it got last is there, when nobody synced that */
+  afterPowerCut(isWritten: () => boolean, isNewest: boolean): Omit<CutDisk, "cut" | "logBytes"> {
     let left = this.#durable;
     for (const { offset, data } of this.#unsynced) {
       for (let at = 0; at < data.length; at += SECTOR_BYTES) {
@@ -192,7 +200,7 @@ class Disk {
         if (isWritten()) left = written(left, sector);
       }
     }
-    return left;
+    return { path: isNewest ? this.#path : this.#durablePath, content: left };
   }
 }
 
@@ -207,7 +215,9 @@ function written(
 }
 
 interface CutDisk {
-  readonly content: Uint8Array | null;
+  /** Null: the file is not there. */
+  readonly path: string | null;
+  readonly content: Uint8Array;
   readonly cut: number;
   /** Of the log up to there. */
   readonly logBytes: number;
@@ -221,15 +231,15 @@ function differentDisks(steps: readonly Step[], chance: Chance): CutDisk[] {
   const no = () => false;
   let logBytes = 0;
   for (let cut = 0; cut <= steps.length; cut++) {
-    const contents = [disk.afterPowerCut(no, no), disk.afterPowerCut(yes, yes)];
-    for (let left = DRAWN_DISKS; left > 0; left--) {
+    const left = [disk.afterPowerCut(no, false), disk.afterPowerCut(yes, true)];
+    for (let more = cut < DRAWN_UNTIL_STEP ? DRAWN_DISKS : 0; more > 0; more--) {
       const share = chance.next();
-      contents.push(disk.afterPowerCut(() => chance.is(share), yes));
+      left.push(disk.afterPowerCut(() => chance.is(share), chance.is(0.5)));
     }
-    for (const content of contents) {
-      const name = content === null ? "" : createHash("sha256").update(content).digest("hex");
+    for (const { path, content } of left) {
+      const name = `${path} ${createHash("sha256").update(content).digest("hex")}`;
       // The last cut that leaves it asks most of it.
-      found.set(name, { content, cut, logBytes });
+      found.set(name, { path, content, cut, logBytes });
     }
     const step = steps[cut];
     if (step === undefined) break;

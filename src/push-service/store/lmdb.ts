@@ -8,14 +8,13 @@ import { chmodSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
 import { GodwitError } from "../../errors.ts";
 import { DEVICES_LOOKED_AT_MAX, EXPIRE_BATCH_MAX, ID_MAX, SUBSCRIPTIONS_MAX } from "../../limits.ts";
-import { nodeFileSystem } from "../../node/file-system.ts";
 import type { Unlock } from "../../user-agent/directory-lock.ts";
-import { syncDirectory } from "../../user-agent/file-system.ts";
 import type { DeviceDialect, IdRange, RevokeReason } from "../../wire/dialect.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { LmdbDevices } from "./lmdb-devices.ts";
 import * as keys from "./lmdb-keys.ts";
 import { lockStore } from "./lmdb-lock.ts";
+import { makeDataFile } from "./lmdb-new.ts";
 import * as records from "./lmdb-records.ts";
 import { DEVICE_QUOTA, deviceExpiryMs, newStoreEpoch, quotaBytes, sameKey } from "./rules.ts";
 import type {
@@ -56,6 +55,12 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
 }
 
 async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<Store> {
+  const openIn = (directory: string) => openMade({ ...options, directory }, async () => {});
+  await makeDataFile(options.directory, openIn);
+  return openMade(options, unlock);
+}
+
+async function openMade(options: LmdbStoreOptions, unlock: Unlock): Promise<Store> {
   const database: Database = open({
     path: options.directory,
     noSubdir: false,
@@ -75,8 +80,6 @@ async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<St
   const store = new LmdbStore(database, epoch, unlock, options);
   try {
     if (meta === undefined) await store.writeMeta();
-    // lmdb syncs its file, not the file's name.
-    await syncDirectory(nodeFileSystem, options.directory);
   } catch (error) {
     await store.close();
     throw error;
@@ -437,7 +440,6 @@ class LmdbStore implements Store {
     void this.#database.put(key, value);
   }
 
-  /** Like {@link #put}. */
   #remove(key: Uint8Array): void {
     void this.#database.remove(key);
   }
