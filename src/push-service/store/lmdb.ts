@@ -55,8 +55,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
 }
 
 async function openLocked(options: LmdbStoreOptions, unlock: Unlock): Promise<Store> {
-  const openIn = (directory: string) => openMade({ ...options, directory }, async () => {});
-  await makeDataFile(options.directory, openIn);
+  await makeDataFile(options.directory, (directory) => openMade({ ...options, directory }, async () => {}));
   return openMade(options, unlock);
 }
 
