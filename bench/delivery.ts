@@ -25,7 +25,7 @@ import { httpCarrier, Load, mqttCarrier, type Outcome } from "./delivery/load.ts
 import { Program } from "./delivery/program.ts";
 import { bytesOn, connectWire, WIRES, type Wire } from "./delivery/wire.ts";
 import { hasMosquitto } from "./footprint/mosquitto.ts";
-import { type MeasureOptions, quantile, type Row, rowOf } from "./harness.ts";
+import { type MeasureOptions, part, quantile, type Row, rowOf } from "./harness.ts";
 
 const SUITE = "delivery";
 const RELAY = "relay";
@@ -42,6 +42,7 @@ const PACED_MS = 10_000;
 /** Idle connections, of which each counts: less than the difference two starts make. */
 const IDLE_DEVICES = 10_000;
 const WIRE_MESSAGES = 20;
+const COUNTED_MESSAGES = 3;
 /** By then a device has acknowledged a message, and the service has answered that. */
 const ACKNOWLEDGED_MS = 100;
 const IDLE_DEVICES_TLS = 2_000;
@@ -55,18 +56,23 @@ interface Measured extends Outcome {
   readonly cpuUs: number;
 }
 
-export async function run({ isQuick = false }: MeasureOptions): Promise<Row[]> {
+export async function run({ isQuick = false, isCounted = false }: MeasureOptions): Promise<Row[]> {
   const stage = await Stage.open();
   try {
+    if (isCounted) return await wires(stage, COUNTED_MESSAGES);
     const rows: Row[] = [];
     const stores: readonly Kind[] = isRedisInstalled ? ["memory", "lmdb", "redis"] : ["memory", "lmdb"];
     const kinds: readonly Kind[] = [RELAY, ...stores];
     const withMosquitto = hasMosquitto() ? [...kinds, "mosquitto" as const] : kinds;
     for (const devices of isQuick ? [100] : DEVICES)
-      rows.push(...(await loads(stage, devices === 100 ? withMosquitto : kinds, devices)));
-    rows.push(...(await halfLoad(stage, rows)));
-    rows.push(...(await wires(stage)));
-    if (!isQuick) rows.push(...(await connections(stage)));
+      rows.push(
+        ...(await part(`delivery to ${devices} devices`, () =>
+          loads(stage, devices === 100 ? withMosquitto : kinds, devices),
+        )),
+      );
+    rows.push(...(await part("delivery at half load", () => halfLoad(stage, rows))));
+    rows.push(...(await part("bytes on the wire", () => wires(stage, WIRE_MESSAGES))));
+    if (!isQuick) rows.push(...(await part("connections", () => connections(stage))));
     return rows;
   } finally {
     await stage.close();
@@ -222,14 +228,14 @@ async function halfLoad(stage: Stage, rows: readonly Row[]): Promise<Row[]> {
 }
 
 /** Bytes of a message that comes by itself, native beside autopush. */
-async function wires(stage: Stage): Promise<Row[]> {
+async function wires(stage: Stage, messages: number): Promise<Row[]> {
   const program = await stage.start("memory", { hasMqtt: true });
   const bytes = new Map<Wire, number[]>();
   for (const wire of WIRES) {
     const load = new Load(BODY_BYTES, httpCarrier);
     const device = await connectWire(wire, { service: program.target, mqtt: program.mqtt }, load.received);
     const samples: number[] = [];
-    for (let message = 0; message < WIRE_MESSAGES; message++) {
+    for (let message = 0; message < messages; message++) {
       const before = bytesOn(device);
       await load.pace(program.target, [device], 1, 1);
       await setTimeout(ACKNOWLEDGED_MS);
@@ -267,17 +273,20 @@ async function connections(stage: Stage): Promise<Row[]> {
     rows.push(
       rowOf(SUITE, { name: coming, runtime: "node", unit: "us/device", peer: null }, [connectUs], []),
     );
-    if (!isTls) {
-      closeFleet(fleet);
-      const startMs = performance.now();
-      const again = await reconnectFleet(program.target, fleet, ignore);
-      const stormMs = performance.now() - startMs;
-      rows.push(
-        rowOf(SUITE, { name: `storm-${count}`, runtime: "node", unit: "ms", peer: null }, [stormMs], []),
-      );
-      closeFleet(again);
-    } else closeFleet(fleet);
+    closeFleet(fleet);
+    if (!isTls) rows.push(...(await part("a fleet that comes back", () => storm(program, fleet))));
     await stage.stop(program);
   }
   return rows;
+}
+
+/** All of `fleet` at once, until the last one is back. */
+async function storm(program: Program, fleet: readonly Device[]): Promise<Row[]> {
+  const startMs = performance.now();
+  const again = await reconnectFleet(program.target, fleet, () => {});
+  const stormMs = performance.now() - startMs;
+  closeFleet(again);
+  return [
+    rowOf(SUITE, { name: `storm-${fleet.length}`, runtime: "node", unit: "ms", peer: null }, [stormMs], []),
+  ];
 }

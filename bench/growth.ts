@@ -7,15 +7,16 @@
 import { dispatchRows, startRows } from "./growth/dispatch.ts";
 import { drainRows } from "./growth/drain.ts";
 import { serviceRows } from "./growth/service.ts";
-import type { MeasureOptions, Row } from "./harness.ts";
+import { type MeasureOptions, part, type Row } from "./harness.ts";
 
 const SUITE = "growth";
 
 export async function run(options: MeasureOptions): Promise<Row[]> {
+  if (options.isCounted) return drainRows(SUITE, options);
   return [
     ...dispatchRows(SUITE, options),
     ...startRows(SUITE, options),
-    ...(await drainRows(SUITE)),
-    ...(await serviceRows(SUITE, options)),
+    ...(await part("growth by drained messages", () => drainRows(SUITE, options))),
+    ...(await part("growth of the push service", () => serviceRows(SUITE, options))),
   ];
 }

@@ -47,6 +47,8 @@ export interface MeasureOptions {
   readonly warmUpRounds?: number;
   /** Suites that say themselves how often they measure do it as seldom as will do to see that it works. */
   readonly isQuick?: boolean;
+  /** Only what is counted and not timed: the same on any machine, however busy. */
+  readonly isCounted?: boolean;
 }
 
 /** Limits of one case in bench/budgets.json. A runtime other than node is named: `case@quickjs`. */
@@ -110,6 +112,16 @@ export class Measurement {
       const theirs = this.#theirs.find((side) => side.bench === bench);
       return rowOf(this.#suite, bench, samples, theirs?.samples ?? []);
     });
+  }
+}
+
+/** The rows of one part of a suite; none, with a line on stderr, when it fails, so that the other parts' are not lost. */
+export async function part(name: string, rows: () => Promise<Row[]>): Promise<Row[]> {
+  try {
+    return await rows();
+  } catch (error) {
+    process.stderr.write(`bench: ${name} has no rows: ${(error as Error).message}\n`);
+    return [];
   }
 }
 

@@ -25,6 +25,8 @@ export interface BenchArguments {
   readonly isCheck: boolean;
   /** Few rounds, seeds and devices: to see that it works. */
   readonly isQuick: boolean;
+  /** Only what is counted and not timed; `suites` are those that have such. */
+  readonly isCounted: boolean;
   readonly runtime: Runtime;
   readonly suites: readonly Suite[];
   /** With the runtime quickjs, in place of `suites`. */
@@ -52,6 +54,8 @@ export interface BatteryArguments {
 
 /** Suites that say themselves how often they measure. */
 export const WITHOUT_ROUNDS: readonly Suite[] = ["bundle", "footprint", "delivery", "battery"];
+/** Suites with figures that no other load changes. */
+const COUNTED: readonly Suite[] = ["bundle", "decrypt", "delivery", "growth"];
 const QUICK_SCENARIO = "commuter-7d";
 const QUICK_SEEDS = "1-2";
 /** In place of suites. */
@@ -78,6 +82,7 @@ export function readArguments(args: readonly string[]): BenchArguments {
     suites: { type: "string" },
     from: { type: "string" },
     quick: { type: "boolean" },
+    counted: { type: "boolean" },
   });
   const isReport = positionals.includes(REPORT);
   if (isReport && positionals.length > 1) throw new Error("a report takes its suites with --suites");
@@ -91,7 +96,9 @@ export function readArguments(args: readonly string[]): BenchArguments {
   const runtime = RUNTIMES.find((name) => name === (values.runtime ?? "node"));
   if (runtime === undefined) throw new Error(`--runtime must be one of ${RUNTIMES.join(", ")}`);
   const firmwareSuites = runtime === "node" ? [] : chosen(positionals, FIRMWARE_SUITES);
-  const suites = named === null || runtime !== "node" ? [] : chosen(named, SUITES);
+  const isCounted = values.counted === true;
+  if (isCounted && (isReport || runtime !== "node")) throw new Error("--counted is for suites on Node");
+  const suites = named === null || runtime !== "node" ? [] : chosen(named, isCounted ? COUNTED : SUITES);
   const hasRounds = firmwareSuites.length > 0 || suites.some((suite) => !WITHOUT_ROUNDS.includes(suite));
   const useless =
     (!hasRounds && values.rounds !== undefined && "rounds") ||
@@ -108,6 +115,7 @@ export function readArguments(args: readonly string[]): BenchArguments {
   return {
     isHelp,
     isQuick,
+    isCounted,
     isJson: values.json === true,
     isCheck,
     runtime,
@@ -196,6 +204,8 @@ it was made of, and the figures in README.md. What failed is left out and said i
 
 options
   --runtime NAME       node (the default), or quickjs: the engine of the firmware
+  --counted            bundle, decrypt, delivery, growth: only what is counted and not timed, as npm test
+                       checks it: bytes, allocations, bytes on the wire, frames of acknowledgement
   --quick              few rounds, seeds and devices: to see that it works; a report goes to build/report
   --json               one JSON object per line instead of tables
   --check              exit code 1 when a limit of bench/budgets.json is broken; battery: as with --graceful

@@ -9,7 +9,7 @@ import { godwitSession, SessionHost } from "../../src/push-service/session-host.
 import { Tokens } from "../../src/push-service/tokens.ts";
 import { channelsDigest } from "../../src/wire/digest.ts";
 import { godwitDialect } from "../../src/wire/godwit.ts";
-import { type Row, rowOf } from "../harness.ts";
+import { type MeasureOptions, type Row, rowOf } from "../harness.ts";
 import { channelOf, GrownDevice, sealedBodies, spentUs, UAID } from "./device.ts";
 
 const QUEUED = [1, 10, 100, 1_000, 10_000] as const;
@@ -24,23 +24,25 @@ interface Drained {
 }
 
 /** Processor time of a message, and frames that acknowledged it. */
-export async function drainRows(suite: string): Promise<Row[]> {
+export async function drainRows(suite: string, { isCounted = false }: MeasureOptions): Promise<Row[]> {
   const bodies = sealedBodies(Math.max(...QUEUED));
-  const drained = new Map<number, Drained[]>(QUEUED.map((count) => [count, []]));
-  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
-    for (const count of round % 2 === 0 ? QUEUED : QUEUED.toReversed()) {
+  const counts = isCounted ? QUEUED.slice(-1) : QUEUED;
+  const drained = new Map<number, Drained[]>(counts.map((count) => [count, []]));
+  const [first, end] = isCounted ? [0, 1] : [-WARM_UP_ROUNDS, ROUNDS];
+  for (let round = first; round < end; round++) {
+    for (const count of round % 2 === 0 ? counts : counts.toReversed()) {
       const outcome = await drain(bodies.slice(0, count));
       if (round >= 0) drained.get(count)?.push(outcome);
     }
   }
   const of = (count: number, figure: (one: Drained) => number) => (drained.get(count) ?? []).map(figure);
-  return QUEUED.flatMap((count) => {
+  return counts.flatMap((count) => {
     const us = ({ usPerMessage }: Drained) => usPerMessage;
     const peer = count > SOME ? `${SOME} messages` : null;
     const named = { name: `drain-${count}msgs`, runtime: "node", unit: "us/message", peer };
     const acks = { name: `drain-acks-${count}msgs`, runtime: "node", unit: "frames/message", peer: null };
     return [
-      rowOf(suite, named, of(count, us), peer === null ? [] : of(SOME, us)),
+      ...(isCounted ? [] : [rowOf(suite, named, of(count, us), peer === null ? [] : of(SOME, us))]),
       rowOf(
         suite,
         acks,
