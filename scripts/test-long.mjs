@@ -193,6 +193,13 @@ const SUITES = {
     const replays = ["--project", "node", "test/simulation/replay.test.ts"];
     tally.vitest("recorded traces, replayed", replays, { GODWIT_LONG: "1" });
   },
+  /** Half an hour, or TEST_SOAK_S seconds; TEST_SOAK_SEED of an earlier run, TEST_AGENT=godwitd for that agent. */
+  soak() {
+    const { TEST_SOAK_S = "1800", TEST_AGENT = "node" } = process.env;
+    if (TEST_AGENT === "godwitd" && built("firmware") === null) return;
+    const specs = ["--project", "node", "test/soak"];
+    tally.vitest(`half an hour of 50 apps, ${TEST_AGENT}`, specs, { TEST_SOAK_S });
+  },
   /** Three minutes, or TEST_CHAOS_S seconds; TEST_CHAOS_SEED of an earlier run. */
   chaos() {
     const { TEST_CHAOS_S = "180" } = process.env;

@@ -7,7 +7,8 @@ import { SocketClient } from "./socket-client.ts";
 import type { Program, ServiceProcess, Stage } from "./stage.ts";
 
 export interface RunningAgentOptions {
-  readonly service: Pick<ServiceProcess, "origin" | "caFile">;
+  /** Without its CA: in clear. */
+  readonly service: Pick<ServiceProcess, "origin"> & Partial<Pick<ServiceProcess, "caFile">>;
   /** Another program that takes the arguments of `godwit agent`. */
   readonly command?: readonly string[];
   /** Content of the policy file. */
@@ -37,7 +38,8 @@ export class RunningAgent {
     this.state = state;
     const policyFile = stage.file("policy.json", policy);
     const { origin, caFile } = service;
-    this.#args = ["--service", origin, "--ca", caFile, "--state", state, "--policy", policyFile, ...args];
+    const ca = caFile === undefined ? [] : ["--ca", caFile];
+    this.#args = ["--service", origin, ...ca, "--state", state, "--policy", policyFile, ...args];
     this.#environment = options.environment ?? {};
     this.#port = hasPort ? 0 : null;
   }
