@@ -2,6 +2,7 @@
 // Goal: the simulation sees defects. Method: each known one is put into the sources while they are bundled, and has to break a rule of
 // its own within 256 seeds; two of them in `npm test`, all in `npm run test:long -- mutations`.
 
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { writeProof } from "../../scripts/proof.mjs";
 import { MUTATIONS } from "./mutations.ts";
@@ -17,6 +18,10 @@ const PROGRAMS = await Promise.all(
     program: await bundled(mutation),
   })),
 );
+
+test.each(MUTATIONS)("there is one place for: $name", ({ file, find }) => {
+  expect(readFileSync(file, "utf8").split(find)).toHaveLength(2);
+});
 
 test.each(PROGRAMS)("$name", { timeout: 600_000 }, async ({ name, program, rules }) => {
   const { output } = await run(program, "--seeds", "1-256", "--json", "--no-shrink", "--stop");

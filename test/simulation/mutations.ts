@@ -120,13 +120,6 @@ export const MUTATIONS: readonly KnownMutation[] = [
   },
   // What the simulation found, and is mended.
   {
-    name: "a registered channel ended as nobody's",
-    file: "src/agent/subscriptions.ts",
-    find: "      if (registry.byChannel(channel) === null) this.#unregister(channel, now);\n",
-    replace: "      this.#unregister(channel, now);\n",
-    rules: ["apps know their endpoint", "nothing lost"],
-  },
-  {
     name: "an alarm storm while a message is written",
     file: "src/agent/lane.ts",
     find: `(this.next()?.journal ?? "writing") !== "writing"`,
@@ -151,8 +144,8 @@ export const MUTATIONS: readonly KnownMutation[] = [
   {
     name: "acknowledged in another store",
     file: "src/agent/waiting.ts",
-    find: `inbox.finish(record.storeEpoch, record.id, "ok");`,
-    replace: `inbox.markHandled(record.storeEpoch, record.id, "ok");\n      this.#options.acks.add(record.id, "ok");`,
+    find: `inbox.finish(storeEpoch, id, "ok");`,
+    replace: `inbox.markHandled(storeEpoch, id, "ok");\n    this.#options.acks.add(id, "ok");`,
     rules: ["ack means safe", "ack names what came"],
   },
 ];
