@@ -41,7 +41,7 @@ export const PROOFS: readonly Proof[] = [
     title: "Power cuts",
     description:
       "The journal on a disk that loses power at every write of a history, and at random ones with writes torn and in another order: nothing that was said to be durable is lost.",
-    command: "npm run test:long -- power-cuts",
+    command: "npm run test:long -- journal-cuts",
   },
   {
     suite: "soak",

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { writeProof } from "../../scripts/proof.mjs";
 import { isRedisInstalled, TestCluster } from "../push-service/redis-cluster.ts";
 import { Balancer } from "./balancer.ts";
 import { ChaosDevice } from "./devices.ts";
@@ -30,7 +31,7 @@ const isLong = durationS > 0;
 const DEVICES = isLong ? 200 : 40;
 /** When all is well each POSTs twice a second. */
 const SENDERS = isLong ? 24 : 8;
-const seed = Number(process.env.TEST_CHAOS_SEED ?? Date.now() % 1_000_000);
+const seed = Number(process.env.TEST_CHAOS_SEED ?? (isLong ? Date.now() % 1_000_000 : 1));
 
 describe.skipIf(!isRedisInstalled)("a fleet whose processes die and stall", () => {
   let directory = "";
@@ -84,13 +85,14 @@ describe.skipIf(!isRedisInstalled)("a fleet whose processes die and stall", () =
       const drainMs = Math.round(performance.now() - endMs);
       // Whatever was acknowledged is gone for good.
       await Promise.all(devices.map(({ device }) => device.drained()));
+      const counts = Object.fromEntries(faults.counts);
       const figures = {
         seed,
         durationS,
         attempts: ledger.attempts,
         accepted: ledger.accepted,
         refusals: ledger.refusals(),
-        faults: Object.fromEntries(faults.counts),
+        faults: counts,
         linksLost: devices.reduce((sum, { device }) => sum + device.losses, 0),
         repeatsSuppressed: ledger.repeats,
         longestWithout201Ms: Math.round(ledger.longestWithoutMs),
@@ -98,6 +100,22 @@ describe.skipIf(!isRedisInstalled)("a fleet whose processes die and stall", () =
         load: loadavg().map((load) => Math.round(load * 10) / 10),
       };
       console.info(`chaos: ${JSON.stringify(figures)}`);
+      const count = (value: number) => ({ value, unit: "" });
+      const row = {
+        case: "cluster",
+        figures: {
+          devices: count(DEVICES),
+          accepted: count(ledger.accepted),
+          "lost or shown twice": { ...count(ledger.wrongs().length), valueMax: 0 },
+          "repeats suppressed": count(ledger.repeats),
+          faults: count(Object.values(counts).reduce((sum, of) => sum + of, 0)),
+          "links lost": count(figures.linksLost),
+          "longest without 201": { value: figures.longestWithout201Ms / 1000, unit: "s" },
+          drained: { value: drainMs / 1000, unit: "s" },
+        },
+      };
+      const command = `TEST_CHAOS_SEED=${seed} TEST_CHAOS_S=${durationS} npm run test:long -- chaos`;
+      if (isLong) writeProof("chaos", command, [row]);
       expect(nodes.every((node) => node.isWell)).toBe(true);
       expect(ledger.wrongs()).toEqual([]);
       expect(ledger.accepted).toBeGreaterThan(0);

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { rowOf } from "../../bench/harness.ts";
+import { writeProof } from "../../scripts/proof.mjs";
 import { mutate } from "../../scripts/simulation.mjs";
 import * as cuts from "./cuts.ts";
 import { DEFECTS, type Defect } from "./defects.ts";
@@ -62,10 +62,22 @@ async function withDefect(defect: Defect, directory: string): Promise<typeof cut
   return import(pathToFileURL(outfile).href);
 }
 
-/** As a row of the report, too. */
+/** For the report; what is wrong has thrown by now. */
 function tell(name: string, figures: cuts.Figures): void {
   if (!isLong) return;
-  const bench = { name: `${name}, survived`, runtime: "node", unit: "power cuts", peer: null };
-  const row = rowOf("power-cuts", bench, [figures.firstCuts + figures.secondCuts], []);
-  console.info(`${name}, seed ${seed}: ${JSON.stringify(figures)}\n${JSON.stringify(row)}`);
+  console.info(`${name}, seed ${seed}: ${JSON.stringify(figures)}`);
+  const count = (value: number) => ({ value, unit: "" });
+  const { histories, operations, moments, firstCuts, secondCuts } = figures;
+  const row = {
+    case: name,
+    figures: {
+      histories: count(histories),
+      operations: count(operations),
+      "effects on the flash": count(moments),
+      "cuts survived": count(firstCuts),
+      "second cuts survived": count(secondCuts),
+      wrong: { ...count(0), valueMax: 0 },
+    },
+  };
+  writeProof("power-cuts", `TEST_CUTS_SEED=${seed} npm run test:long -- journal-cuts`, [row]);
 }

@@ -21,7 +21,7 @@ const MEMORY = { shareMax: 0.1, moreMax: 2 * 1024 * 1024 };
 const DESCRIPTORS = { shareMax: 0, moreMax: 4 };
 const PROCESS = { rssBytes: MEMORY, anonymousBytes: MEMORY, descriptors: DESCRIPTORS };
 /** How much more of it the last third of a run may have than the second, by medians. */
-export const BOUNDS: Readonly<Record<Whose, Readonly<Record<Gauge, typeof MEMORY>>>> = {
+const BOUNDS: Readonly<Record<Whose, Readonly<Record<Gauge, typeof MEMORY>>>> = {
   // A journal grows up to its next checkpoint.
   agent: { ...PROCESS, storedBytes: { shareMax: 0.1, moreMax: 96 * 1024 } },
   // LMDB keeps the pages of its largest backlog; what is stored in half an hour would take 90 MB.
@@ -61,14 +61,19 @@ export function trend(
   return Object.fromEntries(NAMES.map((name) => [name, medians(name)])) as ReturnType<typeof trend>;
 }
 
+/** The most the last third may have when the second had `second`. */
+export function mostOf(whose: Whose, name: Gauge, second: number): number {
+  const { shareMax, moreMax } = BOUNDS[whose][name];
+  return second * (1 + shareMax) + moreMax;
+}
+
 /** One sentence for each gauge that grew. */
 export function growth(whose: Whose, samples: readonly Sample[]): string[] {
   const found = trend(samples);
   return NAMES.flatMap((name) => {
     const { second, last } = found[name];
-    const { shareMax, moreMax } = BOUNDS[whose][name];
     // Written so that NaN is growth.
-    if (last <= second * (1 + shareMax) + moreMax) return [];
+    if (last <= mostOf(whose, name, second)) return [];
     return [`${whose}: ${name} grew from ${second} to ${last}`];
   });
 }

@@ -8,13 +8,14 @@ import { loadavg } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import webPush from "web-push";
+import { type ProofFigure, writeProof } from "../../scripts/proof.mjs";
 import { Relay } from "../end-to-end/relay.ts";
 import { RunningAgent } from "../end-to-end/running-agent.ts";
 import { AGENT, type Program, Stage } from "../end-to-end/stage.ts";
 import { Chance } from "../simulation/chance.ts";
 import { SoakApp, watchScreen } from "./apps.ts";
 import { type FaultKind, Faults, SmallDisk, type Victims } from "./faults.ts";
-import { growth, type Sample, sampleOf, trend, type Whose } from "./gauges.ts";
+import { type Gauge, growth, mostOf, type Sample, sampleOf, trend, type Whose } from "./gauges.ts";
 import { Ledger } from "./ledger.ts";
 import { Senders } from "./senders.ts";
 
@@ -115,6 +116,7 @@ test(
       ...{ secondAndLastThird: trends, load: loadavg().map((load) => Math.round(load * 10) / 10) },
     };
     console.info(`soak: ${JSON.stringify(figures)}`);
+    if (isLong) prove(samples);
     expect(ledger.wrongs()).toEqual([]);
     expect(ledger.accepted).toBeGreaterThan(0);
     if (isLong)
@@ -145,6 +147,34 @@ async function soak(faults: Faults, samples: Record<Whose, Sample[]>): Promise<v
     isOver = true;
   });
   await Promise.all([over, sampled]);
+}
+
+/** For the report. */
+function prove(samples: Readonly<Record<Whose, readonly Sample[]>>): void {
+  const rows = (["agent", "service"] as const).map((whose) => {
+    const found = trend(samples[whose]);
+    const figure = (name: Gauge, unit: string, unitBytes: number): ProofFigure => ({
+      ...{
+        value: found[name].last / unitBytes,
+        unit,
+        valueMax: mostOf(whose, name, found[name].second) / unitBytes,
+      },
+      series: samples[whose].map((sample, at) => [(at * SAMPLE_EVERY_MS) / 1000, sample[name] / unitBytes]),
+    });
+    return {
+      case: whose === "agent" ? `agent, ${AGENT}` : `push service of that agent, ${AGENT}`,
+      figures: {
+        messages: { value: ledger.accepted, unit: "" },
+        "lost, doubled or refused": { value: ledger.wrongs().length, unit: "", valueMax: 0 },
+        "marked repeats": { value: ledger.repeats, unit: "" },
+        "anonymous memory": figure("anonymousBytes", "MB", 1e6),
+        "resident memory": figure("rssBytes", "MB", 1e6),
+        descriptors: figure("descriptors", "", 1),
+        stored: figure("storedBytes", "KB", 1e3),
+      },
+    };
+  });
+  writeProof("soak", `TEST_AGENT=${AGENT} TEST_SOAK_S=${durationS} npm run test:long -- soak`, rows);
 }
 
 /** Of what runs just now. */
