@@ -91,8 +91,11 @@ async function queueRows(
   return [...grown, rowOf(suite, onDisk, stored, [])];
 }
 
+/** Of its files; what locks the directory is none. */
 function bytesIn(directory: string): number {
-  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+  return readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
 }
 
 /** Processor time of the program meanwhile, us. */
