@@ -228,8 +228,10 @@ export class Subscriptions {
         next = earlier(next, { atMs: notBeforeMs, windowMs: 1000 });
     }
     if (!this.#isOnline) return next;
-    const isRefused = this.#unregisterAtMs > 0 && this.#options.state.pendingUnregisters.size > 0;
-    if (isRefused && this.#unregistering.size === 0)
+    const { state, persistence } = this.#options;
+    const isRefused = this.#unregisterAtMs > 0 && state.pendingUnregisters.size > 0;
+    // Until the flash has all, its own tries are enough: a time that has passed would wake the device over and over.
+    if (isRefused && this.#unregistering.size === 0 && !persistence.isBehind)
       next = earlier(next, { atMs: this.#unregisterAtMs, windowMs: UNREGISTER_RETRY_MS });
     return earlier(next, this.#renewal.nextDeadline());
   }

@@ -5,8 +5,9 @@
 import { describe, expect, test } from "vitest";
 import type { Choice } from "../../src/agent/events.ts";
 import { concatBytes } from "../../src/bytes.ts";
+import { UNREGISTER_RETRY_MS } from "../../src/limits.ts";
 import { AutopushWorld } from "./autopush-world.ts";
-import { MINUTE, NEWS } from "./online.ts";
+import { HOUR, MINUTE, NEWS } from "./online.ts";
 import { answerUnregister, CHAT, declared } from "./people.ts";
 import { Device } from "./world.ts";
 
@@ -72,6 +73,27 @@ test("what is being written down is told when it is (simulation, seed 277)", () 
   device.holdJournal = false;
   for (const write of device.heldWrites.splice(0)) write();
   expect(answerUnregister(device)).toEqual([1]);
+});
+
+test("what the service refused to hear wakes nobody while the flash cannot be written", () => {
+  const device = new Device({ keepConnected: true, heartbeatMs: 29 * MINUTE });
+  device.withSubscription(NEWS, 1);
+  device.choose({ type: "setOptedOut", owner: NEWS, optedOut: true });
+  const againMs = device.nowMs + UNREGISTER_RETRY_MS;
+  answerUnregister(device, 503);
+  device.journalFailure = "io";
+  device.choose({ type: "setOptedOut", owner: CHAT, optedOut: true });
+  device.pass(UNREGISTER_RETRY_MS);
+  // As late as its window allows.
+  device.nowMs = againMs + UNREGISTER_RETRY_MS;
+  device.alarm = null;
+  device.dispatch({ type: "alarm" });
+  const { atMs, windowMs } = device.alarm ?? { atMs: 0, windowMs: 0 };
+  expect(atMs + windowMs).toBeGreaterThan(device.nowMs);
+  expect(device.countUpstream("unregisterWa")).toBe(1);
+  device.journalFailure = null;
+  device.passUntil(HOUR, () => !device.status.journalFailing);
+  expect(device.countUpstream("unregisterWa")).toBe(2);
 });
 
 test("a factory reset is asked for once a link, however often the device wakes up meanwhile", () => {
