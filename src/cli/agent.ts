@@ -36,7 +36,8 @@ export const agentCommand: Command = {
   async run(options, output) {
     const settings = readAgentSettings(options, nodeSurroundings());
     const { stateDirectory, ca, deviceKey, policy } = settings;
-    const trace = openTrace(options.text("record"), output);
+    const path = options.text("record");
+    const recording = path === null ? null : new Recording(path, output);
     let userAgent: UserAgent | null = null;
     let desktop: DesktopDisplay | null = null;
     try {
@@ -45,7 +46,7 @@ export const agentCommand: Command = {
         stateDirectory,
         ca,
         deviceKey,
-        ...(trace === null ? {} : { makeAgent: recordedBy(trace) }),
+        ...(recording === null ? {} : { makeAgent: (made) => recording.makeAgent(made) }),
       });
       await applyPolicy(userAgent, policy, output);
       if (settings.isOnDesktop) desktop = await showOnDesktop(userAgent);
@@ -64,20 +65,33 @@ export const agentCommand: Command = {
     } finally {
       await userAgent?.close();
       desktop?.disconnect();
-      await trace?.close();
+      await recording?.close();
     }
   },
 };
 
-/** @throws {GodwitError} ERR_CONFIG for a file that holds something else or cannot be written */
-function openTrace(path: string | null, output: Output): TraceFile | null {
-  return path === null
-    ? null
-    : new TraceFile(path, (why) => output.log(`the recording to ${path} ended: ${why}`));
-}
+/** The trace is opened with the state directory already ours: an agent that runs there may be writing this very file. */
+class Recording {
+  readonly #path: string;
+  readonly #output: Output;
+  #file: TraceFile | null = null;
 
-function recordedBy(trace: TraceFile) {
-  return (options: AgentOptions): RecordedAgent => new RecordedAgent(options, trace, __GODWIT_VERSION__);
+  constructor(path: string, output: Output) {
+    this.#path = path;
+    this.#output = output;
+  }
+
+  /** @throws {GodwitError} ERR_CONFIG for a file that holds something else or cannot be written */
+  makeAgent(options: AgentOptions): RecordedAgent {
+    this.#file = new TraceFile(this.#path, (why) =>
+      this.#output.log(`the recording to ${this.#path} ended: ${why}`),
+    );
+    return new RecordedAgent(options, this.#file, __GODWIT_VERSION__);
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+  }
 }
 
 /** @throws {GodwitError} ERR_DISPLAY without a session bus: said now, and not only when somebody should have seen a message */

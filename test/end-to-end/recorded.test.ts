@@ -3,7 +3,7 @@
 // tells nothing about anybody. Method: real processes over TLS in both dialects, `web-push` sends, agent and service die by SIGKILL; the
 // trace is replayed as `npm run sim -- --replay` does it.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PushSubscriptionJSON } from "../../src/apps/push-manager.ts";
@@ -85,6 +85,11 @@ test.each(DEVICE_DIALECTS)("%s: a recorded agent is replayed with the same effec
   await sender.send(subscription, PAYLOAD);
   await first.end("SIGKILL");
   const second = await start();
+  // One that is started beside it says so, and leaves its trace alone.
+  const size = statSync(trace).size;
+  const beside = ["--state", state, "--service", address, "--ca", service.caFile];
+  expect((await stage.run(["agent", ...beside, "--record", trace])).code).toBe(75);
+  expect(readFileSync(trace, "utf8").slice(size)).not.toContain('"end"');
   const again = await enterApp();
   await handled(again, 1);
   await handled(again, 2);
