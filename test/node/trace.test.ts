@@ -12,11 +12,13 @@ import { type DeclarativeMode, type Disposition, decide } from "../../src/declar
 import { GodwitError } from "../../src/errors.ts";
 import { plainSealer, recoverJournal } from "../../src/journal/index.ts";
 import { nodeProvider } from "../../src/node/crypto.ts";
+import { framesOf } from "../../src/node/trace/frames.ts";
 import { Names, Values } from "../../src/node/trace/names.ts";
 import { opened } from "../../src/node/trace/payload.ts";
 import { RecordedAgent } from "../../src/node/trace/recorder.ts";
 import { type Json, url } from "../../src/node/trace/shapes.ts";
 import { TraceFile } from "../../src/node/trace/trace-file.ts";
+import { encodeAutopushDownstream, parseAutopushDownstream } from "../../src/wire/autopush.ts";
 import { godwitDevice } from "../../src/wire/godwit.ts";
 
 let directory: string;
@@ -119,6 +121,25 @@ describe("payloads", () => {
     }
   });
 });
+
+test.each(["aes128gcm", "aesgcm", "", "Alice's tide table"])(
+  "a content coding called %j is the same one again",
+  (encoding) => {
+    const notification = { type: "notification", channelId: new Uint8Array(16), version: "v" } as const;
+    const headers = { encoding, encryption: null, cryptoKey: null };
+    const { stripDown, restoreDown } = framesOf("autopush");
+    const frame = (of: string): Uint8Array =>
+      utf8Encode(
+        encodeAutopushDownstream({ ...notification, data: null, headers: { ...headers, encoding: of } }),
+      );
+    const written = stripDown(frame(encoding), new Names());
+    const isOurs = encoding.startsWith("aes") || encoding === "";
+    expect(JSON.stringify(written).includes(`:"${encoding}"`)).toBe(isOurs);
+    const restored = parseAutopushDownstream(utf8Decode(restoreDown(written, new Values()).frame));
+    const length = restored.type === "notification" ? restored.headers?.encoding.length : null;
+    expect(length).toBe(encoding.length);
+  },
+);
 
 test("an agent that throws leaves the event and the kind of error, and not its text", () => {
   const lines: string[] = [];

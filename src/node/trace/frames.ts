@@ -149,6 +149,14 @@ function restoreParameter(part: Json, values: Values): string {
   return tag === "base64url" ? base64urlEncode(bytes.restore(inner, values)) : text.restore(part, values);
 }
 
+/** Of the two that the agent knows, which; of any other, which the service may call as it likes, that it is another. */
+const encoding: Shape<string> = {
+  strip: (value, names) => (CODINGS.includes(value) ? value : text.strip(value, names)),
+  restore: (json, values) =>
+    typeof json === "string" && CODINGS.includes(json) ? json : text.restore(json, values),
+};
+const CODINGS = ["aes128gcm", "aesgcm"];
+
 const noNews = unsaid({ versions: new Map<string, string>(), errors: new Map<string, string>() });
 
 const autopushDown: Shape<AutopushDownstream> = union({
@@ -159,7 +167,7 @@ const autopushDown: Shape<AutopushDownstream> = union({
     channelId,
     version: text,
     data: maybe(body),
-    headers: maybe(object({ encoding: word(), encryption: maybe(parameters), cryptoKey: maybe(parameters) })),
+    headers: maybe(object({ encoding, encryption: maybe(parameters), cryptoKey: maybe(parameters) })),
   }),
   broadcast: object({ broadcasts: noNews }),
   ping: nothing,
