@@ -53,13 +53,15 @@ describe.skipIf(!isBuilt)("godwitd", () => {
     return program;
   }
 
-  test("says its version and its options, which are those of godwit agent and more", async () => {
+  test("says its version and its options, which are those of godwit agent and more, but that it records nothing", async () => {
     expect(await run(["--version"])).toEqual(await stage.run(["--version"]));
     const [own, agents] = [await run(["--help"]), await stage.run(["agent", "--help"])];
     const optionsOf = (text: string) => text.split("\n").filter((line) => line.startsWith("  --"));
+    const shared = optionsOf(agents.stdout).filter((line) => !line.startsWith("  --record "));
     expect(own).toMatchObject({ code: OK, stderr: "" });
-    expect(optionsOf(own.stdout)).toEqual(expect.arrayContaining(optionsOf(agents.stdout)));
+    expect(optionsOf(own.stdout)).toEqual(expect.arrayContaining(shared));
     expect(own.stdout).toMatch(/--state-quota BYTES/);
+    expect(await run(["--record", "trace"])).toMatchObject({ code: USAGE, stdout: "" });
   });
 
   describe("refuses what godwit agent refuses, in the same words", () => {
