@@ -107,7 +107,7 @@ export class Inbox {
     emit(reported({ type: "received", messageId, channel, bytes: message.body?.length ?? 0, attempt }));
     if (this.#showing.has(messageId)) return;
     const known = ACK_CODES.find((code) => this.#handled[code].has(message.id));
-    if (known) return persistence.whenFoundIsDurable(() => acks.add(message.id, known));
+    if (known) return persistence.whenFoundIsDurable(message.id, () => acks.add(message.id, known));
     if (this.#deliveries?.handleRepeat(this.#storeEpoch, message.id)) return;
     const subscription = registry.byChannel(channel);
     if (subscription === null) {

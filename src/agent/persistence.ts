@@ -57,8 +57,11 @@ export class Persistence {
   #retryAtMs: number | null = null;
   /** How long after the next failure. */
   #retryMs = JOURNAL_RETRY_MS;
-  /** What an earlier run wrote last may be there and not have been synced; a good write of this run takes it along. */
-  #hasWritten = false;
+  /**
+   * What an earlier run wrote last may be there and not have been synced; a good write of this run takes it along. What waits for
+   * that, by message; null behind it.
+   */
+  #waiting: Map<number, () => void> | null = new Map();
   /** Somebody asked since the last write began: worth a try even right after a failure. */
   #isAsked = false;
 
@@ -77,7 +80,7 @@ export class Persistence {
    */
   get isBehind(): boolean {
     const write = this.#inFlight;
-    const isUnsure = this.isFailing || !this.#hasWritten;
+    const isUnsure = this.isFailing || this.#waiting !== null;
     return isUnsure || this.#isErasing || (write?.type === "checkpoint" && write.isErasing);
   }
 
@@ -122,10 +125,10 @@ export class Persistence {
     this.#erased.push({ done, failed });
   }
 
-  /** Calls `act` once what was found in the journal is durable: at once behind the first good write. */
-  whenFoundIsDurable(act: () => void): void {
-    if (this.#hasWritten) act();
-    else this.erase([], act);
+  /** Calls `act` once what was found in the journal of the message is durable: behind the first good write, which every start asks for. */
+  whenFoundIsDurable(id: number, act: () => void): void {
+    if (this.#waiting === null) act();
+    else this.#waiting.set(id, act);
   }
 
   /** What {@link store} has not finished comes to nothing: nothing of it will join the state. */
@@ -142,9 +145,11 @@ export class Persistence {
   handleAppended(appendId: number): void {
     const write = this.#take(appendId);
     if (write === null) return;
-    this.#hasWritten = true;
+    const waiting = this.#waiting;
+    this.#waiting = null;
     this.#retryAtMs = null;
     this.#retryMs = JOURNAL_RETRY_MS;
+    for (const act of waiting?.values() ?? []) act();
     if (write.type === "checkpoint") {
       for (const { done } of write.erased) done();
       return;

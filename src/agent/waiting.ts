@@ -92,7 +92,7 @@ export class Waiting {
     const entry = this.#entries.get(messageKey(storeEpoch, id));
     if (entry === undefined) return false;
     const { acks, persistence } = this.#options;
-    if (entry.journal === "written") persistence.whenFoundIsDurable(() => acks.add(id, "ok"));
+    if (entry.journal === "written") persistence.whenFoundIsDurable(id, () => acks.add(id, "ok"));
     return true;
   }
 

@@ -152,6 +152,13 @@ describe("what an earlier run wrote and could not sync is there, and may be gone
     expect(device.acknowledged()).toEqual([[1, "ok"]]);
   });
 
+  test("however often it comes, nothing is written for it but what is tried anyway", () => {
+    const device = found();
+    const writes = device.count("checkpoint");
+    for (let attempt = 2; attempt < 20; attempt++) device.notify(1, 1, null, { attempt });
+    expect(device.count("checkpoint")).toBe(writes);
+  });
+
   test("so is that of a message that waits for its app", () => {
     const device = new Device();
     const reply = device.withSubscription(NEWS, 1);

@@ -50,7 +50,7 @@ export const MUTATIONS: readonly KnownMutation[] = [
   {
     name: "duplicate not suppressed",
     file: "src/agent/inbox.ts",
-    find: "    if (known) return persistence.whenFoundIsDurable(() => acks.add(message.id, known));\n",
+    find: "    if (known) return persistence.whenFoundIsDurable(message.id, () => acks.add(message.id, known));\n",
     replace: "",
     // The first one that is sent again is taken for a replay, and said to be.
     rules: ["exactly once", "nothing lost"],
