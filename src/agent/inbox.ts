@@ -18,7 +18,6 @@ import { AUTOPUSH_BODY_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, NOTIFICATION_ACTIONS_M
 import type { CryptoProvider } from "../webpush/crypto.ts";
 import { decrypt } from "../webpush/decrypt.ts";
 import { ACK_CODES, type AckCode, type DeviceEnd, type Notification } from "../wire/dialect.ts";
-import { deviceEpoch } from "../wire/digest.ts";
 import type { Acks } from "./acks.ts";
 import type { Badges } from "./badges.ts";
 import type { Clock } from "./clock.ts";
@@ -72,10 +71,10 @@ export class Inbox {
 
   constructor(options: InboxOptions) {
     this.#options = options;
-    const { handledEpoch, handledIds, userAgent } = options.state;
+    const { handledEpoch, handledIds, messages } = options.state;
     // What waits in the journal may be handled before there is a link.
-    this.#storeEpoch = handledEpoch ?? (userAgent ? deviceEpoch(userAgent.uaid, userAgent.storeEpoch) : 0);
-    for (const id of handledIds.list()) this.#handled.ok.add(id);
+    this.#storeEpoch = [...messages.values()].at(-1)?.storeEpoch ?? handledEpoch ?? 0;
+    if (handledEpoch === this.#storeEpoch) for (const id of handledIds.list()) this.#handled.ok.add(id);
   }
 
   /** The two know each other; set once, right after both exist. */

@@ -84,6 +84,32 @@ test("a message from the journal that is handled before there is a link is not t
   expect(device.acknowledged()).toEqual([[1, "ok"]]);
 });
 
+test("likewise when what was handled before was of another store", () => {
+  const before = new Device({ keepConnected: true });
+  before.withSubscription(NEWS, 1);
+  before.dispatch({ type: "appDetached", owner: NEWS });
+  before.notify(7, 1, null);
+  before.pass(10_000);
+  attach(before);
+  before.pass(10_000);
+  before.closeLink();
+  before.passUntil(MINUTE, () => before.status.link === "dialing");
+  before.openLink();
+  before.registered({ storeEpoch: 99, channels: [1] });
+  before.dispatch({ type: "appDetached", owner: NEWS });
+  before.notify(1, 1, null);
+  before.pass(10_000);
+  const device = before.restart();
+  attach(device);
+  expect(device.delivered).toHaveLength(1);
+  device.openLink();
+  device.registered({ storeEpoch: 99, channels: [1] });
+  device.notify(1, 1, null, { attempt: 2 });
+  device.pass(1_000);
+  expect(device.delivered).toHaveLength(1);
+  expect(device.acknowledged()).toEqual([[1, "ok"]]);
+});
+
 test("a message that is written down when another store took the place of its own is not acknowledged there", () => {
   const device = new Device({ keepConnected: true });
   device.jitter = () => 0;

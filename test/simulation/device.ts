@@ -288,8 +288,14 @@ export class Device {
     const ended = this.#endedBy(choice);
     for (const registration of ended) ledger.end(registration, life.run);
     const secrets = this.#secretsOf(choice);
-    if (choice.type === "setPaused") this.watch.hinder(`pause ${choice.owner}`, choice.paused);
+    if (choice.type === "setPaused" && choice.paused) this.watch.hinder(`pause ${choice.owner}`, true);
     const decided = userAgent.choose(choice);
+    const noteResumed = (): void => {
+      // A crash before that leaves it paused.
+      if (life.isAlive && choice.type === "setPaused")
+        this.watch.hinder(`pause ${choice.owner}`, choice.paused);
+    };
+    decided.then(noteResumed, noteResumed);
     decided.then(
       () => {
         if (!life.isAlive) return;
