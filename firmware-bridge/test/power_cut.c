@@ -210,6 +210,20 @@ int open64(const char *path, int flags, ...)
     return open_any(path, flags, mode);
 }
 
+/* What programs built with _FORTIFY_SOURCE call for an open() without mode. */
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+
+int __open_2(const char *path, int flags)
+{
+    return open_any(path, flags, 0);
+}
+
+int __open64_2(const char *path, int flags)
+{
+    return open_any(path, flags, 0);
+}
+
 static bool is_watched(int fd)
 {
     return directory_bytes != 0 && fd >= 0 && fd < POWER_CUT_FDS_MAX && is_ours[fd];

@@ -18,8 +18,9 @@ import { DEFECTS, type Defect } from "./defects.ts";
 const isLong = process.env.GODWIT_LONG === "1";
 const OPERATIONS = isLong ? 500 : 4;
 const RANDOM_CUTS = isLong ? 100_000 : 40;
-/** Drawn cuts within which each defect has to be seen. */
+/** Each defect has to be seen within so many drawn cuts of one of so many seeds: some need what seldom comes together. */
 const DEFECT_CUTS = 3_000;
+const DEFECT_SEEDS = 5;
 const LONG_MS = 6 * 3_600_000;
 const seed = Number(process.env.TEST_CUTS_SEED ?? 1);
 
@@ -45,9 +46,14 @@ describe("a defect is seen:", () => {
   });
   afterAll(() => rmSync(directory, { recursive: true }));
 
-  test.each(isLong ? DEFECTS : DEFECTS.slice(0, 2))("$name", { timeout: 120_000 }, async (defect) => {
+  test.each(isLong ? DEFECTS : DEFECTS.slice(0, 2))("$name", { timeout: LONG_MS }, async (defect) => {
     const { randomCuts } = await withDefect(defect, directory);
-    await expect(randomCuts(1, DEFECT_CUTS)).rejects.toThrow(defect.wrong);
+    let wrong: unknown = null;
+    for (let from = 1; from <= DEFECT_SEEDS && wrong === null; from++)
+      await randomCuts(from, DEFECT_CUTS).catch((error: unknown) => {
+        wrong = error;
+      });
+    expect(String(wrong)).toMatch(defect.wrong);
   });
 });
 

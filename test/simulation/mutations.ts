@@ -136,8 +136,8 @@ export const MUTATIONS: readonly KnownMutation[] = [
   {
     name: "handled without a network, and not known",
     file: "src/agent/inbox.ts",
-    find: "(userAgent ? deviceEpoch(userAgent.uaid, userAgent.storeEpoch) : 0)",
-    replace: "(userAgent?.storeEpoch ?? 0)",
+    find: "[...messages.values()].at(-1)?.storeEpoch ?? handledEpoch ?? 0",
+    replace: "handledEpoch ?? 0",
     // As above, where its agent did not restart in between.
     rules: ["exactly once", "nothing lost"],
   },

@@ -14,6 +14,9 @@ const OTHERS = [
   "disk full",
 ] as const;
 export type FaultKind = (typeof KILLS)[number] | (typeof OTHERS)[number];
+/** After which the agent dials. It has 30 wake-ups an hour, the last ten one at a time: more often than this it would stay away. */
+const COST_A_LINK: readonly FaultKind[] = ["service killed", "links reset", "network away"];
+const LINK_FAULTS_APART_MS = 120_000;
 
 /** What a fault happens to. */
 export interface Victims {
@@ -36,6 +39,7 @@ export class Faults {
   readonly #victims: Victims;
 
   readonly #awayMsMax: number;
+  #linkLostMs = Number.NEGATIVE_INFINITY;
   /** The next one last. */
   #coming: FaultKind[] = [];
 
@@ -46,12 +50,19 @@ export class Faults {
     this.#victims = victims;
   }
 
-  /** The next of all, or of those that leave agent and service alive: each once, in any order, then each again. */
+  /** The next of all, or of those that leave agent and service alive: each once, in any order, then each again; links in their own time. */
   async happen(mayKill: boolean): Promise<void> {
-    if (this.#coming.length === 0)
-      this.#coming = [...this.#shuffled(OTHERS), ...this.#shuffled(mayKill ? KILLS : [])];
-    const kind = this.#coming.pop() as FaultKind;
-    if (mayKill || !KILLS.some((kill) => kill === kind)) await this.make(kind);
+    const atMs = performance.now();
+    const isDue = (kind: FaultKind): boolean =>
+      !COST_A_LINK.includes(kind) || atMs - this.#linkLostMs >= LINK_FAULTS_APART_MS;
+    if (!this.#coming.some(isDue)) {
+      const kinds = [...OTHERS, ...(mayKill ? KILLS : [])].filter((kind) => !this.#coming.includes(kind));
+      this.#coming.push(...this.#shuffled(kinds));
+    }
+    const [kind] = this.#coming.splice(this.#coming.findLastIndex(isDue), 1) as [FaultKind];
+    if (!mayKill && KILLS.some((kill) => kill === kind)) return;
+    if (COST_A_LINK.includes(kind)) this.#linkLostMs = atMs;
+    await this.make(kind);
   }
 
   async make(kind: FaultKind): Promise<void> {
