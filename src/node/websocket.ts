@@ -77,7 +77,10 @@ export class WebSocketLinks {
       const frame = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       this.#options.dispatch({ type: "linkMessage", linkId, frame });
     });
-    socket.on("pong", () => this.#options.dispatch({ type: "linkPong", linkId }));
+    socket.on("pong", () => {
+      // `ws` reads on in what had come with a message that ended the link.
+      if (this.#sockets.has(linkId)) this.#options.dispatch({ type: "linkPong", linkId });
+    });
     socket.on("unexpected-response", (_request, response) => {
       const retryAfterS = parseRetryAfter(response.headers["retry-after"]);
       response.destroy();
@@ -88,7 +91,10 @@ export class WebSocketLinks {
       closed("closed", null, isText && code === AUTOPUSH_CLOSE_AWAY ? AUTOPUSH_AWAY_S : null),
     );
     if (isText)
-      socket.on("ping", () => this.#options.dispatch({ type: "linkMessage", linkId, frame: NOTHING }));
+      socket.on("ping", () => {
+        if (this.#sockets.has(linkId))
+          this.#options.dispatch({ type: "linkMessage", linkId, frame: NOTHING });
+      });
   }
 
   send(linkId: number, frame: Uint8Array): void {

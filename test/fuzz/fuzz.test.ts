@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Goal: what the fuzzers once found stays mended, and the fuzzers find things. Method: the script that runs them, for a moment
-// a target behind all inputs of corpus and regressions; and on defects that are planted.
+// Goal: what the fuzzers once found stays mended, and the fuzzers find things. Method: the script that runs them, on all inputs of
+// corpus and regressions; and, searching, on defects that are planted. What is new is searched for in the long run: it would
+// fail by chance here.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -13,8 +14,8 @@ function fuzz(...args: readonly string[]): { status: number | null; output: stri
   return { status, output: stdout + stderr };
 }
 
-test("every target: known inputs, and new ones for a moment", () => {
-  const { status, output } = fuzz("ts", "--seconds", "0.2", "--seed", "1");
+test("every target: known inputs", () => {
+  const { status, output } = fuzz("ts", "--seconds", "0");
   expect(output).not.toMatch(/FOUND/);
   for (const target of TARGETS) expect(output).toMatch(new RegExp(`^${target}: \\d+ executions`, "m"));
   expect(status).toBe(0);

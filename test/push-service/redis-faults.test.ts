@@ -151,10 +151,14 @@ describe.skipIf(!isRedisInstalled)("Redis Cluster", () => {
     await primary.run();
     await cluster.whole();
     await more(sender, 200);
+    const idsOfFirst = () => sender.puts.filter(({ device }) => device === 1).map(({ id }) => id);
+    await expect
+      .poll(() => Math.max(...idsOfFirst()), { timeout: 20_000 })
+      .toBeGreaterThan(REDIS_MESSAGE_ID_GAP);
     await sender.stop();
     expect(await wrongs(sender.puts)).toEqual([]);
     // What the old primary may have given out unseen is left out.
-    const ids = sender.puts.filter(({ device }) => device === 1).map(({ id }) => id);
+    const ids = idsOfFirst();
     const first = ids.filter((id) => id < REDIS_MESSAGE_ID_GAP);
     expect(Math.min(...ids.slice(first.length))).toBeGreaterThan(REDIS_MESSAGE_ID_GAP);
     expect(ids.length).toBeGreaterThan(first.length);
